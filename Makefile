@@ -1,0 +1,71 @@
+# cvxrelu: `make help` lists the targets. Everything is built under $(BUILD).
+
+CC     ?= cc
+CXX    ?= c++
+CFLAGS ?= -O2
+LDLIBS ?= -lm
+BUILD  ?= build
+PYTHON ?= python3
+
+WARNINGS     = -Wall -Wextra
+TEST_CFLAGS  = -O1
+BENCH_CFLAGS = -O3 -march=native
+BENCH_ARGS   =
+SANITIZE     = -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all
+COMPILE      = $(CC) $(CFLAGS) $(WARNINGS) $(CPPFLAGS) -I. $(LDFLAGS)
+CLI          = examples/cvxrelu_cli.c examples/cli_*.h
+SH           = CC='$(CC)' CXX='$(CXX)' CFLAGS='$(CFLAGS)' LDLIBS='$(LDLIBS)' BUILD='$(BUILD)' sh
+MAKE_QUIETLY = $(MAKE) -s CC='$(CC)' LDLIBS='$(LDLIBS)' BUILD='$(BUILD)'
+
+all: $(BUILD)/cvxrelu ## build the command-line tool build/cvxrelu
+
+help: ## print this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' Makefile
+
+demo: $(BUILD)/demo ## train, certify, save and reload on the bundled data
+	$(BUILD)/demo examples/data $(BUILD)
+
+test: ## run all tests (under a minute)
+	@$(SH) tests/run.sh '$(MAKE_QUIETLY) $(BUILD)/test_main && $(BUILD)/test_main' \
+	    'sh tests/test_compile.sh' 'CFLAGS=-O0 sh tests/test_examples.sh' \
+	    '$(MAKE_QUIETLY) $(BUILD)/cvxrelu && sh tests/test_cli.sh $(BUILD)/cvxrelu' \
+	    'CFLAGS="$(TEST_CFLAGS)" sh tests/test_blas.sh'
+
+check: $(BUILD)/test_main check-contents ## sanitizers, -Ofast, valgrind, file layout
+	@$(SH) tests/check.sh '$(SANITIZE)'
+
+check-contents: ## contents list, long functions, compile time, program size
+	@$(SH) tests/check_contents.sh
+
+check-stranger: $(BUILD)/cvxrelu $(BUILD)/bench ## recompute the benchmark results in Python
+	@$(PYTHON) tests/stranger_check.py --build $(BUILD) $(BENCH_ARGS)
+
+examples: ## build and run the numbered examples
+	@VERBOSE=1 $(SH) tests/test_examples.sh
+
+bench: $(BUILD)/bench ## speed on fixed problems, beside the reference package if there
+	@PYTHON='$(PYTHON)' $(SH) tests/bench/bench.sh $(BENCH_ARGS)
+
+bench-gemm: ## the built-in matrix product beside a CBLAS if there
+	@$(SH) tests/bench/bench_gemm.sh '$(BENCH_CFLAGS)'
+
+clean: ## remove what was built
+	rm -rf $(BUILD)
+
+$(BUILD)/cvxrelu: cvxrelu.h $(CLI)
+	@mkdir -p $(BUILD)
+	$(COMPILE) examples/cvxrelu_cli.c -o $@ $(LDLIBS)
+
+$(BUILD)/demo: cvxrelu.h examples/demo.c examples/cli_*.h
+	@mkdir -p $(BUILD)
+	$(COMPILE) examples/demo.c -o $@ $(LDLIBS)
+
+$(BUILD)/test_main: cvxrelu.h tests/*.c tests/runner.h
+	@mkdir -p $(BUILD)
+	$(CC) $(TEST_CFLAGS) $(WARNINGS) $(CPPFLAGS) $(LDFLAGS) tests/test_main.c -o $@ $(LDLIBS)
+
+$(BUILD)/bench: cvxrelu.h tests/bench/bench.c tests/bench/problems.h
+	@mkdir -p $(BUILD)
+	$(CC) $(BENCH_CFLAGS) tests/bench/bench.c -o $@ $(LDLIBS)
+
+.PHONY: all help demo test check check-contents check-stranger examples bench bench-gemm clean

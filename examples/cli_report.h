@@ -1,0 +1,418 @@
+/* ==== CLI REPORT =========================================================================
+   What a run leaves behind: the summary for people, the JSON report, the model, the convex
+   weights and the network as .npy files. Uses cli_train.h, cli_files.h, cli_npy.h. Used by
+   cvxrelu_cli.c. Tests: tests/test_cli.sh. */
+
+#ifndef CLI_REPORT_H
+#define CLI_REPORT_H
+
+#include "cli_files.h"
+#include "cli_train.h"
+
+static const char *cli_stop_word(cvxrelu_stop stop) {
+    static const char *const words[] = {"none", "gap",  "subgradient", "iterations",
+                                        "time", "user", "stalled",     "stationary"};
+    return words[stop];
+}
+
+static const char *cli_stop_sentence(cvxrelu_stop stop) {
+    static const char *const words[] = {"nothing was solved", "the gap reached its tolerance",
+                                        "the subgradient reached its tolerance",
+                                        "stopped at the limit of iterations",
+                                        "stopped at the time limit", "stopped by the user",
+                                        "no further progress in this precision",
+                                        "stationary to its tolerance"};
+    return words[stop];
+}
+
+static const char *cli_scope_word(cvxrelu_scope scope) {
+    static const char *const words[] = {"patterns", "all_patterns", "kept_gates"};
+    return words[scope];
+}
+
+static const char *cli_solver_word(cvxrelu_solver solver) {
+    static const char *const words[] = {"auto", "newton", "fista"};
+    return words[solver];
+}
+
+static const char *cli_penalty_word(cvxrelu_penalty penalty) {
+    static const char *const words[] = {"neuron", "feature", "l1", "l2"};
+    return words[penalty];
+}
+
+static const char *cli_scale_word(cvxrelu_scale scale) {
+    static const char *const words[] = {"auto", "standard", "unit", "none"};
+    return words[scale];
+}
+
+static const char *cli_sampler_word(cvxrelu_sampler sampler) {
+    static const char *const words[] = {"gaussian", "sparse", "patch", "points", "given"};
+    return words[sampler];
+}
+
+/* ---- For people */
+
+static void cli_say_certificate(const cvxrelu_report *report) {
+    static const char *const over[] = {"over these patterns", "over all patterns",
+                                       "over the gates that the model kept"};
+    printf("objective    %.10g\n", report->objective);
+    if (report->has_bound) {
+        printf("bound        %.10g\n", report->dual_bound);
+        if (report->gap >= 1.0)
+            printf("gap          %.2e: nothing is proven yet\n", report->gap);
+        else
+            printf("gap          %.2e: proven within %.2g %% of the optimum %s\n", report->gap,
+                   100.0 * report->gap, over[report->scope]);
+    } else printf("stationarity %.2e (lambda = 0 has no bound)\n", report->stationarity);
+}
+
+static void cli_say_score(const char *name, const cli_score *score, size_t classes) {
+    if (classes > 0)
+        printf("%-12s %.2f %% right (%lu of %lu rows wrong)\n", name,
+               100.0 * (1.0 - score->error), (unsigned long)score->wrong,
+               (unsigned long)score->rows);
+    else if (score->variance > 0)
+        printf("%-12s mean squared error %.6g (%.3g of the targets' variance)\n", name,
+               score->error, score->error / score->variance);
+    else printf("%-12s mean squared error %.6g\n", name, score->error);
+}
+
+static void cli_say_data(const cli_run *run) {
+    const cli_data *all = &run->all;
+    const cvxrelu_gates *gates = &run->problem.gates;
+    const cvxrelu_report *report = &run->reports[run->chosen];
+    cvxrelu_model_info info;
+    cvxrelu_model_get_info(run->models[run->chosen], &info);
+    printf("data         %s: %lu rows, %lu features\n", all->path, (unsigned long)all->n,
+           (unsigned long)all->d);
+    if (all->classes)
+        printf("target       %s: %lu classes (%s to %s)\n",
+               all->target ? all->target : "last column", (unsigned long)all->classes,
+               all->labels[0], all->labels[all->classes - 1]);
+    else
+        printf("target       %s: %lu value%s, %s\n", all->target ? all->target : "values",
+               (unsigned long)all->c, all->c == 1 ? "" : "s",
+               run->problem.centre_targets ? "centred" : "as given");
+    if (run->has_test)
+        printf("rows         %lu to train on, %lu held out\n", (unsigned long)run->train.n,
+               (unsigned long)run->test.n);
+    if (gates->sampler == CVXRELU_SAMPLER_GIVEN)
+        printf("patterns     %lu given gates (%lu signs within rounding of 0)\n",
+               (unsigned long)report->patterns, (unsigned long)report->near_ties);
+    else
+        printf("patterns     %lu different ones of %lu %s gates (seed %.0f)\n",
+               (unsigned long)report->patterns,
+               (unsigned long)(gates->count ? gates->count : 1000),
+               cli_sampler_word(gates->sampler), (double)gates->seed);
+    printf("columns      scale %s, %s\n", cli_scale_word(info.scale),
+           info.has_bias ? "with a bias" : "without a bias");
+}
+
+static void cli_say_path(const cli_run *run) {
+    size_t k;
+    if (run->points != NULL) {
+        printf("\n      lambda   validation error   standard error\n");
+        for (k = 0; k < run->point_count; k++)
+            printf("%12.4e   %16.6g   %14.3g%s\n", run->points[k].lambda, run->points[k].error,
+                   run->points[k].deviation, k == run->point_chosen ? "  <- chosen" : "");
+        printf("\n");
+    }
+    if (run->count < 2) return;
+    printf("\n      lambda      objective        gap  neurons   train error%s\n",
+           run->has_test ? "    test error" : "");
+    for (k = 0; k < run->count; k++) {
+        const cvxrelu_report *report = &run->reports[k];
+        printf("%12.4e  %13.7g   %8.1e  %7lu  %12.5g", report->lambda, report->objective,
+               report->has_bound ? report->gap : 0.0, (unsigned long)report->neurons,
+               run->train_scores[k].error);
+        if (run->has_test) printf("  %12.5g", run->test_scores[k].error);
+        printf("\n");
+    }
+    printf("\nThe last of them:\n");
+}
+
+/* cli_say - the summary of a training run. */
+static void cli_say(const cli_run *run) {
+    const cli_args *args = run->args;
+    size_t k = run->chosen;
+    const cvxrelu_report *report = &run->reports[k];
+    double seconds = 0.0;
+    cli_say_data(run);
+    cli_say_path(run);
+    for (k = 0; k < run->count; k++) seconds += run->reports[k].seconds;
+    k = run->chosen;
+    printf("lambda       %.6g", report->lambda);
+    if (report->lambda_max > 0)
+        printf(" (%.3g of lambda_max %.6g)", report->lambda / report->lambda_max,
+               report->lambda_max);
+    printf("\nsolver       %s: %d iterations, %s\n", cli_solver_word(report->solver),
+           report->iterations, cli_stop_sentence(report->stop));
+    cli_say_certificate(report);
+    cli_say_score("train", &run->train_scores[k], run->train.classes);
+    if (run->has_test) cli_say_score("test", &run->test_scores[k], run->train.classes);
+    printf("network      %lu neurons\n", (unsigned long)report->neurons);
+    printf("time         %.3g seconds, %.1f MB\n", seconds,
+           (double)report->peak_bytes / 1048576.0);
+    if (args->save) printf("saved        %s%s\n", args->save, args->strip ? " (stripped)" : "");
+    if (args->save_convex) printf("saved        %s/U.npy, G.npy\n", args->save_convex);
+    if (args->save_network)
+        printf("saved        %s/W1.npy, W2.npy, G1.npy\n", args->save_network);
+}
+
+/* ---- JSON */
+
+static void cli_json_certificate(cli_json *json, const cvxrelu_report *report) {
+    cli_json_number(json, "lambda", report->lambda);
+    cli_json_number(json, "lambda_max", report->lambda_max);
+    cli_json_number(json, "objective", report->objective);
+    if (report->has_bound) {
+        cli_json_number(json, "dual_bound", report->dual_bound);
+        cli_json_number(json, "gap", report->gap);
+    } else {
+        cli_json_null(json, "dual_bound");
+        cli_json_null(json, "gap");
+    }
+    cli_json_string(json, "bound_scope", cli_scope_word(report->scope));
+    cli_json_number(json, "stationarity", report->stationarity);
+    cli_json_null(json, "constraint_violation");
+    cli_json_whole(json, "patterns", report->patterns);
+    cli_json_whole(json, "near_ties", report->near_ties);
+    cli_json_whole(json, "neurons", report->neurons);
+}
+
+static void cli_json_score(cli_json *json, const char *accuracy, const char *mse,
+                           const cli_score *score, size_t classes) {
+    cli_json_number(json, classes ? accuracy : mse,
+                    classes ? 1.0 - score->error : score->error);
+}
+
+/* One solved strength. */
+static void cli_json_solution(cli_json *json, const cli_run *run, size_t k) {
+    const cvxrelu_report *report = &run->reports[k];
+    cli_json_certificate(json, report);
+    cli_json_number(json, "subgradient", report->subgradient);
+    cli_json_string(json, "solver", cli_solver_word(report->solver));
+    cli_json_string(json, "stop", cli_stop_word(report->stop));
+    cli_json_number(json, "tol", report->tol);
+    cli_json_number(json, "iterations", report->iterations);
+    cli_json_number(json, "cg_iterations", report->cg_iterations);
+    cli_json_number(json, "factors", report->factors);
+    cli_json_number(json, "passes", report->passes);
+    cli_json_number(json, "flops", report->flops);
+    cli_json_number(json, "seconds", report->seconds);
+    cli_json_whole(json, "peak_bytes", report->peak_bytes);
+    cli_json_number(json, "threads", report->threads);
+    cli_json_score(json, "train_accuracy", "train_mse", &run->train_scores[k],
+                   run->train.classes);
+    if (run->has_test)
+        cli_json_score(json, "test_accuracy", "test_mse", &run->test_scores[k],
+                       run->train.classes);
+}
+
+/* What all strengths of a run share. */
+static void cli_json_problem(cli_json *json, const cli_run *run) {
+    const cvxrelu_report *report = &run->reports[run->chosen];
+    cvxrelu_model_info info;
+    size_t k;
+    cvxrelu_model_get_info(run->models[run->chosen], &info);
+    cli_json_string(json, "version", CVXRELU_VERSION);
+    cli_json_string(json, "model", "gated");
+    cli_json_string(json, "loss", "squared");
+    cli_json_string(json, "penalty", cli_penalty_word(info.penalty));
+    cli_json_string(json, "scale", cli_scale_word(info.scale));
+    cli_json_flag(json, "bias", info.has_bias);
+    cli_json_flag(json, "centred", run->problem.centre_targets);
+    cli_json_string(json, "precision",
+                    run->options.precision == CVXRELU_FLOAT32 ? "float32" : "float64");
+    cli_json_string(json, "data", run->all.path);
+    cli_json_string(json, "task", info.classes ? "classes" : "regression");
+    cli_json_open(json, "labels", '[');
+    for (k = 0; k < run->train.classes; k++) cli_json_string(json, NULL, run->train.labels[k]);
+    cli_json_close(json, ']');
+    cli_json_whole(json, "n", report->n);
+    cli_json_whole(json, "d", report->d);
+    cli_json_whole(json, "c", report->c);
+    cli_json_whole(json, "features", info.features);
+    if (run->has_test) cli_json_whole(json, "n_test", run->test.n);
+    cli_json_string(json, "sampler", cli_sampler_word(info.sampler));
+    cli_json_whole(json, "seed", run->args->seed);
+}
+
+static void cli_json_run(FILE *file, const cli_run *run) {
+    cli_json json;
+    size_t k;
+    memset(&json, 0, sizeof json);
+    json.file = file;
+    cli_json_open(&json, NULL, '{');
+    cli_json_problem(&json, run);
+    cli_json_solution(&json, run, run->chosen);
+    if (run->args->path > 0 && run->points == NULL) {
+        cli_json_open(&json, "path", '[');
+        for (k = 0; k < run->count; k++) {
+            cli_json_open(&json, NULL, '{');
+            cli_json_solution(&json, run, k);
+            cli_json_close(&json, '}');
+        }
+        cli_json_close(&json, ']');
+    }
+    if (run->points != NULL) {
+        cli_json_whole(&json, "chosen", run->point_chosen);
+        cli_json_open(&json, "cv", '[');
+        for (k = 0; k < run->point_count; k++) {
+            cli_json_open(&json, NULL, '{');
+            cli_json_number(&json, "lambda", run->points[k].lambda);
+            cli_json_number(&json, "error", run->points[k].error);
+            cli_json_number(&json, "deviation", run->points[k].deviation);
+            cli_json_close(&json, '}');
+        }
+        cli_json_close(&json, ']');
+    }
+    cli_json_close(&json, '}');
+}
+
+/* ---- Files */
+
+static int cli_save_array(cli_files *files, const char *folder, const char *name, size_t axes,
+                          const size_t *shape, const double *data) {
+    const char *path = cli_join(files->pool, cli_join(files->pool, folder, "/"), name);
+    FILE *file;
+    int status = cli_files_open(files, path, &file);
+    if (status != CLI_OK) return status;
+    npy_write(file, axes, shape, data);
+    return cli_files_close(files);
+}
+
+/* U.npy (c x P x d) and G.npy (d x P), in the coordinates of the X that the solver saw. */
+static int cli_save_convex(cli_files *files, const cli_run *run) {
+    const cvxrelu_model *model = run->models[run->chosen];
+    const char *folder = run->args->save_convex;
+    cvxrelu_model_info info;
+    size_t shape[3], i, j, P, d;
+    double *U, *G, *T;
+    cvxrelu_result result;
+    int status;
+    cvxrelu_model_get_info(model, &info);
+    d = info.features + (info.has_bias ? 1 : 0);
+    P = info.patterns;
+    U = (double *)cli_alloc(files->pool, info.outputs * P * d, sizeof(double));
+    G = (double *)cli_alloc(files->pool, P * d, sizeof(double));
+    T = (double *)cli_alloc(files->pool, P * d, sizeof(double));
+    result = cvxrelu_model_convex(model, U, G);
+    if (result != CVXRELU_OK) return cli_result(result, folder, NULL);
+    for (i = 0; i < P; i++)
+        for (j = 0; j < d; j++) T[j * P + i] = G[i * d + j];
+    shape[0] = info.outputs;
+    shape[1] = P;
+    shape[2] = d;
+    status = cli_save_array(files, folder, "U.npy", 3, shape, U);
+    shape[0] = d;
+    return status != CLI_OK ? status : cli_save_array(files, folder, "G.npy", 2, shape, T);
+}
+
+/* m rows of `features` values, with the bias after them when there is one, packed in place. */
+static void cli_pack_rows(double *values, size_t m, size_t features) {
+    size_t i;
+    for (i = 0; i < m; i++)
+        memmove(values + i * features, values + i * (features + 1), features * sizeof(double));
+}
+
+static int cli_save_network(cli_files *files, const cli_run *run) {
+    const cvxrelu_model *model = run->models[run->chosen];
+    const char *folder = run->args->save_network;
+    cvxrelu_model_info info;
+    double *W1, *G1, *W2, *b2;
+    size_t shape[2], m, width;
+    int status;
+    cvxrelu_model_get_info(model, &info);
+    m = info.neurons;
+    width = info.features + 1;
+    W1 = (double *)cli_alloc(files->pool, m * width, sizeof(double));
+    G1 = (double *)cli_alloc(files->pool, m * width, sizeof(double));
+    W2 = (double *)cli_alloc(files->pool, info.outputs * m, sizeof(double));
+    b2 = (double *)cli_alloc(files->pool, info.outputs, sizeof(double));
+    cvxrelu_model_network(model, W1, G1, W2, b2);
+    if (!info.has_bias) {
+        width--;
+        cli_pack_rows(W1, m, width);
+        cli_pack_rows(G1, m, width);
+    }
+    shape[0] = m;
+    shape[1] = width;
+    status = cli_save_array(files, folder, "W1.npy", 2, shape, W1);
+    if (status == CLI_OK) status = cli_save_array(files, folder, "G1.npy", 2, shape, G1);
+    shape[0] = info.outputs;
+    shape[1] = m;
+    if (status == CLI_OK) status = cli_save_array(files, folder, "W2.npy", 2, shape, W2);
+    if (status == CLI_OK && run->problem.centre_targets)
+        status = cli_save_array(files, folder, "b2.npy", 1, shape, b2);
+    return status;
+}
+
+/* The model as bytes, so that it takes part in the common commit. */
+static int cli_save_model(cli_files *files, const cli_run *run) {
+    cvxrelu_model *model = run->models[run->chosen];
+    const cli_data *data = &run->train;
+    cvxrelu_result result = CVXRELU_OK;
+    size_t size = 0;
+    void *bytes;
+    FILE *file;
+    int status;
+    if (data->classes > 0)
+        result =
+            cvxrelu_model_set_text(model, CVXRELU_TEXT_CLASSES, data->classes, data->labels);
+    if (result == CVXRELU_OK && data->names != NULL)
+        result = cvxrelu_model_set_text(model, CVXRELU_TEXT_FEATURES, data->d,
+                                        (const char *const *)data->names);
+    if (result == CVXRELU_OK)
+        result = cvxrelu_model_write(model, run->args->strip, NULL, &size);
+    if (result != CVXRELU_OK) return cli_result(result, run->args->save, NULL);
+    bytes = cli_alloc(files->pool, size, 1);
+    result = cvxrelu_model_write(model, run->args->strip, bytes, &size);
+    if (result != CVXRELU_OK) return cli_result(result, run->args->save, NULL);
+    status = cli_files_open(files, run->args->save, &file);
+    if (status != CLI_OK) return status;
+    fwrite(bytes, 1, size, file);
+    return cli_files_close(files);
+}
+
+static int cli_save_json(cli_files *files, const char *path, const cli_run *run) {
+    FILE *file;
+    int status = cli_files_open(files, path, &file);
+    if (status != CLI_OK) return status;
+    cli_json_run(file, run);
+    return cli_files_close(files);
+}
+
+/* Before the work: can every output be written, and is every name used once? */
+static int cli_check_outputs(cli_pool *pool, const cli_args *args) {
+    int status = CLI_OK;
+    if (args->save != NULL && args->json != NULL && strcmp(args->save, args->json) == 0)
+        return cli_error(CLI_USAGE, "--json %s: is the name of --save as well", args->json);
+    if (args->save != NULL && strcmp(args->save, "-") == 0)
+        return cli_error(CLI_USAGE, "--save -: a model needs a file");
+    if (args->save != NULL) status = cli_files_check(pool, args->save);
+    if (status == CLI_OK && args->json != NULL) status = cli_files_check(pool, args->json);
+    if (status == CLI_OK && args->save_convex != NULL)
+        status = cli_make_folder(args->save_convex);
+    if (status == CLI_OK && args->save_network != NULL)
+        status = cli_make_folder(args->save_network);
+    return status;
+}
+
+/* cli_save - all outputs of a run, or none. */
+static int cli_save(const cli_run *run) {
+    const cli_args *args = run->args;
+    cli_files files;
+    int status = CLI_OK;
+    memset(&files, 0, sizeof files);
+    files.pool = run->pool;
+    if (args->save != NULL) status = cli_save_model(&files, run);
+    if (status == CLI_OK && args->save_convex != NULL) status = cli_save_convex(&files, run);
+    if (status == CLI_OK && args->save_network != NULL) status = cli_save_network(&files, run);
+    if (status == CLI_OK && args->json != NULL) status = cli_save_json(&files, args->json, run);
+    if (status == CLI_OK) return cli_files_commit(&files);
+    cli_files_abandon(&files);
+    return status;
+}
+
+#endif /* CLI_REPORT_H */

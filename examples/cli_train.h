@@ -1,0 +1,466 @@
+/* ==== CLI TRAIN ==========================================================================
+   From arguments and data to solved models: the problem, the options, the progress line, one
+   strength, a path or a cross-validation, scores on training and held-out rows. Uses
+   cli_data.h, cli_system.h. Used by cli_report.h, cvxrelu_cli.c. Tests: tests/test_cli.sh. */
+
+#ifndef CLI_TRAIN_H
+#define CLI_TRAIN_H
+
+#include "cli_data.h"
+#include "cli_system.h"
+
+/* Strengths of a path when --path does not say. */
+#define CLI_PATH_COUNT 20
+
+typedef struct cli_monitor {
+    int show;                  /* draw the progress line                                      */
+    double last;               /* when it was drawn                                           */
+} cli_monitor;
+
+/* How a model does on some rows. */
+typedef struct cli_score {
+    double error;              /* mean squared error, or share of wrong labels                */
+    size_t wrong, rows;
+    double variance;           /* of the targets around their means (values only)             */
+} cli_score;
+
+typedef struct cli_run {
+    cli_pool *pool;
+    const cli_args *args;
+    cli_data all, train, test;
+    int has_test;
+    cvxrelu_problem problem;
+    cvxrelu_options options;
+    cvxrelu_path_options path;
+    cli_monitor monitor;
+    cvxrelu_model *start;
+    size_t count, chosen;      /* strengths solved, and the one that is saved                 */
+    cvxrelu_model **models;
+    cvxrelu_report *reports;
+    cli_score *train_scores, *test_scores;
+    cvxrelu_cv_point *points;  /* of a cross-validation, or NULL                              */
+    size_t point_count, point_chosen;
+} cli_run;
+
+/* cli_result - the line for a result of the library that is not CVXRELU_OK. */
+static int cli_result(cvxrelu_result result, const char *what, const char *message) {
+    int status = result == CVXRELU_ERR_MEMORY || result == CVXRELU_ERR_LIMIT ||
+                 result == CVXRELU_ERR_NUMERIC ? CLI_FAILED : CLI_USAGE;
+    char line[CVXRELU_MESSAGE_SIZE];
+    size_t i;
+    if (message == NULL || message[0] == 0) message = cvxrelu_result_text(result);
+    for (i = 0; i + 1 < sizeof line && message[i] != 0; i++)
+        line[i] = (char)(message[i] == '\n' ? ' ' : message[i]);
+    line[i] = 0;
+    return cli_error(status, "%s: %s", what, line);
+}
+
+/* ---- Words to enums */
+
+typedef struct cli_choice {
+    const char *word;
+    int value;                 /* negative: known, not available yet                          */
+} cli_choice;
+
+/* The value of a word; the first choice when the option is not given. */
+static int cli_choose(const char *option, const char *word, const cli_choice *choices,
+                      size_t count, int *value) {
+    char shown[CLI_SHOW], list[128] = "";
+    size_t k;
+    *value = choices[0].value;
+    if (word == NULL) return CLI_OK;
+    for (k = 0; k < count; k++) {
+        if (choices[k].value >= 0) {
+            if (k > 0) strcat(list, ", ");
+            strcat(list, choices[k].word);
+        }
+        if (strcmp(word, choices[k].word) != 0) continue;
+        *value = choices[k].value;
+        if (*value >= 0) return CLI_OK;
+        return cli_error(CLI_USAGE, "--%s %s: not available yet; use %s", option, word,
+                         choices[0].word);
+    }
+    return cli_error(CLI_USAGE, "--%s %s: must be one of %s", option, cli_show(word, shown),
+                     list);
+}
+
+static int cli_set_problem_words(const cli_args *args, cvxrelu_problem *problem) {
+    static const cli_choice kinds[] = {{"gated", CVXRELU_GATED}, {"relu", -1}};
+    static const cli_choice losses[] = {{"squared", CVXRELU_LOSS_SQUARED},
+                                        {"cross-entropy", -1},
+                                        {"logistic", -1},
+                                        {"hinge", -1},
+                                        {"huber", -1}};
+    static const cli_choice penalties[] = {{"neuron", CVXRELU_PENALTY_NEURON},
+                                           {"feature", CVXRELU_PENALTY_FEATURE},
+                                           {"l1", CVXRELU_PENALTY_L1},
+                                           {"l2", CVXRELU_PENALTY_L2}};
+    static const cli_choice scales[] = {{"auto", CVXRELU_SCALE_AUTO},
+                                        {"standard", CVXRELU_SCALE_STANDARD},
+                                        {"unit", CVXRELU_SCALE_UNIT},
+                                        {"none", CVXRELU_SCALE_NONE}};
+    int value, status = cli_choose("model", args->model, kinds, 2, &value);
+    problem->kind = (cvxrelu_kind)value;
+    if (status == CLI_OK) status = cli_choose("loss", args->loss, losses, 5, &value);
+    problem->loss = (cvxrelu_loss)value;
+    if (status == CLI_OK) status = cli_choose("penalty", args->penalty, penalties, 4, &value);
+    problem->penalty = (cvxrelu_penalty)value;
+    if (status == CLI_OK) status = cli_choose("scale", args->scale, scales, 4, &value);
+    problem->scale = (cvxrelu_scale)value;
+    return status;
+}
+
+static int cli_set_option_words(const cli_args *args, cvxrelu_options *options) {
+    static const cli_choice solvers[] = {{"auto", CVXRELU_SOLVER_AUTO},
+                                         {"newton", CVXRELU_SOLVER_NEWTON},
+                                         {"fista", CVXRELU_SOLVER_FISTA}, {"al", -1}};
+    static const cli_choice types[] = {{"float64", CVXRELU_FLOAT64},
+                                       {"float32", CVXRELU_FLOAT32}};
+    static const cli_choice rules[] = {{"tightness", CVXRELU_STEP_TIGHTNESS},
+                                       {"warm", CVXRELU_STEP_WARM},
+                                       {"forward", CVXRELU_STEP_FORWARD},
+                                       {"fixed", CVXRELU_STEP_FIXED}};
+    int value, status = cli_choose("solver", args->solver, solvers, 4, &value);
+    options->solver = (cvxrelu_solver)value;
+    if (status == CLI_OK) status = cli_choose("precision", args->precision, types, 2, &value);
+    options->precision = (cvxrelu_type)value;
+    if (status == CLI_OK) status = cli_choose("step-rule", args->step_rule, rules, 4, &value);
+    options->step_rule = (cvxrelu_step_rule)value;
+    return status;
+}
+
+/* Reads numbers joined by 'x' after *at: up to `most` of them; the count, or 0. */
+static size_t cli_sizes(const char **at, size_t most, size_t *sizes) {
+    size_t count = 0;
+    while (count < most) {
+        char digits[12];
+        uint64_t value;
+        size_t length = cli_digits(*at);
+        if (length == 0 || length >= sizeof digits) return 0;
+        memcpy(digits, *at, length);
+        digits[length] = 0;
+        if (!cli_whole(digits, &value) || value == 0 || value > 1000000000u) return 0;
+        sizes[count++] = (size_t)value;
+        *at += length;
+        if (**at != 'x') break;
+        ++*at;
+    }
+    return count;
+}
+
+/* --sampler gaussian | sparse[:K] | patch:WxHxC[:K] | points */
+static int cli_set_sampler(const cli_args *args, cvxrelu_gates *gates) {
+    const char *at = args->sampler;
+    char shown[CLI_SHOW];
+    size_t sizes[3] = {0, 0, 1};
+    int good = 1;
+    if (at == NULL || strcmp(at, "gaussian") == 0) return CLI_OK;
+    if (strcmp(at, "points") == 0) gates->sampler = CVXRELU_SAMPLER_POINTS;
+    else if (strncmp(at, "sparse", 6) == 0) {
+        gates->sampler = CVXRELU_SAMPLER_SPARSE;
+        at += 6;
+        if (*at == ':') good = (at++, cli_sizes(&at, 1, &gates->order) == 1);
+        good = good && *at == 0;
+    } else if (strncmp(at, "patch:", 6) == 0) {
+        gates->sampler = CVXRELU_SAMPLER_PATCH;
+        at += 6;
+        good = cli_sizes(&at, 3, sizes) >= 2;
+        gates->width = sizes[0];
+        gates->height = sizes[1];
+        gates->channels = sizes[2];
+        if (good && *at == ':') good = (at++, cli_sizes(&at, 1, &gates->patch) == 1);
+        good = good && *at == 0;
+    } else good = 0;
+    if (good) return CLI_OK;
+    return cli_error(CLI_USAGE,
+                     "--sampler %s: must be gaussian, sparse:K, patch:WxHxC:K or points",
+                     cli_show(args->sampler, shown));
+}
+
+/* Options that exclude or need one another. */
+static int cli_check_args(const cli_args *args) {
+    if ((args->x == NULL) != (args->y == NULL))
+        return cli_error(CLI_USAGE, "--%s: needs --%s", args->x ? "x" : "y",
+                         args->x ? "y" : "x");
+    if (args->bias && args->no_bias) return cli_error(CLI_USAGE, "--bias: excludes --no-bias");
+    if (args->centre && args->no_centre)
+        return cli_error(CLI_USAGE, "--centre: excludes --no-centre");
+    if (args->header && args->no_header)
+        return cli_error(CLI_USAGE, "--header: excludes --no-header");
+    if (args->classes && args->raw_targets)
+        return cli_error(CLI_USAGE, "--classes: excludes --raw-targets");
+    if (args->test != NULL && args->split > 0)
+        return cli_error(CLI_USAGE, "--test: excludes --split");
+    if (args->search)
+        return cli_error(CLI_USAGE, "--search: not available yet; it belongs to relu");
+    if (args->gates != NULL && args->gates_scaled != NULL)
+        return cli_error(CLI_USAGE, "--gates: excludes --gates-scaled");
+    if ((args->gates != NULL || args->gates_scaled != NULL) &&
+        (args->patterns > 0 || args->sampler != NULL || args->active_share > 0 ||
+         args->no_gate_bias))
+        return cli_error(CLI_USAGE,
+                         "--gates: the gates are used as they are; it excludes --patterns, "
+                         "--sampler, --active-share and --no-gate-bias");
+    if (args->no_bias && args->scale != NULL && strcmp(args->scale, "standard") == 0)
+        return cli_error(CLI_USAGE,
+                         "--scale standard: needs the bias; --no-bias goes with unit or none");
+    if (args->no_bias && args->active_share > 0)
+        return cli_error(CLI_USAGE, "--active-share: needs the bias; it excludes --no-bias");
+    if (args->one_se && args->cv == 0) return cli_error(CLI_USAGE, "--one-se: needs --cv");
+    if (args->lambda != NULL && (args->path > 0 || args->cv > 0))
+        return cli_error(CLI_USAGE, "--lambda: excludes --path and --cv");
+    if (args->strip && args->save == NULL) return cli_error(CLI_USAGE, "--strip: needs --save");
+    return CLI_OK;
+}
+
+/* ---- Progress */
+
+static int cli_on_progress(void *user, const cvxrelu_progress *progress) {
+    cli_monitor *monitor = (cli_monitor *)user;
+    double now = cli_seconds(NULL);
+    if (monitor->show && (monitor->last <= 0 || now - monitor->last >= 0.1)) {
+        char line[160];
+        int used =
+            sprintf(line, "step %d  objective %.6g", progress->iteration, progress->objective);
+        if (progress->lambda > 0) used += sprintf(line + used, "  gap %.2g", progress->gap);
+        sprintf(line + used, "  neurons %lu  %.1f s", (unsigned long)progress->active,
+                progress->seconds);
+        fprintf(stderr, "\r%-78.78s", line);
+        fflush(stderr);
+        monitor->last = now;
+    }
+    return cli_interrupted != 0;
+}
+
+static void cli_progress_clear(cli_monitor *monitor) {
+    if (monitor->show && monitor->last > 0) {
+        fprintf(stderr, "\r%78s\r", "");
+        fflush(stderr);
+    }
+}
+
+/* ---- The problem */
+
+/* Gates come as columns (d x P, as NumPy users keep them) and leave as rows (P x d). */
+static int cli_load_gates(cli_run *run) {
+    const cli_args *args = run->args;
+    const char *path = args->gates ? args->gates : args->gates_scaled;
+    size_t d = run->train.d, full = d + (args->no_bias ? 0 : 1), i, j;
+    npy_array array;
+    double *gates;
+    int status = npy_read(run->pool, path, &array);
+    if (status != CLI_OK) return status;
+    if (array.rows != full && (array.rows != d || args->gates_scaled != NULL))
+        return cli_error(CLI_USAGE, "%s: %lu rows; gates of these data have %lu%s", path,
+                         (unsigned long)array.rows, (unsigned long)(args->gates ? d : full),
+                         args->gates && full > d ? " (or one more, the bias last)" : "");
+    gates = (double *)cli_alloc(run->pool, array.rows * array.cols, sizeof(double));
+    for (i = 0; i < array.rows; i++)
+        for (j = 0; j < array.cols; j++)
+            gates[j * array.rows + i] = array.data[i * array.cols + j];
+    run->problem.gates.sampler = CVXRELU_SAMPLER_GIVEN;
+    run->problem.gates.given = cli_matrix(gates, array.cols, array.rows);
+    run->problem.gates.given_scaled = args->gates_scaled != NULL;
+    return CLI_OK;
+}
+
+static void cli_set_numbers(cli_run *run) {
+    const cli_args *args = run->args;
+    cvxrelu_options *options = &run->options;
+    options->tol = args->tol > 0 ? args->tol : args->tol < 0 ? 0.0 : -1.0;
+    options->subgradient_tol = args->subgradient_tol;
+    options->max_iters = (int)args->max_iters;
+    options->time_limit = args->time_limit;
+    options->memory_limit = args->memory_limit;
+    options->max_working_set = args->max_working_set;
+    options->max_factor = args->max_factor;
+    options->threads = (int)args->threads;
+    options->step_first = args->step_first;
+    options->step_shrink = args->step_shrink;
+    options->step_grow = args->step_grow;
+    options->step_threshold = args->step_threshold;
+    options->no_restart = args->no_restart;
+    options->no_acceleration = args->no_acceleration;
+    options->portable = args->portable;
+    options->clock.seconds = cli_seconds;
+    options->progress = cli_on_progress;
+    options->progress_user = &run->monitor;
+}
+
+/* cli_prepare - data, gates and options of a run; everything that can be wrong is found here.
+   */
+static int cli_prepare(cli_run *run) {
+    const cli_args *args = run->args;
+    cvxrelu_problem *problem = &run->problem;
+    cli_wanted wanted;
+    int status;
+    memset(&wanted, 0, sizeof wanted);
+    wanted.needs_target = 1;
+    status = cli_load(run->pool, args, args->x ? NULL : args->files[0], &wanted, &run->all);
+    if (status == CLI_OK) status = cli_target_learn(run->pool, args, &run->all);
+    if (status != CLI_OK) return status;
+    run->train = run->all;
+    run->has_test = args->test != NULL || args->split > 0;
+    if (args->split > 0) {
+        status =
+            cli_split(run->pool, &run->all, args->split, args->seed, &run->train, &run->test);
+        if (status == CLI_OK) status = cli_classes_present(run->pool, &run->train);
+    } else if (args->test != NULL) {
+        wanted.d = run->all.d;
+        wanted.names = (const char *const *)run->all.names;
+        status = cli_load(run->pool, args, args->test, &wanted, &run->test);
+        if (status == CLI_OK)
+            status = cli_target_match(run->pool, run->all.labels, run->all.classes, run->all.c,
+                                      &run->test);
+    }
+    if (status != CLI_OK) return status;
+    problem->X = cli_matrix(run->train.X, run->train.n, run->train.d);
+    problem->Y = cli_matrix(run->train.Y, run->train.n, run->train.c);
+    problem->task = run->train.classes ? CVXRELU_TASK_CLASSES : CVXRELU_TASK_REGRESSION;
+    problem->no_bias = args->no_bias;
+    if (args->centre && run->train.classes)
+        return cli_error(CLI_USAGE, "--centre: the targets of %s are classes", run->all.path);
+    problem->centre_targets = args->centre ||
+                              (!run->train.classes && !args->raw_targets && !args->no_centre);
+    problem->gates.count = args->patterns;
+    problem->gates.seed = args->seed;
+    problem->gates.active_share = args->active_share;
+    problem->gates.no_gate_bias = args->no_gate_bias;
+    if (args->gates != NULL || args->gates_scaled != NULL) status = cli_load_gates(run);
+    cli_set_numbers(run);
+    return status;
+}
+
+/* --lambda 0.01 | 0.01max */
+static int cli_set_lambda(cli_run *run) {
+    const char *text = run->args->lambda ? run->args->lambda : "0.001max";
+    size_t length = strlen(text);
+    char *number = cli_join(run->pool, text, ""), shown[CLI_SHOW];
+    char message[CVXRELU_MESSAGE_SIZE] = "";
+    int share = length > 3 && strcmp(text + length - 3, "max") == 0;
+    double value, top;
+    cvxrelu_result result;
+    if (share) number[length - 3] = 0;
+    if (cli_number(number, &value) != CLI_NUMBER || value < 0)
+        return cli_error(CLI_USAGE, "--lambda %s: must be 0 or greater, or a share as 0.01max",
+                         cli_show(text, shown));
+    run->problem.lambda = value;
+    if (!share) return CLI_OK;
+    result = cvxrelu_lambda_max(&run->problem, &run->options, &top, message);
+    if (result != CVXRELU_OK) return cli_result(result, run->all.path, message);
+    run->problem.lambda = value * top;
+    return CLI_OK;
+}
+
+/* ---- Solving */
+
+static void cli_room(cli_run *run, size_t count) {
+    run->count = count;
+    run->models = (cvxrelu_model **)cli_alloc(run->pool, count, sizeof(cvxrelu_model *));
+    run->reports = (cvxrelu_report *)cli_alloc(run->pool, count, sizeof(cvxrelu_report));
+    run->train_scores = (cli_score *)cli_alloc(run->pool, count, sizeof(cli_score));
+    run->test_scores = (cli_score *)cli_alloc(run->pool, count, sizeof(cli_score));
+}
+
+static cvxrelu_result cli_solve_cv(cli_run *run) {
+    cli_room(run, 1);
+    run->path.folds = run->args->cv;
+    run->path.fold_seed = run->args->seed;
+    run->path.one_standard_error = run->args->one_se;
+    run->point_count = run->path.count;
+    run->points =
+        (cvxrelu_cv_point *)cli_alloc(run->pool, run->point_count, sizeof *run->points);
+    return cvxrelu_cross_validate(&run->problem, &run->options, &run->path, run->points,
+                                  &run->point_chosen, &run->models[0], &run->reports[0]);
+}
+
+/* cli_solve - whatever --lambda, --path and --cv ask for. */
+static int cli_solve(cli_run *run, int is_path) {
+    char message[CVXRELU_MESSAGE_SIZE] = "";
+    cvxrelu_result result;
+    int status = CLI_OK;
+    run->path.count = run->args->path ? run->args->path : CLI_PATH_COUNT;
+    if (run->args->cv > 0) {
+        result = cli_solve_cv(run);
+        memcpy(message, run->reports[0].message, sizeof message);
+    } else if (is_path || run->args->path > 0) {
+        cli_room(run, run->path.count);
+        result = cvxrelu_path(&run->problem, &run->options, &run->path, run->models,
+                              run->reports, message);
+    } else {
+        cli_room(run, 1);
+        if ((status = cli_set_lambda(run)) != CLI_OK) return status;
+        result = cvxrelu_fit(&run->problem, &run->options, run->start, &run->models[0],
+                             &run->reports[0]);
+        memcpy(message, run->reports[0].message, sizeof message);
+    }
+    cli_progress_clear(&run->monitor);
+    if (result != CVXRELU_OK) return cli_result(result, run->all.path, message);
+    while (run->count > 1 && run->models[run->count - 1] == NULL) run->count--;
+    run->chosen = run->count - 1;
+    if (run->models[run->chosen] == NULL)
+        return cli_error(CLI_FAILED, "%s: stopped before a first model", run->all.path);
+    return CLI_OK;
+}
+
+/* ---- Scores */
+
+/* Sum over columns of the squared distance of Y to its column means. */
+static double cli_variance(const cli_data *data) {
+    double sum = 0.0;
+    size_t i, k;
+    for (k = 0; k < data->c; k++) {
+        double mean = 0.0;
+        for (i = 0; i < data->n; i++) mean += data->Y[i * data->c + k] / (double)data->n;
+        for (i = 0; i < data->n; i++) {
+            double e = data->Y[i * data->c + k] - mean;
+            sum += e * e / (double)(data->n * data->c);
+        }
+    }
+    return sum;
+}
+
+/* cli_score_model - predict rows with the network and compare. */
+static int cli_score_model(cli_pool *pool, const cvxrelu_model *model, const cli_data *data,
+                           cli_score *score) {
+    cvxrelu_model_info info;
+    cvxrelu_result result;
+    double *out, sum = 0.0;
+    size_t i, k;
+    cvxrelu_model_get_info(model, &info);
+    out = (double *)cli_alloc(pool, data->n * info.outputs, sizeof(double));
+    result = cvxrelu_model_predict_many(model, cli_matrix(data->X, data->n, data->d), out, 0);
+    if (result != CVXRELU_OK) return cli_result(result, data->path, NULL);
+    memset(score, 0, sizeof *score);
+    score->rows = data->n;
+    for (i = 0; i < data->n; i++) {
+        const double *row = out + i * info.outputs;
+        if (info.classes > 0) {
+            score->wrong += cvxrelu_model_class(model, row) != (size_t)data->Y[i];
+            continue;
+        }
+        for (k = 0; k < info.outputs; k++) {
+            double e = row[k] - data->Y[i * data->c + k];
+            sum += e * e;
+        }
+    }
+    score->error = info.classes > 0 ? (double)score->wrong / (double)data->n
+                                    : sum / (double)(data->n * info.outputs);
+    if (info.classes == 0) score->variance = cli_variance(data);
+    return CLI_OK;
+}
+
+static int cli_score_all(cli_run *run) {
+    size_t k;
+    int status = CLI_OK;
+    for (k = 0; k < run->count && status == CLI_OK; k++) {
+        if (run->models[k] == NULL) continue;
+        status = cli_score_model(run->pool, run->models[k], &run->train, &run->train_scores[k]);
+        if (status == CLI_OK && run->has_test)
+            status =
+                cli_score_model(run->pool, run->models[k], &run->test, &run->test_scores[k]);
+    }
+    return status;
+}
+
+#endif /* CLI_TRAIN_H */
