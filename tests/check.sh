@@ -1,0 +1,31 @@
+#!/bin/sh
+# The slow checks: the tests under the sanitizers (flags in argument 1), the tool and an example under
+# them, the tests at -Ofast, and under valgrind. Environment: CC, LDLIBS, BUILD.
+cd "$(dirname "$0")/.." || exit 1
+CC=${CC:-cc} LDLIBS=${LDLIBS:--lm} BUILD=${BUILD:-build}
+mkdir -p "$BUILD" || exit 1
+echo 'int main(void) { return 0; }' >"$BUILD/probe.c"
+skip() { echo "echo 'SKIP check: $1'; echo '0 passed, 0 failed, 1 skipped'"; }
+
+if $CC $1 "$BUILD/probe.c" -o "$BUILD/probe" 2>/dev/null && "$BUILD/probe"; then
+    main="$CC $1 -I. tests/test_main.c -o $BUILD/test_asan $LDLIBS && $BUILD/test_asan"
+    tool="$CC $1 -I. examples/cvxrelu_cli.c -o $BUILD/cvxrelu_asan $LDLIBS &&
+          sh tests/test_cli.sh $BUILD/cvxrelu_asan"
+    examples="CFLAGS='$1' BUILD=$BUILD/asan sh tests/test_examples.sh"
+else
+    main=$(skip "no address and undefined behaviour sanitizers") tool=$main examples=$main
+fi
+if $CC -Ofast "$BUILD/probe.c" -o "$BUILD/probe" 2>/dev/null; then
+    fast="$CC -Ofast -I. tests/test_main.c -o $BUILD/test_fast $LDLIBS && $BUILD/test_fast"
+else
+    fast=$(skip "no -Ofast")
+fi
+if command -v valgrind >/dev/null 2>&1; then
+    grind="valgrind -q --error-exitcode=9 --leak-check=full $BUILD/test_main s01 s02 s03 s06 s07 s14 s16"
+else
+    grind=$(skip "no valgrind")
+fi
+sh tests/run.sh "$main" "$fast" "$tool" "$examples" "$grind"
+status=$?
+rm -f "$BUILD/probe" "$BUILD/probe.c"
+exit $status

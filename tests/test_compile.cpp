@@ -1,0 +1,6 @@
+// The compile tests as C++11: after C++ headers, without exceptions and run-time types.
+#include <cmath>
+#include <cstdlib>
+#include <string>
+#include <vector>
+#include "test_compile.c"
