@@ -26,10 +26,10 @@ demo: $(BUILD)/demo ## train, certify, save and reload on the bundled data
 	$(BUILD)/demo examples/data $(BUILD)
 
 test: ## run all tests (under a minute)
-	@$(SH) tests/run.sh '$(MAKE_QUIETLY) $(BUILD)/test_main && $(BUILD)/test_main' \
-	    'sh tests/test_compile.sh' 'CFLAGS=-O0 sh tests/test_examples.sh' \
-	    '$(MAKE_QUIETLY) $(BUILD)/cvxrelu && sh tests/test_cli.sh $(BUILD)/cvxrelu' \
-	    'CFLAGS="$(TEST_CFLAGS)" sh tests/test_blas.sh'
+	@$(SH) tests/run.sh 'main: $(MAKE_QUIETLY) $(BUILD)/test_main && $(BUILD)/test_main' \
+	    'compile: sh tests/test_compile.sh' 'examples: CFLAGS=-O0 sh tests/test_examples.sh' \
+	    'tool: $(MAKE_QUIETLY) $(BUILD)/cvxrelu && sh tests/test_cli.sh $(BUILD)/cvxrelu' \
+	    'blas: CFLAGS="$(TEST_CFLAGS)" sh tests/test_blas.sh'
 
 check: $(BUILD)/test_main check-contents ## sanitizers, -Ofast, valgrind, file layout
 	@$(SH) tests/check.sh '$(SANITIZE)'

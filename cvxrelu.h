@@ -5172,7 +5172,7 @@ static void cvxr_fista_keep(const cvxr_fista *s, void *dense, cvxr_weights *out)
 /* The objective may rise for a while; when it begins to, the iterate before (in V) is kept. */
 static void cvxr_fista_watch(cvxr_fista *s, cvxr_weights *weights) {
     double now = cvxr_fista_objective(s);
-    if (s->iteration > 1 && !(now <= s->least) && !s->kept) {
+    if (s->iteration > 1 && !(now <= s->least * (1 + 1e-13)) && !s->kept) {
         cvxr_fista_keep(s, s->V, weights);
         s->kept = 1;
     } else if (now < s->least || s->iteration == 1) {
@@ -5386,7 +5386,7 @@ static cvxrelu_stop cvxr_least_squares(cvxr_core *core, cvxr_weights *weights) {
 #define CVXR_WATCH       2    /* further steps before a failed one is judged */
 #define CVXR_KEEP        0.8 /* groups with ||A_i^T xi|| above this * lam enter W */
 #define CVXR_SLOW        8   /* inner steps before sigma is taken back */
-#define CVXR_IDLE        12  /* rounds without a smaller gap before the run has stalled */
+#define CVXR_IDLE        30  /* rounds without a smaller gap before the run has stalled */
 #define CVXR_VBLOCK      128 /* columns of V handled together */
 
 /* ---- The Newton system. */
@@ -5874,31 +5874,29 @@ typedef struct cvxr_newton {
     cvxr_core *core;
     cvxr_system system;
     const double *y;
-    size_t capacity;    /* of the working set */
-    size_t count;       /* groups in it */
-    size_t *W;          /* their patterns, ascending */
-    double *G, *g_norm; /* P x dp: -A^T xi over all patterns; P */
-    double *score;      /* P */
-    double *x, *dw;     /* capacity x dp */
+    size_t capacity;            /* of the working set */
+    size_t count;               /* groups in it */
+    size_t *W;                  /* their patterns, ascending */
+    double *G, *g_norm;         /* P x dp: -A^T xi over all patterns; P */
+    double *score;              /* P */
+    double *x, *dw;             /* capacity x dp */
     cvxr_point at, trial, ref;
-    cvxr_active act, lin; /* active at z; linearised at x */
-    size_t *act_at;       /* positions of the active groups in W */
-    double *u, *t;        /* capacity x dp: packed prox; scratch */
-    double *r, *g, *rhs,
-        *dx;           /* n */
-    size_t *support;   /* capacity: patterns of x, ascending */
-    double *support_u; /* capacity x dp */
+    cvxr_active act, lin;       /* active at z; linearised at x */
+    size_t *act_at;             /* positions of the active groups in W */
+    double *u, *t;              /* capacity x dp: packed prox; scratch */
+    double *r, *g, *rhs, *dx;   /* n each */
+    size_t *support;            /* capacity: patterns of x, ascending */
+    double *support_u;          /* capacity x dp */
     size_t support_count;
-    double sigma, sigma_min, sigma_ten, lam;
-    double primal, gap,
-        outer; /* of the current point over W */
+    double sigma, sigma_min, sigma_ten; /* sigma_ten: when the gap first fell below a tenth */
+    double lam, tol;
+    double primal, gap, outer;  /* of the current point, over W or all patterns */
+    double least;               /* the smallest gap over all patterns so far */
+    double ref_phi;
     int inner, has_ref, tried, plain, tight, steps, limit;
-    int idle; /* rounds of the end phase without progress */
-    double ref_phi, tol,
-        least; /* least: the smallest gap over all patterns so far */
-    double done, bound,
-        rest; /* sum units: objectives and bounds of the outputs done, objectives
-                                    of those to come */
+    int idle;                   /* rounds of the end phase without progress */
+    double done, bound, rest;   /* sum units: objectives and bounds of the outputs done,
+                                   objectives of those to come */
 } cvxr_newton;
 
 static size_t cvxr_newton_capacity(size_t n, size_t P, size_t limit) {
@@ -5906,20 +5904,17 @@ static size_t cvxr_newton_capacity(size_t n, size_t P, size_t limit) {
     return limit ? cvxr_min_z(capacity, limit) : capacity;
 }
 
-#define CVXR_NEWTON_VECTORS(                                                                   \
-    V) /* the arrays of cvxr_newton: member, count, element               */                   \
-    V(W, cap, size_t)                                                                          \
-    V(G, P *dp, double) V(g_norm, P, double) V(score, P, double) V(x, cap *dp, double)         \
-        V(dw, cap *dp, double) V(act_at, cap, size_t) V(u, cap *dp, double)                    \
-            V(t, cap *dp, double) V(r, n, double) V(g, n, double) V(rhs, n, double)            \
-                V(dx, n, double) V(support, cap, size_t) V(support_u, cap *dp, double)         \
-                    V(at.xi, n, double) V(at.z, cap *dp, double) V(at.a, cap, double)          \
-                        V(at.norm, cap, double) V(at.w, cap *dp, double)                       \
-                            V(trial.xi, n, double) V(trial.z, cap *dp, double)                 \
-                                V(trial.a, cap, double) V(trial.norm, cap, double)             \
-                                    V(trial.w, cap *dp, double) V(ref.xi, n, double)           \
-                                        V(ref.z, cap *dp, double) V(ref.a, cap, double)        \
-                                            V(ref.norm, cap, double) V(ref.w, cap *dp, double)
+/* The arrays of cvxr_newton: member, count, element; n, dp, P and cap are in scope. */
+#define CVXR_NEWTON_VECTORS(V)                                                                 \
+    V(W, cap, size_t) V(act_at, cap, size_t) V(support, cap, size_t)                           \
+    V(G, (P * dp), double) V(g_norm, P, double) V(score, P, double)                            \
+    V(x, (cap * dp), double) V(dw, (cap * dp), double) V(u, (cap * dp), double)                \
+    V(t, (cap * dp), double) V(support_u, (cap * dp), double)                                  \
+    V(r, n, double) V(g, n, double) V(rhs, n, double) V(dx, n, double)                         \
+    CVXR_POINT_VECTORS(V, at) CVXR_POINT_VECTORS(V, trial) CVXR_POINT_VECTORS(V, ref)
+#define CVXR_POINT_VECTORS(V, point)                                                           \
+    V(point.xi, n, double) V(point.z, (cap * dp), double) V(point.w, (cap * dp), double)       \
+    V(point.a, cap, double) V(point.norm, cap, double)
 
 static size_t cvxr_newton_bytes(size_t n, size_t dp, size_t P, size_t cap, size_t max_factor) {
     size_t sum = cvxr_system_bytes(n, dp, cap, max_factor) + 2 * cvxr_active_bytes(n, dp, cap);
@@ -6320,8 +6315,7 @@ static int cvxr_newton_round(cvxr_newton *s, int closed, int *first) {
     }
     if (gap < 0.9 * s->least) s->least = gap, s->idle = 0;
     else if (s->tight && ++s->idle > CVXR_IDLE) return 1;
-    else if (s->tight
-             && s->idle > 1) /* sigma so large that rounding in sigma w rules */
+    else if (s->tight && s->idle > 1) /* sigma so large that rounding in sigma w rules */
         s->sigma = cvxr_max(s->sigma / 10, s->sigma_min);
     if (s->tight) s->inner = 0, *first = 1;
     else if (closed) {
@@ -6420,6 +6414,9 @@ static cvxrelu_stop cvxr_newton_solve(cvxr_core *core, cvxr_weights *weights,
     cvxr_newton_close(&s);
     return core->stop ? core->stop : stop;
 }
+
+#undef CVXR_NEWTON_VECTORS
+#undef CVXR_POINT_VECTORS
 
 /* ==== S14 NETWORK ========================================================================
    A model: the nonzero groups of a solution, each of them one neuron, with its gate, the column

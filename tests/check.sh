@@ -1,6 +1,6 @@
 #!/bin/sh
-# The slow checks: the tests under the sanitizers (flags in argument 1), the tool and an example under
-# them, the tests at -Ofast, and under valgrind. Environment: CC, LDLIBS, BUILD.
+# The slow checks: tests, tool and examples under the sanitizers (flags in argument 1), the tests at
+# -Ofast and (a part of them) under valgrind. Environment: CC, LDLIBS, BUILD.
 cd "$(dirname "$0")/.." || exit 1
 CC=${CC:-cc} LDLIBS=${LDLIBS:--lm} BUILD=${BUILD:-build}
 mkdir -p "$BUILD" || exit 1
@@ -21,11 +21,13 @@ else
     fast=$(skip "no -Ofast")
 fi
 if command -v valgrind >/dev/null 2>&1; then
-    grind="valgrind -q --error-exitcode=9 --leak-check=full $BUILD/test_main s01 s02 s03 s06 s07 s14 s16"
+    grind="valgrind -q --error-exitcode=9 --leak-check=full $BUILD/test_main s01 s02 s03 s06 s07 \
+           s14 s16"
 else
     grind=$(skip "no valgrind")
 fi
-sh tests/run.sh "$main" "$fast" "$tool" "$examples" "$grind"
+sh tests/run.sh "sanitizers: $main" "Ofast: $fast" "tool: $tool" "examples: $examples" \
+    "valgrind: $grind"
 status=$?
 rm -f "$BUILD/probe" "$BUILD/probe.c"
 exit $status

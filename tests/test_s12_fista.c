@@ -433,8 +433,8 @@ TEST(step_far_too_long_returns_finite_weights) {
     }
 }
 
-/* Far below lambda_max the gap stays flat for thousands of iterations while the objective falls:
-   that is no stall in float64. A stalled run gains nothing from 2000 iterations more. */
+/* Far below lambda_max the gap stays flat for thousands of iterations while the objective
+   falls: that is no stall. A stalled run gains nothing from 2000 iterations more. */
 TEST(slow_progress_is_not_taken_for_a_stall) {
     cvxrelu_problem p = s11_problem(80, S12_D, 1, 20, CVXRELU_PENALTY_NEURON);
     cvxrelu_options o;
