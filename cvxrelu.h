@@ -1,22 +1,25 @@
 /* cvxrelu.h - two-layer ReLU networks by convex optimisation, in one C header.          v0.1.0
 
-   Trains gated ReLU networks to the global optimum of their (convex) training problem and hands back,
-   with every network, a certificate: a lower bound on what any weights over the same gates could
-   reach. No learning rate, no seed lottery. C99 and C++11; needs libm, nothing else.
+   Trains gated ReLU networks to the global optimum of their (convex) training problem and hands
+   back, with every network, a certificate: a lower bound on what any weights over the same
+   gates can reach. There is no step size to tune and no start to draw. C99 and C++11; needs
+   libm, nothing else.
 
-   It does not: train more than one hidden layer, convolve, stream data that do not fit in memory, or
-   choose features. It trains gated ReLU networks with the squared loss. The optimum is the one over the
-   activation patterns that were sampled or given, not over all patterns; the report says so (scope).
+   It does not: train more than one hidden layer, convolve, stream data that do not fit in
+   memory, or choose features. It trains gated ReLU networks with the squared loss; networks of
+   plain ReLU units (CVXRELU_RELU) are refused. The optimum is the one over the activation
+   patterns that were sampled or given, not over all patterns; the report says so (scope).
 
-   QUICK START (in one C file of the project; others include the header without the macro)
+   QUICK START (in one C file of a project; the others include the header without the macro)
 
        #define CVXRELU_IMPLEMENTATION
        #include "cvxrelu.h"
        #include <stdio.h>
 
        int main(void) {
-           double X[8] = {0, 1, 2, 3, 4, 5, 6, 7}, Y[8] = {3, 2, 1, 0, 0, 1, 2, 3}, x = 2.5, y = 0;
-           cvxrelu_problem problem = {0};
+           double X[8] = { 0, 1, 2, 3, 4, 5, 6, 7 }, Y[8] = { 3, 2, 1, 0, 0, 1, 2, 3 };
+           double x = 2.5, y = 0;
+           cvxrelu_problem problem = { 0 };
            cvxrelu_model *model = NULL;
            cvxrelu_report report;
            problem.X.data = X, problem.X.rows = 8, problem.X.cols = 1;
@@ -42,125 +45,209 @@
      S13 CERTIFIED NEWTON                S14 NETWORK
      S15 FIT, PATH, CROSS-VALIDATION     S16 SAVE, LOAD, VERIFY
 
+     Entries of this manual: OBJECTIVE, CONCEPTS, GATES, SOLVERS, NEWTON, WORK, CONFIGURATION
+     MACROS, MEMORY, ERRORS, THREADS AND DETERMINISM, CLOCK, BLAS, UNITS AND LAYOUTS,
+     BIBLIOGRAPHY, HISTORY.
+
    OBJECTIVE (stated here once; every solver, certificate, test and report uses it)
 
-     X (n x d) data after scaling, with the column of ones when there is a bias; Y (n x c) targets;
-     patterns D_i = diag(1(X g_i >= 0)), i = 1 .. P; U_ik (d) convex weights of pattern i, output k.
+     X (n x d) data after scaling, with the column of the bias when there is one; Y (n x c)
+     targets as coded and centred; patterns D_i = diag(1(X g_i >= 0)), i = 1 .. P; U_ik (d)
+     convex weights of pattern i, output k.
 
        minimise over U   1/(2 n c) ||sum_i D_i X U_i - Y||_F^2  +  lambda sum_{i,k} ||U_ik||_2
 
-     This is C-GReLU [MSP22 eq. 3, A.1]. The network it equals, h(x) = sum_j 1(g_j.x >= 0) (w1_j.x) w2_j,
-     has the same value with the weight decay lambda/2 (||w1_j||^2 + ||w2_j||_1^2) under the solution map
-     w1 = u / sqrt(||u||), w2 = sqrt(||u||) e_k [MSP22 Thm 2.2, A.1 eq. 16]. For one output that is plain
-     weight decay; for c > 1 plain weight decay on w2 is another problem [SEPP21].
-     Other penalties (cvxrelu_penalty) replace the last sum; their weights are no longer those of a weight
-     decay. The tie rule is D = 1 at X g = 0, as in the papers.
+     This is C-GReLU [MSP22 eq. 3, A.1], the squared loss halved and divided by n c. The network
+     it equals, h(x) = sum_j 1(g_j.x >= 0) (w1_j.x) w2_j, has the same value with the weight
+     decay lambda/2 sum_j (||w1_j||_2^2 + ||w2_j||_1^2) under the solution map w1 = u /
+     sqrt(||u||), w2 = sqrt(||u||) e_k [MSP22 Thm 2.2, A.1 eq. 16]. For one output that is plain
+     weight decay; for c > 1 plain weight decay on w2 is another problem [SEPP21], not solved
+     here. Other penalties (cvxrelu_penalty) replace the last sum; they are not those of a
+     weight decay. The tie rule is D = 1 at X g = 0, as in [MSP22] and [PE20].
 
    CONCEPTS
-     Gate, pattern   A gate g splits the rows of X into active (x.g >= 0) and inactive ones; the 0/1
-                     vector is its activation pattern. Gates are sampled before training, or given. Sampled
-                     gates whose sign on some row is within rounding are drawn again, so that the network
-                     in the user's coordinates gates every training row as the solver did.
-     Scaling         Columns of X are centred and divided by their 2-norm (STANDARD), only divided (UNIT), or
-                     left (NONE). The penalty acts on the scaled weights: scaling changes the problem. The
-                     network that comes back is undone to the user's coordinates, weights and gates alike.
-     Bias            A column of ones appended to X, scaled and penalised like the others.
-     Neuron          A group U_ik that is not zero.
-     Certificate     objective, dual_bound <= optimum <= objective, and gap = their distance relative to the
-                     objective, all computed in float64 from the returned weights alone.
-     Classes         -1/+1 for two classes, one-hot 0/1 for more, squared loss; the largest output wins, a
-                     tie goes to the lower class.
+     Gate, pattern   A gate g splits the rows of X into active (x.g >= 0) and inactive ones; the
+                     0/1 vector is its activation pattern. Gates are sampled before training, or
+                     given; see GATES.
+     Scaling         Columns of X are centred and divided by their 2-norm (STANDARD), only
+                     divided (UNIT), or left (NONE) [MSP22 C.1]. The penalty acts on the scaled
+                     weights: scaling changes the problem. The network that comes back is in the
+                     user's coordinates, weights and gates alike. A column that is zero then
+                     (zero everywhere, or constant under STANDARD) gets weight 0 and gate entry
+                     0: the network does not read it.
+     Bias            A column of ones appended to X, divided by its 2-norm sqrt(n) (left with
+                     NONE) and penalised like the others; a gate has an entry for it too.
+                     Outputs have no bias but the mean of centred targets.
+     Neuron          A row U_ik that is not zero: one pattern, one output.
+     Certificate     dual_bound <= optimum <= objective and gap = (objective - dual_bound) /
+                     objective, computed in float64 from the returned weights alone, over all P
+                     patterns; the dual point is the residual, scaled. The bound is never below
+                     0. A gap below 1e-13 or so means "to rounding", which is not bounded.
+     Classes         -1/+1 for two classes (one output), one-hot 0/1 for more (an output each),
+                     squared loss; the largest output wins, a tie goes to the lower class. C is
+                     the largest label + 1, at least 2 and, when above 2, at most n; a label
+                     below it that never occurs is a class without rows.
+
+   GATES
+     A recipe (cvxrelu_gates) draws gates one after the other, each from a generator of its own
+     that the seed determines. A gate is drawn again, up to 10 times, while a row is too near
+     its boundary, |x_j.g| <= 64 d eps T_j ||g|| with T_j the size of x_j in the solver's and in
+     the user's coordinates (rows that are zero wherever g is not are exempt); then it is
+     dropped. So the network in the user's coordinates gates every training row as the solver
+     did. The all-zero pattern and repeated patterns are dropped too. What is left, in the order
+     of drawing, are the P patterns of the report; there may be many fewer than drawn. The
+     patterns of a smaller count are the first of those of a larger one (same seed, same data).
+     Sampled gates have entry 0 on columns that are zero in every row.
+     Given gates are all kept as they are, repeated and all-zero patterns too; near_ties counts
+     their uncertain signs. Patterns are computed once, in float64, and kept as one bit a row.
 
    SOLVERS
-     NEWTON   semismooth Newton on the dual with a moving working set, one output after the other. The
-              default for the neuron penalty. 15 to 30 steps to a gap of 1e-6. Float64 throughout.
-     FISTA    restarted accelerated proximal gradient [MSP22 4.1.1, G.1] for every penalty; in float32 or
-              float64. Memory 4 P d c numbers. Loose accuracies, tight memory, ablations.
-     AUTO     NEWTON where it can run and fits memory_limit, else FISTA.
-     lambda = 0 is solved by conjugate gradients for the least-squares solution of minimum norm; there is no
-     dual bound then, `stationarity` judges it.
+     NEWTON   semismooth Newton on the dual with a moving working set, one output after the
+              other; for the neuron penalty. Always float64. 12 to 21 steps to a certified 1e-6
+              on the problems of `make bench --quick`.
+     FISTA    restarted accelerated proximal gradient [MSP22 4.1.1, G.1], all outputs together,
+              for every penalty, in float32 or float64. The gap is looked at in iterations 1, 3
+              and every tenth. For the other penalties, loose accuracies, tight memory,
+              ablations. In float32 a gap of about 1e-5 is where it stalls.
+     AUTO     NEWTON where the penalty is the neuron one and it fits memory_limit, else FISTA.
+     lambda = 0, whatever the solver and the penalty: the least-squares solution of minimum norm
+     by conjugate gradients in float64. There is no dual bound then; `stationarity` judges it.
+     lambda >= lambda_max: the zero network, at once. Starts (a model, a path) spare iterations,
+     never change the optimum.
 
    NEWTON
-     What sets it apart from the family of [LST18]: one run without restarts between working sets; inner
-     stops by the parts of the duality gap; the first step of a round linearised at x, guarded by a watchdog; CG
-     preconditioned by the last factor; an end phase until the residual itself certifies the gap; sigma
-     grows only after rounds of at most three steps. A factor is n x n by the identity
-         H = I + sigma (K o (E diag(a) E^T) + V diag(1-a) V^T),  K = X X^T, E the active masks, V = E o (X Zh),
-     or (k d) x (k d) by Woodbury, whichever costs less; options.max_factor caps its order and so the memory.
+     With b = Y_k, lam = lambda n c: minimise over xi ||xi||^2/2 + <b, xi> + sum_i
+     ||prox_i||^2/(2 sigma), where z_i = x_i - sigma X^T D_i xi and prox_i = (1 - sigma
+     lam/||z_i||)_+ z_i; then x <- prox, and sigma grows. What sets it apart from the family of
+     [LST18]: one run without restarts between working sets; inner stops by the parts of the
+     duality gap; the first step of a round linearised at x (once the gap is below 0.3), guarded
+     by a watchdog; CG preconditioned by the last factor; an end phase until the residual itself
+     certifies the gap, so that the weights alone prove it. sigma starts at 0.1 n / ||X||_F^2
+     and is tripled after rounds of at most three steps. The working set is the support and the
+     groups with ||X^T D_i xi|| > 0.8 lam, at most max(15 n/d, 2 |support|, 30), the largest
+     first. A factor is n x n by the identity
+         H = I + sigma (K o (E diag(a) E^T) + V diag(1-a) V^T),  K = X X^T, E the active masks,
+         V = E o (X Zh),  a_i = 1 - sigma lam/||z_i||,  Zh the unit vectors z_i/||z_i||
+     or (k d) x (k d) by Woodbury for k active groups, whichever costs less; options.max_factor
+     caps the order and so the memory; without a factor CG goes on with a diagonal and a rank-d
+     term.
 
    WORK
-     passes counts products X^T (D o r) and sum_i D_i X u_i over all P patterns (a part of them counts as that
-     part); flops counts 2 n d a pattern of a product, 2 n^2 k + n^3/3 an n x n factor for k active groups,
-     n (k d)^2 + (k d)^3/3 a Woodbury factor, 2 n^2 (or 4 n k d + 2 (k d)^2) a solve with one. These are the
-     operations of dense algebra; the mask kernels of S08 do the same with a quarter of the multiply-adds
-     replaced by table look-ups, so flops / seconds can exceed the machine's peak.
+     report.passes counts products X^T (D o r) and sum_i D_i X u_i over all P patterns, a
+     product over some of them as that part. report.flops counts 2 n d a pattern of such a
+     product, 2 n^2 k + n^3/3 an n x n factor for k active groups, n (k d)^2 + (k d)^3/3 a
+     Woodbury factor, 2 n^2, or 4 n k d + 2 (k d)^2, a solve with one (4 n d before the first
+     factor, which costs 2 n d (d + k)). These are the operations of dense algebra; the mask
+     kernels of S08 do the same with n d P / 4 additions a pass, so flops / seconds can exceed
+     the machine's peak.
 
    CONFIGURATION MACROS (each where the implementation is, unless "everywhere")
      CVXRELU_IMPLEMENTATION   in exactly one file: compile the code.
-     CVXRELU_STATIC           everywhere: all functions static (then every file that calls them needs
-                              CVXRELU_IMPLEMENTATION too).
-     CVXRELU_API              everywhere: linkage of the public functions; default extern.
-     CVXRELU_FILE             the header's own name for its self-inclusion; default "cvxrelu.h". Set it
-                              when the file was renamed.
+     CVXRELU_STATIC           everywhere: all functions static (then every file that calls them
+                              needs CVXRELU_IMPLEMENTATION too).
+     CVXRELU_API              everywhere: linkage of the public functions; default extern
+                              (static with CVXRELU_STATIC).
+     CVXRELU_FILE             the header's own name, in quotes, for its self-inclusion; default
+                              "cvxrelu.h". Set it when the file was renamed.
      CVXRELU_ASSERT(x)        default nothing: checks of the library's own invariants.
-     CVXRELU_CBLAS            after including any cblas.h: adds cvxrelu_blas_from_cblas(), see BLAS.
-     CVXRELU_NO_FLOAT32       leave out the float32 kernels (precision FLOAT32 is then refused).
-     CVXRELU_NO_STDIO         no file access: cvxrelu_model_save and _load return ERR_UNSUPPORTED.
-     CVXRELU_NO_MALLOC        no malloc: options.allocator is required.
+     CVXRELU_CBLAS            after including any cblas.h: adds cvxrelu_blas_from_cblas(), see
+                              BLAS.
+     CVXRELU_NO_FLOAT32       leave out the float32 kernels: precision FLOAT32 is
+                              ERR_UNSUPPORTED. Data may be float32.
+     CVXRELU_NO_STDIO         no file access: cvxrelu_model_save and _load return
+                              ERR_UNSUPPORTED.
+     CVXRELU_NO_MALLOC        no malloc: without options.allocator every allocation fails
+                              (ERR_MEMORY).
      CVXRELU_NO_CLOCK         no default clock, see CLOCK.
-     CVXRELU_NO_SIMD          only plain C kernels in the dense algebra.
+     CVXRELU_NO_SIMD          only plain C kernels in the dense algebra (S05).
+     The rest is not to be set: CVXRELU_H and CVXRELU_IMPLEMENTED are guards,
+     CVXRELU_RESULT_LIST and CVXRELU_VERSION are for reading. The interface does not depend on
+     any of them but STATIC and API.
 
    MEMORY
-     Inputs are borrowed for the call. A model is the caller's until cvxrelu_model_free; it keeps the allocator
-     that it was made with. All memory of a fit is taken before its first iteration. cvxrelu_fit_bytes
-     bounds it; cvxrelu_arena serves it from a buffer, so that a device without malloc can train.
-     memory_limit makes the plan smaller (a smaller factor, then FISTA) or is an error that names both numbers.
-     Terms, in bytes: X 8 n dp (dp = d rounded up to 8), masks n P/8, gates 8 P d, Newton 8 min(n, max_factor)^2
-     for the factor, about 8 dp (P + 14 W) + n W/8 * 3 + 1200 n for the rest, W = min(P, max(2n, 64), max_working_set) being the largest
-     working set; FISTA 4 P dp c numbers + 3 n c; a model 8 (4 d) a neuron and 8 P d for its gates.
+     Inputs are borrowed for the call. A model is the caller's until cvxrelu_model_free; it
+     keeps a copy of the allocator that it was made with. The memory of a solver is taken before
+     its first iteration, none inside the iterations; the model is allocated after them.
+     cvxrelu_fit_bytes bounds a fit; cvxrelu_arena serves it from a buffer, so that a device
+     without malloc can train. memory_limit makes the plan smaller (a smaller factor, then with
+     AUTO FISTA) or is an error that names both numbers. It holds for the fit and one model;
+     models that a path has handed back are not counted.
+     The bound, in bytes, but for rounding to 64 an array (P = the gates drawn or given, dp = d
+     rounded up to 8, W = min(P, max(2 n, 64), max_working_set), N = min(n, max_factor), e = 8,
+     or 4 in float32; with FISTA and lambda = 0 weights and model have P in the place of W):
+       data        8 n (dp + c)
+       patterns    P (n/8 + 8 d), and while they are made 80 n + 32 P + 8 min(n, d) (d + 1)
+       workspace   0.6 MB a thread (585728 bytes, whatever the problem), 4120 dp + 32 n
+       weights     2 c W (8 dp + 16)
+       model       8 P d + c W (32 d + 40)                         the larger of this and the solver counts
+       Newton      8 N^2 + 8 dp (P + 15 W) + 3 n W/8 + 120 W + 16 P + 1136 n + 8 dp^2
+       FISTA       4 c P dp e + (3 c + 1) n e + 8 n + 8 P           in float32 4 n dp more for X
+       lambda = 0  24 P dp + 16 n
+     In float32 dp is d rounded up to 16. A path may need the larger of several lines. A model
+     that came back holds 8 P d for the gates of all patterns (none once loaded, unless they
+     were given) and 32 d + 40 a neuron.
 
    ERRORS
-     Every call that can fail returns a cvxrelu_result, 0 on success, and one sentence in a message buffer
-     of the caller: what is wrong, where, what would be right. Outputs are untouched or empty then. Why a solver
-     stopped is not an error: report.stop. The library never prints, exits or aborts.
+     Every call that can fail returns a cvxrelu_result, 0 on success, and most write one
+     sentence into a message buffer of the caller: what is wrong, where, what would be right.
+     Messages are cut at CVXRELU_MESSAGE_SIZE; a message buffer may be NULL. Input is checked
+     before any work; a failed call has freed what it took, and results are untouched or empty
+     (model pointers NULL, unless a text says otherwise). Why a solver stopped is not an error:
+     report.stop. Running out of iterations or time gives CVXRELU_OK and the best weights so
+     far, with their gap. The library never prints, exits or aborts.
 
    THREADS AND DETERMINISM
-     No mutable globals: any number of fits may run at once; one model may predict in many threads. Same
-     input, options, build and CPU: same bits, for any number of threads, with the built-in kernels. Kernels for
-     AVX2 and AVX-512 are chosen at run time on x86; options.portable pins the baseline, whose bits are
-     the same on every CPU for one build. A hooked BLAS promises what it promises. Time is read
-     for report.seconds, progress and time_limit only.
+     No mutable globals: any number of fits may run at once; one model may predict in many
+     threads. Same input, options, build and CPU: same bits, for any number of threads, with the
+     built-in kernels. More than one thread needs OpenMP at compile time or options.parallel;
+     hooks other than the loop bodies are called from the thread that called the library.
+     Kernels for AVX2 and AVX-512 are chosen at run time on x86; options.portable pins the
+     baseline, whose bits are the same on every CPU for one build. A hooked BLAS promises what
+     it promises. Time is read for report.seconds, progress and time_limit only: a time limit
+     decides when a run ends, nothing else.
 
    CLOCK
-     Default: omp_get_wtime with OpenMP, else timespec_get where the language mode has it (C11, C++17), else
-     clock(), the processor time of the process. options.clock replaces it.
+     Default: omp_get_wtime with OpenMP, else timespec_get where <time.h> has it (C11, C++17),
+     else clock(), the processor time of the process. options.clock replaces it. With
+     CVXRELU_NO_CLOCK and no options.clock, seconds are 0 and a time_limit is CVXRELU_ERR_CLOCK.
 
    BLAS
-     options.blas: NULL entries are built in. Column-major, sizes are size_t; cvxrelu_blas_from_cblas() fills
-     it from the cblas.h that was included before. Sizes above 2^31 - 1 never reach a hook.
+     options.blas: NULL entries are built in. Column-major, sizes are size_t; a call with a size
+     or leading dimension above 2^31 - 1 is done by the built-in kernel, so 32-bit integers
+     suffice behind a hook. With CVXRELU_CBLAS, cvxrelu_blas_from_cblas() returns a table of the
+     functions of the cblas.h that was included before, whatever its integers; it is static, in
+     the file of the implementation; dpotrf and spotrf stay NULL (CBLAS has none).
 
    UNITS AND LAYOUTS
-     Matrices are row-major, strides count elements. cvxrelu_model_network: W1, G1 m x (features + 1) with the
-     bias last, W2 c x m, b2 c. cvxrelu_model_convex: U c x P x d, G P x d, solver's coordinates.
-     lambda, objective and bounds are in the units of OBJECTIVE.
+     Matrices are row-major, strides count elements. cvxrelu_model_network: W1, G1 m x (features
+     + 1) with the bias last, W2 c x m, b2 c, the user's coordinates. cvxrelu_model_convex: U c
+     x P x d, G P x d, the solver's coordinates: (x_j - shift_j) / scale_j, bias last. lambda,
+     objective and bounds are in the units of OBJECTIVE, bytes are bytes, times are seconds.
 
    BIBLIOGRAPHY
-     [MSP22]  Mishkin, Sahiner, Pilanci: Fast Convex Optimization for Two-Layer ReLU Networks, ICML 2022.
+     [MSP22]  Mishkin, Sahiner, Pilanci: Fast Convex Optimization for Two-Layer ReLU Networks,
+              ICML 2022.
      [PE20]   Pilanci, Ergen: Neural Networks are Convex Regularizers, ICML 2020.
-     [SEPP21] Sahiner, Ergen, Pauly, Pilanci: Vector-output ReLU Neural Network Problems are Copositive
-              Programs, ICLR 2021.
-     [BT09]   Beck, Teboulle: A Fast Iterative Shrinkage-Thresholding Algorithm, SIAM J. Imaging Sci. 2009.
-     [LST18]  Li, Sun, Toh: A Highly Efficient Semismooth Newton Augmented Lagrangian Method for Solving
-              Lasso Problems, SIAM J. Optim. 2018.
-     [ADKF70] Arlazarov, Dinic, Kronrod, Faradzhev: On economical construction of the transitive closure of a
-              directed graph, Soviet Math. Dokl. 1970 (the method of the four Russians).
-     [GV08]   Goto, van de Geijn: Anatomy of High-Performance Matrix Multiplication, ACM TOMS 2008.
+     [SEPP21] Sahiner, Ergen, Pauly, Pilanci: Vector-output ReLU Neural Network Problems are
+              Copositive Programs, ICLR 2021.
+     [BT09]   Beck, Teboulle: A Fast Iterative Shrinkage-Thresholding Algorithm, SIAM J. Imaging
+              Sci. 2009.
+     [LST18]  Li, Sun, Toh: A Highly Efficient Semismooth Newton Augmented Lagrangian Method for
+              Solving Lasso Problems, SIAM J. Optim. 2018.
+     [ADKF70] Arlazarov, Dinic, Kronrod, Faradzhev: On economical construction of the transitive
+              closure of a directed graph, Soviet Math. Dokl. 1970 (the method of the four
+              Russians).
+     [GV08]   Goto, van de Geijn: Anatomy of High-Performance Matrix Multiplication, ACM TOMS
+              2008.
      [HTF09]  Hastie, Tibshirani, Friedman: The Elements of Statistical Learning, 2nd ed., 2009.
+     [BV18]   Blackman, Vigna: Scrambled Linear Pseudorandom Number Generators,
+              arXiv:1805.01407, 2018.
 
    HISTORY
-     0.1.0  gated ReLU networks: patterns, R-FISTA, certified Newton, paths, cross-validation, models.
+     0.1.0 gated ReLU networks: patterns, R-FISTA, certified Newton, paths, cross-validation,
+     models.
 
-   Licence: MIT or public domain, at your choice; the text is at the end of the file.             */
+   Licence: MIT or public domain, at your choice; the text is at the end of the file.         */
 
 #if !defined(CVXR_TYPED)
 #ifndef CVXRELU_H
@@ -5533,18 +5620,23 @@ static void cvxr_jacobian(const cvxr_active *s, size_t dp, double *T, int root) 
     }
 }
 
-/* V (count x CVXR_VBLOCK) = rows i0 .. of E o (X Zh^T) for `width` groups from j0 on. */
+/* s->V (n x CVXR_VBLOCK) = E o (X Zh^T) for `width` groups from j0 (a multiple of 32) on, its
+   column j times by[j]. */
 static void cvxr_system_V(cvxr_system *s, const cvxr_active *act, size_t j0, size_t width,
-                          size_t i0, size_t count) {
+                          const double *by) {
     const cvxr_core *core = s->core;
-    const size_t dp = core->data->dp, words = core->op.words;
-    size_t i, j;
-    cvxr_gemm_f64(&core->la, 0, 1, count, width, dp, 1.0, core->data->X + i0 * dp, dp,
-                  act->zh + j0 * dp, dp, 0.0, s->V + i0 * CVXR_VBLOCK, CVXR_VBLOCK);
-    for (j = 0; j < width; j++) {
-        const uint64_t *mask = core->op.bits + act->idx[j0 + j] * words;
-        for (i = i0; i < i0 + count; i++)
-            if (!(mask[i / 64] >> (i % 64) & 1)) s->V[i * CVXR_VBLOCK + j] = 0;
+    const size_t dp = core->data->dp, n = core->data->n;
+    size_t i, j, g;
+    cvxr_gemm_f64(&core->la, 0, 1, n, width, dp, 1.0, core->data->X, dp, act->zh + j0 * dp, dp,
+                  0.0, s->V, CVXR_VBLOCK);
+    for (g = 0; 32 * g < width; g++) {
+        const uint32_t *words = act->select.row_words + (j0 / 32 + g) * n;
+        const size_t count = cvxr_min_z(32, width - 32 * g);
+        for (i = 0; i < n; i++) {
+            double *v = s->V + i * CVXR_VBLOCK + 32 * g;
+            const uint32_t w = words[i];
+            for (j = 0; j < count; j++) v[j] = w >> j & 1 ? v[j] * by[32 * g + j] : 0.0;
+        }
     }
 }
 
@@ -5571,16 +5663,14 @@ static void cvxr_system_hadamard(cvxr_system *s, double sigma) {
 static void cvxr_system_rows(cvxr_system *s, const cvxr_active *act, double sigma) {
     cvxr_core *core = s->core;
     const size_t n = core->data->n;
-    size_t i, j, j0;
+    double by[CVXR_VBLOCK];
+    size_t j, j0;
     cvxr_gram_masks(&core->op, &act->select, act->a, s->factor, s->ld);
     cvxr_system_hadamard(s, sigma);
     for (j0 = 0; j0 < act->count; j0 += CVXR_VBLOCK) {
         size_t width = cvxr_min_z(CVXR_VBLOCK, act->count - j0);
-        cvxr_system_V(s, act, j0, width, 0, n);
-        for (j = 0; j < width; j++) {
-            double by = sqrt(cvxr_max(0, 1 - act->a[j0 + j]));
-            for (i = 0; i < n; i++) s->V[i * CVXR_VBLOCK + j] *= by;
-        }
+        for (j = 0; j < width; j++) by[j] = sqrt(cvxr_max(0, 1 - act->a[j0 + j]));
+        cvxr_system_V(s, act, j0, width, by);
         cvxr_syrk_f64(&core->la, 0, n, width, sigma, s->V, CVXR_VBLOCK, 1.0, s->factor, s->ld);
     }
     s->factor_order = n;
@@ -5592,6 +5682,7 @@ typedef struct cvxr_pairs_job {
     cvxr_system *system;
     const cvxr_active *act;
     size_t width, first, tasks; /* columns of products at hand; the first product */
+    size_t a[CVXR_TILE], b[CVXR_TILE]; /* column q of them is x_a x_b, b <= a */
 } cvxr_pairs_job;
 
 /* Product column q of the lower triangle is (a, b), b <= a. */
@@ -5602,15 +5693,17 @@ static void cvxr_product_at(size_t q, size_t *a, size_t *b) {
     *b = q - row * (row + 1) / 2;
 }
 
-/* s->V rows (stride 32) = products of columns `first` .. for every data row. */
-static void cvxr_pairs_products(cvxr_system *s, size_t first, size_t width) {
+/* s->V rows (stride 32) = the products of every data row. */
+static void cvxr_pairs_products(cvxr_pairs_job *job) {
+    const cvxr_system *s = job->system;
     const size_t n = s->core->data->n, dp = s->core->data->dp;
-    size_t a[CVXR_TILE], b[CVXR_TILE], i, q;
-    for (q = 0; q < width; q++) cvxr_product_at(first + q, &a[q], &b[q]);
+    size_t i, q;
+    for (q = 0; q < job->width; q++)
+        cvxr_product_at(job->first + q, &job->a[q], &job->b[q]);
     for (i = 0; i < n; i++) {
         const double *x = s->core->data->X + i * dp;
         double *v = s->V + i * CVXR_TILE;
-        for (q = 0; q < width; q++) v[q] = x[a[q]] * x[b[q]];
+        for (q = 0; q < job->width; q++) v[q] = x[job->a[q]] * x[job->b[q]];
         for (; q < CVXR_TILE; q++) v[q] = 0;
     }
 }
@@ -5618,14 +5711,14 @@ static void cvxr_pairs_products(cvxr_system *s, size_t first, size_t width) {
 static void cvxr_pairs_scatter(const cvxr_pairs_job *job, size_t i, size_t j0, size_t count,
                                const double *G) {
     const cvxr_system *s = job->system;
-    const size_t d = s->core->data->d;
-    size_t j, q, a, b;
-    for (q = 0; q < job->width; q++) {
-        cvxr_product_at(job->first + q, &a, &b);
-        for (j = 0; j < count; j++) {
+    const size_t d = s->core->data->d, ld = s->ld;
+    size_t j, q;
+    for (j = 0; j < count; j++) {
+        double *block = s->factor + (j0 + j) * d * ld + i * d;
+        for (q = 0; q < job->width; q++) {
             double v = G[j * CVXR_TILE + q];
-            s->factor[((j0 + j) * d + a) * s->ld + i * d + b] = v;
-            s->factor[((j0 + j) * d + b) * s->ld + i * d + a] = v;
+            block[job->a[q] * ld + job->b[q]] = v;
+            block[job->b[q] * ld + job->a[q]] = v;
         }
     }
 }
@@ -5650,7 +5743,7 @@ static void cvxr_pairs_task(void *arg, size_t task) {
             tail.idx = job->act->idx + j;
             g.select = &tail;
             g.out = part.sums;
-            cvxr_gradient_block_f64(&g, &part, 0, count, 0, CVXR_TILE);
+            cvxr_gradient_block_f64(&g, &part, 0, count, 0, cvxr_pad(job->width));
             cvxr_pairs_scatter(job, i, j, count, part.sums);
         }
     }
@@ -5688,7 +5781,7 @@ static void cvxr_system_groups(cvxr_system *s, const cvxr_active *act, double si
     job.tasks = cvxr_min_z((size_t)s->core->op.team.threads, act->count);
     for (job.first = 0; job.first < products; job.first += CVXR_TILE) {
         job.width = cvxr_min_z(CVXR_TILE, products - job.first);
-        cvxr_pairs_products(s, job.first, job.width);
+        cvxr_pairs_products(&job);
         cvxr_team_run(&s->core->op.team, job.tasks, cvxr_pairs_task, &job);
     }
     cvxr_pairs_roots(s, act);
@@ -5731,28 +5824,29 @@ static void cvxr_system_refactor(cvxr_system *s, const cvxr_active *act, double 
    H is about a diagonal plus rank d. */
 static void cvxr_mean_diagonal(cvxr_system *s, const cvxr_active *act, double sigma,
                                double total) {
-    const cvxr_core *core = s->core;
-    const size_t n = core->data->n, words = core->op.words;
-    double *e = s->mean_e, *diag = s->mean_diag;
-    size_t i, j, j0;
+    const size_t n = s->core->data->n;
+    double *e = s->mean_e, *diag = s->mean_diag, by[CVXR_VBLOCK];
+    size_t i, j, j0, g;
     for (i = 0; i < n; i++) e[i] = diag[i] = 0;
-    for (j = 0; j < act->count; j++) {
-        const uint64_t *mask = core->op.bits + act->idx[j] * words;
-        for (i = 0; i < n; i++) e[i] += mask[i / 64] >> (i % 64) & 1 ? act->a[j] : 0.0;
+    for (g = 0; 32 * g < act->count; g++) {
+        const uint32_t *words = act->select.row_words + g * n;
+        const double *a = act->a + 32 * g;
+        const size_t count = cvxr_min_z(32, act->count - 32 * g);
+        for (i = 0; i < n; i++)
+            for (j = 0; j < count; j++) e[i] += words[i] >> j & 1 ? a[j] : 0.0;
     }
     for (j0 = 0; j0 < act->count; j0 += CVXR_VBLOCK) {
         size_t width = cvxr_min_z(CVXR_VBLOCK, act->count - j0);
-        cvxr_system_V(s, act, j0, width, 0, n);
-        for (i = 0; i < n; i++)
-            for (j = 0; j < width; j++)
-                diag[i] += (1 - act->a[j0 + j]) * s->V[i * CVXR_VBLOCK + j]
-                           * s->V[i * CVXR_VBLOCK + j];
+        for (j = 0; j < width; j++) by[j] = sqrt(cvxr_max(0, 1 - act->a[j0 + j]));
+        cvxr_system_V(s, act, j0, width, by);
+        for (i = 0; i < n; i++) diag[i] += cvxr_row_square_f64(width, s->V + i * CVXR_VBLOCK);
     }
     for (i = 0; i < n; i++) {
         double share = e[i] / total;
-        diag[i] =
-            1
-            + sigma * (cvxr_max(s->row_norms[i] * (e[i] - total * share * share), 0) + diag[i]);
+        diag[i] = 1
+                  + sigma
+                        * (cvxr_max(s->row_norms[i] * (e[i] - total * share * share), 0)
+                           + diag[i]);
         e[i] = share * sqrt(sigma * total);
     }
 }
