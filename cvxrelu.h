@@ -172,16 +172,16 @@
      without malloc can train. memory_limit makes the plan smaller (a smaller factor, then with
      AUTO FISTA) or is an error that names both numbers. It holds for the fit and one model;
      models that a path has handed back are not counted.
-     The bound, in bytes, but for rounding to 64 an array (P = the gates drawn or given, dp = d
+     The bound, in bytes, to within about a per cent (P = the gates drawn or given, dp = d
      rounded up to 8, W = min(P, max(2 n, 64), max_working_set), N = min(n, max_factor), e = 8,
      or 4 in float32; with FISTA and lambda = 0 weights and model have P in the place of W):
        data        8 n (dp + c)
        patterns    P (n/8 + 8 d), and while they are made 80 n + 32 P + 8 min(n, d) (d + 1)
        workspace   0.6 MB a thread (585728 bytes, whatever the problem), 4120 dp + 32 n
        weights     2 c W (8 dp + 16)
-       model       8 P d + c W (32 d + 40)                         the larger of this and the solver counts
+       model       8 P d + c W (32 d + 40); it counts only when larger than the solver
        Newton      8 N^2 + 8 dp (P + 15 W) + 3 n W/8 + 120 W + 16 P + 1136 n + 8 dp^2
-       FISTA       4 c P dp e + (3 c + 1) n e + 8 n + 8 P           in float32 4 n dp more for X
+       FISTA       4 c P dp e + (3 c + 1) n e + 8 n + 8 P; in float32 4 n dp more for X
        lambda = 0  24 P dp + 16 n
      In float32 dp is d rounded up to 16. A path may need the larger of several lines. A model
      that came back holds 8 P d for the gates of all patterns (none once loaded, unless they
@@ -279,6 +279,9 @@ extern "C" {
 
 /* ---- Results ---------------------------------------------------------------------------- */
 
+/* The codes with their fixed texts; CVXRELU_OK is 0. Which call returns which: at the calls.
+   LIMIT is options.memory_limit, MEMORY the allocator's refusal; FORMAT, CORRUPT, IO belong to
+   saved models; NUMERIC to cvxrelu_verify; STOPPED to cvxrelu_cross_validate.                */
 #define CVXRELU_RESULT_LIST(R)                                                                 \
     R(CVXRELU_OK, "success")                                                                   \
     R(CVXRELU_ERR_ARGUMENT, "an argument is out of range")                                     \
@@ -296,64 +299,76 @@ extern "C" {
     R(CVXRELU_ERR_NUMERIC, "the computation broke down")                                       \
     R(CVXRELU_ERR_STOPPED, "stopped by the caller or the clock before there was a result")
 #define CVXR_ENUM(name, text) name,
-typedef enum cvxrelu_result { CVXRELU_RESULT_LIST(CVXR_ENUM) CVXRELU_RESULT_COUNT } cvxrelu_result;
+typedef enum cvxrelu_result {
+    CVXRELU_RESULT_LIST(CVXR_ENUM) CVXRELU_RESULT_COUNT
+} cvxrelu_result;
 #undef CVXR_ENUM
 
-/* Bytes of every message buffer, the final zero included. */
+/* Bytes of every message buffer, the final zero included. Longer messages are cut.           */
 #define CVXRELU_MESSAGE_SIZE 256
 
-/* cvxrelu_result_text - the fixed one-line text of a result code; never NULL. */
+/* cvxrelu_result_text - the fixed one-line text of a result code.
+ *
+ *   code  any value; one that is no result code has the text "unknown result code"
+ *
+ * Returns a constant string, never NULL, that is not to be freed. Thread-safe.
+ */
 CVXRELU_API const char *cvxrelu_result_text(cvxrelu_result code);
 
 /* ---- Data views ------------------------------------------------------------------------- */
 
 typedef enum cvxrelu_type { CVXRELU_FLOAT64 = 0, CVXRELU_FLOAT32 = 1 } cvxrelu_type;
 
-/* A borrowed row-major matrix: element (i, j) is data[i * stride + j], stride >= cols counted in
-   elements (0 means cols). Never written, never kept after the call that takes it.            */
+/* A borrowed row-major matrix: element (i, j) is data[i * stride + j], stride >= cols counted
+   in elements (0 means cols). Never written, never kept after the call that takes it.        */
 typedef struct cvxrelu_matrix {
-    const void  *data;
-    size_t       rows, cols, stride;
+    const void  *data;             /* of `type`; not NULL                                     */
+    size_t       rows, cols, stride; /* rows, cols: 1 or more (prediction takes 0 rows too)   */
     cvxrelu_type type;
 } cvxrelu_matrix;
 
 /* ---- Hooks ------------------------------------------------------------------------------ */
 
-/* Memory. allocate returns bytes aligned to `align` (a power of two <= 64) or NULL; release gets
-   the same size back. Both NULL means malloc and free. The context must outlive every object
-   made with it.                                                                              */
+/* Memory. allocate returns `size` bytes (a multiple of 64) aligned to `align` (a power of two
+   <= 64), or NULL; release gets the same size back and is never called with NULL. Both NULL
+   means malloc and free; one of them alone is an error. Both are called from the thread that
+   called the library. The context must outlive every object made with it.                    */
 typedef struct cvxrelu_allocator {
     void *context;
     void *(*allocate)(void *context, size_t size, size_t align);
     void (*release)(void *context, void *memory, size_t size);
 } cvxrelu_allocator;
 
-/* Seconds since any fixed moment; used for the time limit, `seconds` of the report and nothing
-   else. NULL means the default of the manual's CLOCK entry; with CVXRELU_NO_CLOCK there is none. */
+/* Seconds since any fixed moment; used for the time limit, `seconds` of the report and of the
+   progress, and nothing else. NULL means the default of the manual's CLOCK entry; with
+   CVXRELU_NO_CLOCK there is none. Called from the thread that called the library.            */
 typedef struct cvxrelu_clock {
     void *user;
     double (*seconds)(void *user);
 } cvxrelu_clock;
 
-/* parallel_for: call body(arg, i) for i = 0 .. count-1, in any order, on any threads, and return
-   when all are done. NULL means OpenMP when compiled with it, else a plain loop. `threads` is the
-   number that the library may use; results do not depend on it.                              */
+/* parallel_for: call body(arg, i) once for every i = 0 .. count-1, in any order, on any
+   threads, and return when all are done. NULL means OpenMP when compiled with it, else a plain
+   loop. Used only where options.threads > 1; results do not depend on it.                    */
 typedef struct cvxrelu_parallel {
     void *context;
-    void (*parallel_for)(void *context, size_t count, void (*body)(void *arg, size_t i), void *arg);
+    void (*parallel_for)(void *context, size_t count, void (*body)(void *arg, size_t i),
+                         void *arg);
 } cvxrelu_parallel;
 
-/* BLAS. Column-major Fortran semantics with plain integers of pointer width; each NULL entry means
-   the built-in kernel. trans, uplo, side and diag are the letters of BLAS. potrf returns 0, or the
-   order of the leading minor that is not positive.                                            */
+/* BLAS. Column-major Fortran semantics with plain integers of pointer width; each NULL entry
+   means the built-in kernel, which also does what has a size or leading dimension above 2^31-1:
+   no entry ever sees one. trans, uplo, side and diag are the letters of BLAS; vectors are
+   contiguous. potrf returns 0, or the order of the leading minor that is not positive. Called
+   from the thread that called the library.                                                   */
 typedef struct cvxrelu_blas {
     void *context;
-    void (*dgemm)(void *context, char transa, char transb, size_t m, size_t n, size_t k, double alpha,
-                  const double *a, size_t lda, const double *b, size_t ldb, double beta, double *c,
-                  size_t ldc);
-    void (*sgemm)(void *context, char transa, char transb, size_t m, size_t n, size_t k, float alpha,
-                  const float *a, size_t lda, const float *b, size_t ldb, float beta, float *c,
-                  size_t ldc);
+    void (*dgemm)(void *context, char transa, char transb, size_t m, size_t n, size_t k,
+                  double alpha, const double *a, size_t lda, const double *b, size_t ldb,
+                  double beta, double *c, size_t ldc);
+    void (*sgemm)(void *context, char transa, char transb, size_t m, size_t n, size_t k,
+                  float alpha, const float *a, size_t lda, const float *b, size_t ldb,
+                  float beta, float *c, size_t ldc);
     void (*dsyrk)(void *context, char uplo, char trans, size_t n, size_t k, double alpha,
                   const double *a, size_t lda, double beta, double *c, size_t ldc);
     void (*ssyrk)(void *context, char uplo, char trans, size_t n, size_t k, float alpha,
@@ -362,80 +377,102 @@ typedef struct cvxrelu_blas {
                   size_t lda, const double *x, double beta, double *y);
     void (*sgemv)(void *context, char trans, size_t m, size_t n, float alpha, const float *a,
                   size_t lda, const float *x, float beta, float *y);
-    void (*dtrsm)(void *context, char side, char uplo, char trans, char diag, size_t m, size_t n,
-                  double alpha, const double *a, size_t lda, double *b, size_t ldb);
-    void (*strsm)(void *context, char side, char uplo, char trans, char diag, size_t m, size_t n,
-                  float alpha, const float *a, size_t lda, float *b, size_t ldb);
+    void (*dtrsm)(void *context, char side, char uplo, char trans, char diag, size_t m,
+                  size_t n, double alpha, const double *a, size_t lda, double *b, size_t ldb);
+    void (*strsm)(void *context, char side, char uplo, char trans, char diag, size_t m,
+                  size_t n, float alpha, const float *a, size_t lda, float *b, size_t ldb);
     size_t (*dpotrf)(void *context, char uplo, size_t n, double *a, size_t lda);
     size_t (*spotrf)(void *context, char uplo, size_t n, float *a, size_t lda);
 } cvxrelu_blas;
 
-/* What a progress callback sees. Objective and bound are those of `lambda` in the problem.    */
+/* What a progress callback sees, for the strength being solved: NEWTON after every product over
+   all patterns (some steps apart), FISTA after every iteration, lambda = 0 after every step of
+   conjugate gradients (objective and active are then those of the output at work). Borrowed for
+   the callback. Called from the thread that called the library.                              */
 typedef struct cvxrelu_progress {
-    int    iteration;      /* outer iteration of the solver, from 0                            */
-    double objective;      /* of the current iterate                                           */
-    double dual_bound;     /* best proven so far                                               */
-    double gap;            /* relative: (objective - dual_bound) / objective                   */
-    size_t active;         /* groups (neurons) that are not zero                               */
-    double seconds;        /* since the call; 0 without a clock                                */
-    double lambda;         /* the strength being solved (changes along a path)                 */
+    int    iteration;      /* Newton steps so far, all outputs; FISTA's iteration, from 1; the
+                              output's step at lambda = 0, from 0                             */
+    double objective;      /* of the current iterate; outputs not begun count as they start   */
+    double dual_bound;     /* best proven for this strength so far, Newton's by its own dual
+                              point: it may exceed the report's, which the returned weights
+                              prove alone; 0 at lambda = 0                                    */
+    double gap;            /* relative: (objective - dual_bound) / objective, or 0 / 0 = 0    */
+    size_t active;         /* nonzero rows U_ik; NEWTON: of the output at work                */
+    double seconds;        /* since the call (in a cross-validation: since this fold or the last
+                              fit began); 0 without a clock                                   */
+    double lambda;         /* the strength being solved (changes along a path)                */
 } cvxrelu_progress;
 
 /* ---- The problem ------------------------------------------------------------------------ */
 
-typedef enum cvxrelu_kind { CVXRELU_GATED = 0, CVXRELU_RELU = 1 } cvxrelu_kind;
+typedef enum cvxrelu_kind {
+    CVXRELU_GATED = 0,            /* gated ReLU: gates are fixed, see GATES                   */
+    CVXRELU_RELU = 1              /* ReLU; refused with CVXRELU_ERR_UNSUPPORTED               */
+} cvxrelu_kind;
 typedef enum cvxrelu_loss { CVXRELU_LOSS_SQUARED = 0 } cvxrelu_loss;
 typedef enum cvxrelu_penalty {
-    CVXRELU_PENALTY_NEURON = 0,   /* lambda * sum_{k,i} ||U_ki||_2, one group a pattern         */
-    CVXRELU_PENALTY_FEATURE = 1,  /* lambda * sum_{k,j} ||U_k(:,j)||_2, one group a feature     */
-    CVXRELU_PENALTY_L1 = 2,       /* lambda * sum |U|                                           */
-    CVXRELU_PENALTY_L2 = 3        /* lambda/2 * sum U^2                                         */
+    CVXRELU_PENALTY_NEURON = 0,   /* lambda * sum_{k,i} ||U_ki||_2, one group a pattern       */
+    CVXRELU_PENALTY_FEATURE = 1,  /* lambda * sum_{k,j} ||U_k(:,j)||_2, a group a column      */
+    CVXRELU_PENALTY_L1 = 2,       /* lambda * sum |U|                                         */
+    CVXRELU_PENALTY_L2 = 3        /* lambda/2 * sum U^2                                       */
 } cvxrelu_penalty;
 typedef enum cvxrelu_scale {
-    CVXRELU_SCALE_AUTO = 0,       /* standard with a bias, unit without                         */
-    CVXRELU_SCALE_STANDARD = 1,   /* subtract the column mean, divide by the column 2-norm      */
-    CVXRELU_SCALE_UNIT = 2,       /* divide by the column 2-norm                                */
+    CVXRELU_SCALE_AUTO = 0,       /* standard with a bias, unit without                       */
+    CVXRELU_SCALE_STANDARD = 1,   /* subtract the column mean, divide by the 2-norm of what is
+                                     left; needs the bias                                     */
+    CVXRELU_SCALE_UNIT = 2,       /* divide by the column 2-norm [MSP22 C.1]                  */
     CVXRELU_SCALE_NONE = 3
 } cvxrelu_scale;
 typedef enum cvxrelu_task {
-    CVXRELU_TASK_REGRESSION = 0,  /* Y is n x c, used as it is                                  */
-    CVXRELU_TASK_CLASSES = 1      /* Y is n x 1, integer labels 0 .. C-1; -1/+1 for C = 2, one-hot
-                                     0/1 for C >= 3                                            */
+    CVXRELU_TASK_REGRESSION = 0,  /* Y is n x c, used as it is                                */
+    CVXRELU_TASK_CLASSES = 1      /* Y is n x 1, integer labels 0 .. C-1 with C = largest + 1,
+                                     at least 2; labels that do not occur are allowed; -1/+1 for
+                                     C = 2, one-hot 0/1 for C >= 3                            */
 } cvxrelu_task;
 typedef enum cvxrelu_sampler {
-    CVXRELU_SAMPLER_GAUSSIAN = 0, /* g ~ N(0, I)                                                */
-    CVXRELU_SAMPLER_SPARSE = 1,   /* gaussian on at most `order` features, 0 elsewhere          */
-    CVXRELU_SAMPLER_PATCH = 2,    /* gaussian on one k x k patch of an image, all channels      */
-    CVXRELU_SAMPLER_POINTS = 3,   /* normal of d-1 sampled rows                                 */
-    CVXRELU_SAMPLER_GIVEN = 4     /* the caller's gates                                         */
+    CVXRELU_SAMPLER_GAUSSIAN = 0, /* g ~ N(0, I)                                              */
+    CVXRELU_SAMPLER_SPARSE = 1,   /* gaussian on 1 to `order` features (the number and which at
+                                     random) and the bias, 0 elsewhere                        */
+    CVXRELU_SAMPLER_PATCH = 2,    /* gaussian on one square patch of an image, all channels, and
+                                     the bias [MSP22 F]                                       */
+    CVXRELU_SAMPLER_POINTS = 3,   /* normal of d-1 sampled rows (d counts nonzero columns and
+                                     the bias), moved off them into a cell beside             */
+    CVXRELU_SAMPLER_GIVEN = 4     /* the caller's gates                                       */
 } cvxrelu_sampler;
 
-/* Where the activation patterns come from. All zero: 1000 gaussian gates, seed 0.             */
+/* Where the activation patterns come from. All zero: 1000 gaussian gates, seed 0. What becomes
+   of a draw: manual, GATES.                                                                  */
 typedef struct cvxrelu_gates {
     cvxrelu_sampler sampler;
-    size_t   count;        /* patterns to sample; 0 = 1000                                     */
-    uint64_t seed;         /* every value is valid                                             */
-    size_t   order;        /* SPARSE: most features of a gate, 1 .. d; 0 = 2                   */
-    size_t   width, height, channels, patch;  /* PATCH: width*height*channels == d (columns in
-                              channel-major planes, rows inside a plane); channels 0 = 1; patch 0 = 3 */
-    double   active_share; /* in (0, 1): the gate's bias is set so that this share of the rows is
-                              active (needs the bias column); 0 = leave it sampled [MSP22 E.1]  */
-    int      no_gate_bias; /* nonzero: sampled gates have a zero bias entry                     */
-    cvxrelu_matrix given;  /* GIVEN: P x d, or P x (d+1) with the bias last, one gate a row     */
-    int      given_scaled; /* nonzero: `given` is in the solver's coordinates, else the data's  */
+    size_t   count;        /* gates to draw; 0 = 1000; patterns after merging may be fewer;
+                              ignored with GIVEN                                              */
+    uint64_t seed;         /* every value is valid                                            */
+    size_t   order;        /* SPARSE: most features of a gate, at most X has columns; 0 = 2   */
+    /* PATCH: width*height*channels == columns of X, in channel-major planes, rows inside a
+       plane; channels 0 = 1; patch is the side in pixels, at most width and height; 0 = 3    */
+    size_t   width, height, channels, patch;
+    double   active_share; /* in (0, 1): the gate's bias is set so that this share of the rows,
+                              at least one, is active [MSP22 E.1]; 0 = the bias is sampled.
+                              GAUSSIAN, SPARSE and PATCH only; needs the bias                 */
+    int      no_gate_bias; /* nonzero: sampled gates have a zero bias entry                   */
+    cvxrelu_matrix given;  /* GIVEN: P x columns of X, or one column more for the bias, last (0
+                              when left out); one gate a row, finite, at most 1e150 in the
+                              solver's coordinates; borrowed for the call                     */
+    int      given_scaled; /* nonzero: `given` is in the solver's coordinates, else in X's    */
 } cvxrelu_gates;
 
-/* The convex program (design: objective stated once, in the manual under OBJECTIVE).          */
+/* The convex program of the manual, OBJECTIVE. A struct of zeros with X, Y and lambda filled in
+   is a regression with bias, standard scaling and 1000 gaussian gates.                       */
 typedef struct cvxrelu_problem {
-    cvxrelu_matrix  X;             /* n x d                                                    */
-    cvxrelu_matrix  Y;             /* n x c, or n x 1 labels                                   */
-    double          lambda;        /* strength >= 0                                            */
+    cvxrelu_matrix  X;             /* n x features, finite, |X| <= 1e300 (1e150 with NONE)    */
+    cvxrelu_matrix  Y;             /* n x c, or n x 1 labels; finite, |Y| <= 1e150            */
+    double          lambda;        /* strength, finite, >= 0; see cvxrelu_lambda_max          */
     cvxrelu_kind    kind;
     cvxrelu_task    task;
     cvxrelu_loss    loss;
     cvxrelu_penalty penalty;
     cvxrelu_scale   scale;
-    int             no_bias;       /* nonzero: no column of ones                               */
+    int             no_bias;       /* nonzero: no column of ones                              */
     int             centre_targets;/* nonzero: subtract the mean of every target column, kept in
                                       the model and added to predictions (regression only)    */
     cvxrelu_gates   gates;
@@ -444,229 +481,507 @@ typedef struct cvxrelu_problem {
 /* ---- Options: a struct of zeros is a good configuration --------------------------------- */
 
 typedef enum cvxrelu_solver {
-    CVXRELU_SOLVER_AUTO = 0,
-    CVXRELU_SOLVER_NEWTON = 1,     /* certified semismooth Newton (default penalty)            */
-    CVXRELU_SOLVER_FISTA = 2       /* R-FISTA [MSP22 4.1.1, G.1], every penalty                */
+    CVXRELU_SOLVER_AUTO = 0,       /* Newton for the neuron penalty if it fits, else FISTA    */
+    CVXRELU_SOLVER_NEWTON = 1,     /* certified semismooth Newton; neuron penalty only        */
+    CVXRELU_SOLVER_FISTA = 2       /* R-FISTA [MSP22 4.1.1, G.1], every penalty               */
 } cvxrelu_solver;
 typedef enum cvxrelu_step_rule {
-    CVXRELU_STEP_TIGHTNESS = 0,    /* grow by step_grow when the bound was loose [MSP22 eq. 8] */
-    CVXRELU_STEP_WARM = 1,         /* start from the last accepted step                        */
-    CVXRELU_STEP_FORWARD = 2,      /* always grow first                                        */
-    CVXRELU_STEP_FIXED = 3         /* step_first throughout, no line search                    */
+    CVXRELU_STEP_TIGHTNESS = 0,    /* grow when the bound was loose [MSP22 eq. 8]             */
+    CVXRELU_STEP_WARM = 1,         /* start from the last accepted step                       */
+    CVXRELU_STEP_FORWARD = 2,      /* always grow first                                       */
+    CVXRELU_STEP_FIXED = 3         /* step_first throughout, no line search; may diverge      */
 } cvxrelu_step_rule;
 
 typedef struct cvxrelu_options {
     cvxrelu_solver solver;
-    cvxrelu_type   precision;      /* of the work arrays; certificates and factors are float64 */
-    double   tol;                  /* relative duality gap to reach; 0 = 1e-6; < 0 never stops */
+    cvxrelu_type   precision;      /* of FISTA's work arrays; Newton, lambda = 0 and
+                                      certificates are float64 whatever it says               */
+    double   tol;                  /* relative duality gap to reach, at most 1 (lambda = 0: the
+                                      stationarity); 0 = 1e-6; < 0 = go on as far as rounding
+                                      allows, the stop is then STALLED or ITERATIONS          */
     double   subgradient_tol;      /* FISTA also stops when the squared norm of the minimum-norm
-                                      subgradient is <= this; 0 = off (the reference: 1e-6)    */
-    int      max_iters;            /* Newton steps (0 = 500 per output) or FISTA iterations
-                                      (0 = 20000); < 0 is an error                             */
-    double   time_limit;           /* seconds; 0 = none; needs a clock                         */
-    size_t   memory_limit;         /* bytes the call may hold at once; 0 = no limit            */
-    size_t   max_working_set;      /* groups in Newton's working set; 0 = no cap of the user's */
-    size_t   max_factor;           /* order of the largest matrix Newton factors; 0 = 6144     */
-    int      threads;              /* 0 = 1; results are the same for every value              */
-    cvxrelu_step_rule step_rule;   /* FISTA's switches, for ablations                          */
-    double   step_first;           /* eta_0; 0 = 1                                             */
-    double   step_shrink;          /* beta in (0, 1); 0 = 0.8                                  */
-    double   step_grow;            /* alpha > 1; 0 = 1.25                                      */
-    double   step_threshold;       /* c >= 1; 0 = 5                                            */
-    int      no_restart;
-    int      no_acceleration;
-    int      portable;             /* nonzero: only kernels whose bits are the same on every CPU */
-    cvxrelu_allocator allocator;
-    cvxrelu_blas      blas;
-    cvxrelu_parallel  parallel;
-    cvxrelu_clock     clock;
-    int    (*progress)(void *user, const cvxrelu_progress *progress); /* nonzero stops the run  */
-    void    *progress_user;
+                                      subgradient is <= this; >= 0; 0 = off (the authors'
+                                      package: 1e-6)                                          */
+    int      max_iters;            /* per strength: Newton steps for each output (0 = 500),
+                                      FISTA iterations (0 = 20000), steps of conjugate gradients
+                                      for each output at lambda = 0 (0 = 20000); < 0 is an
+                                      error                                                   */
+    double   time_limit;           /* seconds for the whole call, path and cross-validation too;
+                                      looked at where progress is called; 0 = none, < 0 is an
+                                      error; needs a clock                                    */
+    size_t   memory_limit;         /* bytes the call may hold, see MEMORY; 0 = no limit       */
+    size_t   max_working_set;      /* groups in Newton's working set, an output; 0 = min(P,
+                                      max(2 n, 64)); fewer than the optimum has neurons keeps
+                                      Newton from reaching it                                 */
+    size_t   max_factor;           /* order of the largest matrix Newton factors; 0 = 6144    */
+    int      threads;              /* 0 = 1, at most 1024; results do not depend on it        */
+    cvxrelu_step_rule step_rule;   /* FISTA's switches, for ablations [MSP22 D.4, D.5]        */
+    double   step_first;           /* eta_0 > 0; 0 = 1                                        */
+    double   step_shrink;          /* beta in (0, 1); 0 = 0.8                                 */
+    double   step_grow;            /* alpha > 1; 0 = 1.25                                     */
+    double   step_threshold;       /* c >= 1; 0 = 5                                           */
+    int      no_restart;           /* nonzero: momentum is never reset                        */
+    int      no_acceleration;      /* nonzero: no momentum                                    */
+    int      portable;             /* nonzero: only kernels with the same bits on every CPU   */
+    cvxrelu_allocator allocator;   /* all NULL = malloc and free                              */
+    cvxrelu_blas      blas;        /* each NULL entry = built in                              */
+    cvxrelu_parallel  parallel;    /* NULL = OpenMP where compiled with it                    */
+    cvxrelu_clock     clock;       /* NULL = see CLOCK                                        */
+    /* Called as the run goes on, or NULL; a return other than 0 stops the run.               */
+    int    (*progress)(void *user, const cvxrelu_progress *progress);
+    void    *progress_user;        /* handed to progress                                      */
 } cvxrelu_options;
 
 /* ---- Report ----------------------------------------------------------------------------- */
 
 typedef enum cvxrelu_stop {
-    CVXRELU_STOP_NONE = 0,         /* nothing was solved                                       */
-    CVXRELU_STOP_GAP = 1,          /* the relative gap reached tol                             */
-    CVXRELU_STOP_SUBGRADIENT = 2,  /* the minimum-norm subgradient reached its tolerance       */
-    CVXRELU_STOP_ITERATIONS = 3,
-    CVXRELU_STOP_TIME = 4,
-    CVXRELU_STOP_USER = 5,         /* the progress callback asked                              */
-    CVXRELU_STOP_STALLED = 6,      /* no further progress in this precision                    */
-    CVXRELU_STOP_STATIONARY = 7    /* lambda = 0: stationarity reached tol                     */
+    CVXRELU_STOP_NONE = 0,         /* nothing was solved                                      */
+    CVXRELU_STOP_GAP = 1,          /* the relative gap reached tol                            */
+    CVXRELU_STOP_SUBGRADIENT = 2,  /* the minimum-norm subgradient reached its tolerance      */
+    CVXRELU_STOP_ITERATIONS = 3,   /* max_iters was reached (in an output, NEWTON)            */
+    CVXRELU_STOP_TIME = 4,         /* time_limit was reached                                  */
+    CVXRELU_STOP_USER = 5,         /* the progress callback asked                             */
+    CVXRELU_STOP_STALLED = 6,      /* no further progress in this precision                   */
+    CVXRELU_STOP_STATIONARY = 7    /* lambda = 0: stationarity reached tol                    */
 } cvxrelu_stop;
 typedef enum cvxrelu_scope {
-    CVXRELU_SCOPE_PATTERNS = 0,    /* the bound is over the given or sampled patterns          */
-    CVXRELU_SCOPE_ALL = 1,         /* over all patterns                                        */
-    CVXRELU_SCOPE_KEPT = 2         /* over the gates that a stripped model kept                */
+    CVXRELU_SCOPE_PATTERNS = 0,    /* the bound is over the given or sampled patterns         */
+    CVXRELU_SCOPE_ALL = 1,         /* over all patterns                                       */
+    CVXRELU_SCOPE_KEPT = 2         /* over the gates that a stripped model kept               */
 } cvxrelu_scope;
 
-/* Filled by every fit; `message` alone is filled when a call fails. Lives with the caller.    */
+/* Filled by every fit; when a call fails only `message` counts. Lives with the caller.
+   objective, dual_bound, gap, stationarity, subgradient and train_error are recomputed in
+   float64 from the weights that are returned: after a stop they may say less than the last
+   progress did.                                                                              */
 typedef struct cvxrelu_report {
-    cvxrelu_solver solver;         /* the one that ran                                         */
+    cvxrelu_solver solver;         /* the one planned; at lambda = 0 conjugate gradients run, at
+                                      lambda >= lambda_max nothing                            */
     cvxrelu_stop   stop;
-    cvxrelu_scope  scope;
-    size_t   n, d, c;              /* rows, columns of the solver's X (bias included), outputs */
-    size_t   patterns;             /* after merging duplicates                                 */
-    size_t   near_ties;            /* signs of given gates within rounding of zero             */
-    double   lambda, lambda_max;   /* smallest strength whose solution is the zero network     */
-    double   objective;
-    int      has_bound;            /* 0 at lambda = 0: dual_bound and gap are then meaningless */
-    double   dual_bound, gap;      /* gap is relative; 0 when objective and bound are 0        */
-    double   stationarity;         /* max_i ||X^T D_i r|| / (||X||_F ||y||)                    */
-    double   subgradient;          /* squared norm of the minimum-norm subgradient             */
-    size_t   neurons;
-    int      iterations;           /* Newton steps or FISTA iterations, all outputs together   */
-    int      cg_iterations, factors;
-    double   passes;               /* products X^T (D o r) or sum_i D_i X u_i over all patterns */
-    double   flops;                /* by the operation model of the manual, WORK               */
-    double   seconds;
-    size_t   peak_bytes;
-    double   tol;                  /* the tolerance the stop was judged by                     */
-    int      threads;
-    double   train_error;          /* mean squared error over n*c, or share of wrong labels    */
-    char     message[CVXRELU_MESSAGE_SIZE];
+    cvxrelu_scope  scope;          /* of dual_bound and gap                                   */
+    size_t   n, d, c;              /* rows, columns of the solver's X, outputs                */
+    size_t   patterns;             /* P, after merging duplicates                             */
+    size_t   near_ties;            /* signs of given gates within rounding of zero            */
+    double   lambda, lambda_max;   /* smallest strength whose solution is the zero network    */
+    double   objective;            /* manual, OBJECTIVE                                       */
+    int      has_bound;            /* 0 at lambda = 0: then dual_bound and gap are 0          */
+    double   dual_bound, gap;      /* gap is relative; 0 when objective and bound are 0       */
+    double   stationarity;         /* max_{i,k} ||X^T D_i r_k|| / (||X||_F ||y_k||)           */
+    double   subgradient;          /* squared norm of the minimum-norm subgradient            */
+    size_t   neurons;              /* nonzero rows U_ik                                       */
+    int      iterations;           /* Newton steps, FISTA iterations or steps of conjugate
+                                      gradients, all outputs together                         */
+    int      cg_iterations, factors; /* inside Newton                                         */
+    double   passes;               /* products over all patterns, see WORK                    */
+    double   flops;                /* by the operation model of WORK                          */
+    double   seconds;              /* for this strength: solving, certificate, model; not the
+                                      copy of the data, the patterns and lambda_max           */
+    size_t   peak_bytes;           /* most that the call has held so far, this model included */
+    double   tol;                  /* the tolerance the stop was judged by                    */
+    int      threads;              /* the number allowed                                      */
+    double   train_error;          /* mean squared error over n*c, or share of wrong labels   */
+    char     message[CVXRELU_MESSAGE_SIZE];    /* "" on success                               */
 } cvxrelu_report;
 
 /* ---- Random numbers (S04) --------------------------------------------------------------- */
 
-/* xoshiro256** seeded by splitmix64; integers only, so the sequence is the same everywhere.   */
+/* xoshiro256** seeded by splitmix64 [BV18]. Integers and uniform numbers are the same
+   everywhere; normal deviates (Marsaglia's polar method) use the machine's log, which may
+   differ in the last bit. Plain data: may be copied; one generator is for one thread at a time.
+   No argument of these functions may be NULL, none of them fails or allocates.               */
 typedef struct cvxrelu_random {
     uint64_t state[4];
-    double   spare;
+    double   spare;                /* the second normal deviate of a pair                     */
     int      has_spare;
 } cvxrelu_random;
+/* Starts the sequence of `seed`, any value.                                                  */
 CVXRELU_API void     cvxrelu_random_init(cvxrelu_random *random, uint64_t seed);
-CVXRELU_API uint64_t cvxrelu_random_next(cvxrelu_random *random);              /* 64 bits       */
-CVXRELU_API uint64_t cvxrelu_random_below(cvxrelu_random *random, uint64_t bound); /* 0..bound-1, unbiased */
-CVXRELU_API double   cvxrelu_random_uniform(cvxrelu_random *random);           /* [0, 1), 53 bits */
-CVXRELU_API double   cvxrelu_random_normal(cvxrelu_random *random);            /* N(0, 1)       */
+/* The next 64 random bits.                                                                   */
+CVXRELU_API uint64_t cvxrelu_random_next(cvxrelu_random *random);
+/* An integer from 0 to bound-1, each equally likely; 0 when bound is 0 or 1.                 */
+CVXRELU_API uint64_t cvxrelu_random_below(cvxrelu_random *random, uint64_t bound);
+/* A number in [0, 1), a multiple of 2^-53.                                                   */
+CVXRELU_API double   cvxrelu_random_uniform(cvxrelu_random *random);
+/* A normal deviate of mean 0 and variance 1.                                                 */
+CVXRELU_API double   cvxrelu_random_normal(cvxrelu_random *random);
 
 /* ---- Arena (S02) ------------------------------------------------------------------------ */
 
-/* An allocator over the caller's buffer, for machines without malloc. First fit, coalescing,
-   64-byte aligned. The arena struct and the buffer must outlive every object made with it.    */
+/* An allocator over the caller's buffer, for machines without malloc: first fit, holes that
+   touch are joined, 64-byte aligned. No lock: one arena is for one thread at a time. The arena
+   struct and the buffer must outlive every object made with it. To be read only.             */
 typedef struct cvxrelu_arena {
-    void  *base;
-    size_t size, used, peak;
+    void  *base;                   /* the buffer from its first cache line on                 */
+    size_t size, used, peak;       /* bytes: in all, handed out, up to the highest ever used (a
+                                      buffer of peak + 64 would have been enough)             */
     void  *free_list;
 } cvxrelu_arena;
-CVXRELU_API cvxrelu_allocator cvxrelu_arena_init(cvxrelu_arena *arena, void *buffer, size_t size);
+
+/* cvxrelu_arena_init - make an allocator of a buffer.
+ *
+ *   arena   out; not NULL; what it was before is forgotten
+ *   buffer  any alignment (up to 63 bytes at each end go unused); NULL makes an arena without
+ *           room
+ *   size    bytes of the buffer; cvxrelu_fit_bytes says how many a fit needs
+ *
+ * Returns the allocator, for options.allocator, cvxrelu_model_read and _load. It cannot fail;
+ * an arena that is full returns NULL from allocate, which the library reports as ERR_MEMORY.
+ * Cost: constant; an allocation or a release walks the list of holes.
+ */
+CVXRELU_API cvxrelu_allocator cvxrelu_arena_init(cvxrelu_arena *arena, void *buffer,
+                                                 size_t size);
 
 /* ---- Fit (S15) -------------------------------------------------------------------------- */
 
-typedef struct cvxrelu_model cvxrelu_model;    /* opaque; freed by cvxrelu_model_free          */
+typedef struct cvxrelu_model cvxrelu_model;    /* opaque; freed by cvxrelu_model_free         */
 
-/* cvxrelu_fit - train by solving the convex program. *model is set only on CVXRELU_OK (also when
-   a limit stopped the run: see report->stop). start may be NULL or an earlier model of the same
-   data and patterns. options may be NULL (defaults). report may not be NULL.                  */
-CVXRELU_API cvxrelu_result cvxrelu_fit(const cvxrelu_problem *problem, const cvxrelu_options *options,
+/* cvxrelu_fit - train by solving the convex program of the manual, OBJECTIVE.
+ *
+ *   problem  data, strength, penalty, gates; borrowed for the call
+ *   options  NULL = all defaults
+ *   start    NULL, or an earlier model over the same data, scaling and gates whose weights the
+ *            solver starts from (another strength, more time); not used at lambda = 0; borrowed
+ *   model    out, not NULL: the caller's until cvxrelu_model_free; set on CVXRELU_OK, also when
+ *            a limit stopped the run (see report->stop), else NULL
+ *   report   out, not NULL: everything on CVXRELU_OK, else the message
+ *
+ * Returns CVXRELU_OK, or
+ *   ARGUMENT     NULL, a size of 0, a stride too small, a field out of range, X and Y of
+ *                different lengths, entries above the limits of cvxrelu_problem, start over
+ *                other gates
+ *   NONFINITE    NaN or infinity in X, Y or given gates: the message has row and column, from 0
+ *   LABELS       classes: more than one column, not an integer, negative, >= n and > 1
+ *   PATTERNS     every drawn gate was dropped
+ *   UNSUPPORTED  kind RELU; NEWTON with another penalty; float32 left out of the build
+ *   CLOCK        a time_limit without a clock
+ *   SIZE, LIMIT, MEMORY   too large for size_t; for memory_limit; for the allocator
+ * Cost: 2 n d flops a drawn gate, then report->flops; memory by the manual, MEMORY.
+ * Threads: any number of fits at once. Source: [MSP22 eq. 3, Thm 2.2]; solvers as S12, S13 say.
+ */
+CVXRELU_API cvxrelu_result cvxrelu_fit(const cvxrelu_problem *problem,
+                                       const cvxrelu_options *options,
                                        const cvxrelu_model *start, cvxrelu_model **model,
                                        cvxrelu_report *report);
-/* cvxrelu_fit_bytes - the most bytes that cvxrelu_fit holds at once on this problem, the model
-   included; the size of a buffer for an arena.                                                */
+
+/* cvxrelu_fit_bytes - the most bytes that cvxrelu_fit holds at once on this problem, whatever
+ * the values in X and Y, the model included: the size of a buffer for an arena. Not for a path
+ * or a cross-validation.
+ *
+ *   problem, options  as for cvxrelu_fit; borrowed
+ *   bytes             out, not NULL: the bound, 64 bytes for the alignment of a buffer
+ *                     included; 0 on failure
+ *   message           out, or NULL: the sentence when it fails
+ *
+ * Returns CVXRELU_OK or what cvxrelu_fit would for problem, X, Y and options (the recipe of the
+ * gates is not checked); LIMIT when no plan fits memory_limit.
+ * Cost: one look at X and Y; no allocation. Thread-safe.
+ */
 CVXRELU_API cvxrelu_result cvxrelu_fit_bytes(const cvxrelu_problem *problem,
                                              const cvxrelu_options *options, size_t *bytes,
                                              char message[CVXRELU_MESSAGE_SIZE]);
 
 /* cvxrelu_lambda_max - the smallest strength whose solution is the zero network,
-   max_{k,i} ||X^T D_i y_k|| / (n c) in the penalty's dual norm; 0 for CVXRELU_PENALTY_L2, which has none.
-   problem->lambda is ignored. Cost: the patterns and one gradient pass an output.              */
-CVXRELU_API cvxrelu_result cvxrelu_lambda_max(const cvxrelu_problem *problem, const cvxrelu_options *options,
-                                              double *lambda_max, char message[CVXRELU_MESSAGE_SIZE]);
+ * max_{k,i} ||X^T D_i y_k|| / (n c) in the penalty's dual norm.
+ *
+ *   problem, options  as for cvxrelu_fit (problem->lambda is not used, but must be valid)
+ *   lambda_max        out, not NULL: >= 0; 0 for CVXRELU_PENALTY_L2, which has none; untouched
+ *                     on failure
+ *   message           out, or NULL: the sentence when it fails
+ *
+ * Returns CVXRELU_OK or what cvxrelu_fit would.
+ * Cost: the patterns and one pass an output; memory as a fit without its solver, checked
+ * against memory_limit as a fit with it. Threads as cvxrelu_fit. Source: the optimality
+ * condition of [MSP22 eq. 3] at U = 0.
+ */
+CVXRELU_API cvxrelu_result cvxrelu_lambda_max(const cvxrelu_problem *problem,
+                                              const cvxrelu_options *options,
+                                              double *lambda_max,
+                                              char message[CVXRELU_MESSAGE_SIZE]);
 
 typedef struct cvxrelu_path_options {
-    size_t   count;                /* strengths, lambda_max first; 0 = 20                      */
-    double   ratio;                /* last strength / lambda_max; 0 = 1e-4                     */
-    const double *lambdas;         /* or the strengths themselves (`count` of them)            */
-    size_t   folds;                /* cross-validation only; 0 = 5                             */
-    uint64_t fold_seed;
-    int      one_standard_error;   /* nonzero: the largest strength within one standard error  */
+    size_t   count;                /* strengths, lambda_max first, equal ratios; 0 = 20       */
+    double   ratio;                /* last strength / lambda_max, in (0, 1); 0 = 1e-4         */
+    const double *lambdas;         /* or the strengths themselves (`count` > 0 of them, finite,
+                                      >= 0, best in descending order); borrowed               */
+    size_t   folds;                /* cross-validation only: 2 to n; 0 = 5                    */
+    uint64_t fold_seed;            /* deals the rows to folds; every value is valid           */
+    int      one_standard_error;   /* nonzero: the largest strength whose error is within one
+                                      standard error of the smallest [HTF09 7.10]             */
 } cvxrelu_path_options;
 
-/* cvxrelu_path - solve for every strength, warm-started. models and reports hold `count` entries of
-   the caller's (models may be NULL: then only reports).  problem->lambda is ignored.           */
-CVXRELU_API cvxrelu_result cvxrelu_path(const cvxrelu_problem *problem, const cvxrelu_options *options,
-                                        const cvxrelu_path_options *path, cvxrelu_model **models,
-                                        cvxrelu_report *reports, char message[CVXRELU_MESSAGE_SIZE]);
+/* cvxrelu_path - solve for every strength in turn, each from the solution before.
+ *
+ *   problem, options  as for cvxrelu_fit (problem->lambda is not used, but must be valid);
+ *                     max_iters is for each strength, time_limit for all
+ *   path              NULL = all defaults; with CVXRELU_PENALTY_L2, which has no lambda_max,
+ *                     give path->lambdas: every strength is 0 without them
+ *   models            out, or NULL (reports only): `count` entries, each the caller's until
+ *                     cvxrelu_model_free; all NULL on failure
+ *   reports           out, not NULL: `count` entries
+ *   message           out, or NULL: the sentence when it fails
+ *
+ * Returns CVXRELU_OK or what cvxrelu_fit would; ARGUMENT for a path out of range. After a stop
+ * by the clock or the callback it is CVXRELU_OK: the strength that was being solved has its
+ * model and report, later ones have NULL and a report of zeros (stop NONE).
+ * Cost: data, patterns and lambda_max once, then report->flops a strength; memory as a fit, and
+ * the models handed back. Threads as cvxrelu_fit.
+ */
+CVXRELU_API cvxrelu_result cvxrelu_path(const cvxrelu_problem *problem,
+                                        const cvxrelu_options *options,
+                                        const cvxrelu_path_options *path,
+                                        cvxrelu_model **models, cvxrelu_report *reports,
+                                        char message[CVXRELU_MESSAGE_SIZE]);
 
-/* One strength of a cross-validated path. error is the mean over folds of the validation mean squared error
-   (classes: share of wrong labels), deviation its standard error.                             */
+/* One strength of a cross-validated path. error is the mean over folds of the validation mean
+   squared error (classes: share of wrong labels), deviation its standard error.              */
 typedef struct cvxrelu_cv_point { double lambda, error, deviation; } cvxrelu_cv_point;
-/* cvxrelu_cross_validate - K-fold cross-validation over the path; then a fit of all rows at the chosen
-   strength. points holds path->count (0 = 20) entries; *chosen is the index.                  */
+
+/* cvxrelu_cross_validate - K-fold cross-validation over the path; then a fit of all rows at the
+ * chosen strength: that of the smallest error, the largest of equal ones, or by
+ * one_standard_error. Rows are dealt to folds at random. Strengths come from all rows; scaling,
+ * centring of targets and sampling of patterns (same recipe) are done anew in every fold.
+ *
+ *   problem, options  as for cvxrelu_fit (problem->lambda is not used, but must be valid);
+ *                     memory_limit and time_limit are those of the whole call, max_iters is for
+ *                     each strength of each fold
+ *   path              as for cvxrelu_path; CVXRELU_PENALTY_L2 without path->lambdas is refused
+ *   points            out, not NULL: path->count (0 = 20) entries; untouched unless a strength
+ *                     was chosen
+ *   chosen            out, not NULL: the index of the choice; as points
+ *   model, report     as for cvxrelu_fit; the report is that of the last fit
+ *
+ * Returns CVXRELU_OK or what cvxrelu_path would; ARGUMENT for a number of folds out of range;
+ * STOPPED when the clock or the callback ended it before a strength was chosen, or the clock
+ * just after (then points and *chosen are filled). A stop in the last fit gives CVXRELU_OK, see
+ * report->stop.
+ * Cost: K paths on n - n/K rows and a fit; memory 8 n (features + c) and a copy of the targets
+ * beside a fit. Threads as cvxrelu_fit. Source: [HTF09 7.10].
+ */
 CVXRELU_API cvxrelu_result cvxrelu_cross_validate(const cvxrelu_problem *problem,
                                                   const cvxrelu_options *options,
                                                   const cvxrelu_path_options *path,
                                                   cvxrelu_cv_point *points, size_t *chosen,
-                                                  cvxrelu_model **model, cvxrelu_report *report);
+                                                  cvxrelu_model **model,
+                                                  cvxrelu_report *report);
 
 /* ---- Models (S14) ----------------------------------------------------------------------- */
 
+/* A model owns all it holds, and is never changed but by cvxrelu_model_set_text and _free: any
+   other call may run in many threads at once.                                                */
 typedef struct cvxrelu_model_info {
     cvxrelu_kind kind;
     cvxrelu_task task;
     cvxrelu_loss loss;
     cvxrelu_penalty penalty;
-    cvxrelu_scale scale;           /* resolved, never AUTO                                     */
-    int      has_bias;             /* the solver's X has a column of ones, last                */
-    size_t   features;             /* columns of the user's X                                  */
-    size_t   outputs;              /* c                                                        */
-    size_t   classes;              /* 0 for regression                                         */
-    size_t   neurons;              /* m                                                        */
-    size_t   patterns;             /* P                                                        */
-    size_t   rows;                 /* n it was trained on                                      */
-    double   lambda, objective, dual_bound, gap;
-    int      has_bound;
-    int      has_recipe;           /* 0 when stripped: only kept gates are known               */
-    cvxrelu_sampler sampler;
-    uint64_t seed;
-    size_t   text_count[2];        /* class labels, feature names held (0 = none)              */
+    cvxrelu_scale scale;           /* resolved, never AUTO                                    */
+    int      has_bias;             /* the solver's X has a bias column, last                  */
+    size_t   features;             /* columns of the user's X                                 */
+    size_t   outputs;              /* c                                                       */
+    size_t   classes;              /* 0 for regression                                        */
+    size_t   neurons;              /* m                                                       */
+    size_t   patterns;             /* P, after merging                                        */
+    size_t   rows;                 /* n it was trained on                                     */
+    double   lambda, objective, dual_bound, gap;   /* as in the report of its fit             */
+    int      has_bound;            /* 0: no dual_bound, no gap (lambda = 0)                   */
+    int      has_recipe;           /* 0 when stripped: only kept gates are known              */
+    cvxrelu_sampler sampler;       /* of the recipe                                           */
+    uint64_t seed;                 /* of the recipe                                           */
+    size_t   text_count[2];        /* class labels, feature names held (0 = none)             */
 } cvxrelu_model_info;
-CVXRELU_API void cvxrelu_model_free(cvxrelu_model *model);    /* accepts NULL                  */
+
+/* cvxrelu_model_free - give a model back to the allocator that it was made with. NULL is
+   accepted. No other call may be using the model.                                            */
+CVXRELU_API void cvxrelu_model_free(cvxrelu_model *model);
+
+/* cvxrelu_model_get_info - copy the facts about a model.
+ *
+ *   model  NULL fills info with zeros
+ *   info   out; NULL does nothing
+ */
 CVXRELU_API void cvxrelu_model_get_info(const cvxrelu_model *model, cvxrelu_model_info *info);
 
-/* Prediction. Lock-free, no allocation, re-entrant. row: `features` values in the user's coordinates;
-   out: `outputs` values (target means added).                                                 */
-CVXRELU_API void cvxrelu_model_predict(const cvxrelu_model *model, const double *row, double *out);
-CVXRELU_API void cvxrelu_model_predict_f32(const cvxrelu_model *model, const float *row, float *out);
-/* out: X.rows x outputs, row stride ld (0 = outputs) */
-CVXRELU_API cvxrelu_result cvxrelu_model_predict_many(const cvxrelu_model *model, cvxrelu_matrix X, double *out,
-                                                      size_t ld);
-/* Class index of a row of outputs: argmax, or sign for two classes. 0 for a regression model.  */
+/* cvxrelu_model_predict - the network's outputs for one row.
+ *
+ *   model  not NULL
+ *   row    `features` values in the user's coordinates, not NULL, not checked: a NaN opens
+ *          every gate, so that it shows in the outputs that have neurons
+ *   out    `outputs` values, not NULL: h(row), target means added; scores for classes, see
+ *          cvxrelu_model_class
+ *
+ * Cost: 4 m d flops, a few kilobytes of stack, no allocation. Lock-free, re-entrant. The
+ * outputs on training rows are the solver's own to rounding.
+ * cvxrelu_model_predict_f32 is the same with float32 rows and outputs; it computes in float64.
+ */
+CVXRELU_API void cvxrelu_model_predict(const cvxrelu_model *model, const double *row,
+                                       double *out);
+CVXRELU_API void cvxrelu_model_predict_f32(const cvxrelu_model *model, const float *row,
+                                           float *out);
+
+/* cvxrelu_model_predict_many - cvxrelu_model_predict for every row of X.
+ *
+ *   model  not NULL
+ *   X      rows x features, the user's coordinates, float64 or float32; 0 rows do nothing
+ *   out    X.rows x outputs, row-major; not NULL unless X has 0 rows
+ *   ld     row stride of out in elements, >= outputs; 0 = outputs
+ *
+ * Returns CVXRELU_OK; ARGUMENT for a NULL, another number of columns, a stride too small;
+ * NONFINITE for a NaN or infinity in X; SIZE. On an error out is untouched.
+ * Cost: 4 m d flops a row, no allocation. Lock-free; rows may be shared out among threads.
+ */
+CVXRELU_API cvxrelu_result cvxrelu_model_predict_many(const cvxrelu_model *model,
+                                                      cvxrelu_matrix X, double *out, size_t ld);
+
+/* cvxrelu_model_class - the class that a row of outputs stands for.
+ *
+ *   model    not NULL
+ *   outputs  `outputs` values from a prediction, not NULL
+ *
+ * Returns the label 0 .. classes-1: two classes by the sign, more by the largest output; a tie
+ * goes to the lower class. 0 for a regression model. Lock-free.
+ */
 CVXRELU_API size_t cvxrelu_model_class(const cvxrelu_model *model, const double *outputs);
 
-/* The network in the user's coordinates: W1 and G1 m x (features+1), bias last (0 without); W2 c x m;
-   b2 c. Any pointer may be NULL. h(x) = sum_j 1(G1_j.(x,1) >= 0) (W1_j.(x,1)) W2_kj + b2_k.     */
-CVXRELU_API void cvxrelu_model_network(const cvxrelu_model *model, double *W1, double *G1, double *W2, double *b2);
-/* The convex weights in the solver's coordinates: U c x P x d (d = features + has_bias), G P x d.
-   CVXRELU_ERR_UNSUPPORTED when the model holds no full set of gates (loaded from a file with a
-   sampled recipe, or stripped).  Either pointer may be NULL.                                   */
-CVXRELU_API cvxrelu_result cvxrelu_model_convex(const cvxrelu_model *model, double *U, double *G);
+/* cvxrelu_model_network - copy the network, in the user's coordinates:
+ * h(x)_k = sum_j 1(G1_j.(x,1) >= 0) (W1_j.(x,1)) W2_kj + b2_k.
+ *
+ *   model   not NULL
+ *   W1, G1  out, m x (features + 1), row-major, bias last (0 without): weights and gates
+ *   W2      out, c x m, row-major; one nonzero a column
+ *   b2      out, c: the means of centred targets, else 0
+ *
+ * Any out pointer may be NULL. Scaling and shift are folded in, so columns with a large offset
+ * lose digits here that cvxrelu_model_predict keeps. Cost: the copies. Source: [MSP22 Thm 2.2].
+ */
+CVXRELU_API void cvxrelu_model_network(const cvxrelu_model *model, double *W1, double *G1,
+                                       double *W2, double *b2);
 
-/* Text kept with the model: kind 0 class labels, 1 feature names. Copied. UTF-8, zero-terminated. */
+/* cvxrelu_model_convex - copy the convex weights and the gates of all patterns, in the solver's
+ * coordinates.
+ *
+ *   model  not NULL (ARGUMENT)
+ *   U      out, or NULL: c x P x d, d = features + has_bias, bias last
+ *   G      out, or NULL: P x d
+ *
+ * Returns CVXRELU_OK, or CVXRELU_ERR_UNSUPPORTED when the model holds no full set of gates: it
+ * was read from a file or buffer and its gates were sampled or stripped. U and G are untouched
+ * then.
+ */
+CVXRELU_API cvxrelu_result cvxrelu_model_convex(const cvxrelu_model *model, double *U,
+                                                double *G);
+
 enum { CVXRELU_TEXT_CLASSES = 0, CVXRELU_TEXT_FEATURES = 1 };
+
+/* cvxrelu_model_set_text - keep class labels or feature names with a model; saved with it.
+ *
+ *   model  not NULL; no other call may be using it
+ *   kind   CVXRELU_TEXT_CLASSES or CVXRELU_TEXT_FEATURES
+ *   count  `classes` or `features` strings, as the kind asks; 0 removes those held
+ *   text   count zero-terminated strings (UTF-8 by convention), copied; NULL only when count is
+ *          0
+ *
+ * Returns CVXRELU_OK, ARGUMENT, SIZE, or MEMORY; on an error the model keeps the text it had.
+ */
 CVXRELU_API cvxrelu_result cvxrelu_model_set_text(cvxrelu_model *model, int kind, size_t count,
                                                   const char *const *text);
-CVXRELU_API const char *cvxrelu_model_text(const cvxrelu_model *model, int kind, size_t index); /* or NULL */
+
+/* cvxrelu_model_text - string `index` of a kind, or NULL when there is none (any argument may
+   be out of range). The model's, until it is freed or the kind is set again.                 */
+CVXRELU_API const char *cvxrelu_model_text(const cvxrelu_model *model, int kind, size_t index);
 
 /* ---- Save, load, verify (S16) ----------------------------------------------------------- */
 
-/* cvxrelu_model_write - serialise into buffer (may be NULL to ask for the size). *size in: capacity,
-   out: bytes needed. strip: leave out the recipe of the patterns.                             */
-CVXRELU_API cvxrelu_result cvxrelu_model_write(const cvxrelu_model *model, int strip, void *buffer, size_t *size);
-CVXRELU_API cvxrelu_result cvxrelu_model_read(const void *buffer, size_t size, const cvxrelu_allocator *allocator,
-                                              cvxrelu_model **model, char message[CVXRELU_MESSAGE_SIZE]);
-/* With stdio (absent under CVXRELU_NO_STDIO). Saving writes path.tmp, then renames. */
-CVXRELU_API cvxrelu_result cvxrelu_model_save(const cvxrelu_model *model, int strip, const char *path,
+/* cvxrelu_model_write - serialise a model: versioned, checksummed, the same bytes on every
+ * machine; S16 describes them.
+ *
+ *   model   not NULL
+ *   strip   nonzero: leave out the recipe of the patterns and given gates; a certificate can
+ *           then be checked over the kept gates only
+ *   buffer  out, or NULL to ask for the size
+ *   size    in: capacity of buffer in bytes; out: bytes needed, always; not NULL
+ *
+ * Returns CVXRELU_OK, or CVXRELU_ERR_ARGUMENT for a NULL or a buffer that is too small
+ * (untouched; *size says what it needs). Cost: linear, no allocation; about 16 d bytes a neuron
+ * and, for given gates, 8 d a gate. Lock-free.
+ */
+CVXRELU_API cvxrelu_result cvxrelu_model_write(const cvxrelu_model *model, int strip,
+                                               void *buffer, size_t *size);
+
+/* cvxrelu_model_read - make a model of the bytes of cvxrelu_model_write. It predicts with the
+ * same bits as the one written (same build).
+ *
+ *   buffer     borrowed for the call (it may be a constant in flash); any alignment
+ *   size       its bytes, exactly
+ *   allocator  of the model; NULL = malloc; copied
+ *   model      out, not NULL: the caller's until cvxrelu_model_free; NULL on failure
+ *   message    out, or NULL: the sentence when it fails
+ *
+ * Returns CVXRELU_OK; FORMAT when the bytes begin otherwise; UNSUPPORTED for another format
+ * version; CORRUPT for no bytes, missing or further bytes, a wrong checksum, fields that
+ * contradict one another; ARGUMENT; MEMORY. Nothing is believed before the checksum. Cost:
+ * linear.
+ */
+CVXRELU_API cvxrelu_result cvxrelu_model_read(const void *buffer, size_t size,
+                                              const cvxrelu_allocator *allocator,
+                                              cvxrelu_model **model,
                                               char message[CVXRELU_MESSAGE_SIZE]);
-CVXRELU_API cvxrelu_result cvxrelu_model_load(const char *path, const cvxrelu_allocator *allocator,
-                                              cvxrelu_model **model, char message[CVXRELU_MESSAGE_SIZE]);
-/* cvxrelu_verify - recompute objective, dual bound and gap of a model on the data it was trained on, from
-   the definition, over the same patterns (regenerated from the recipe). lambda < 0: the model's. */
-CVXRELU_API cvxrelu_result cvxrelu_verify(const cvxrelu_model *model, cvxrelu_matrix X, cvxrelu_matrix Y,
-                                          double lambda, const cvxrelu_options *options,
+
+/* cvxrelu_model_save - write a model to a file: to path.tmp, which is then renamed, so that an
+ * earlier file stays whole when the disk is full.
+ *
+ *   model, strip  as for cvxrelu_model_write
+ *   path          zero-terminated, not NULL. What is there is replaced by a plain file, also a
+ *                 link or a device node, where the directory permits it; path.tmp is
+ *                 overwritten
+ *   message       out, or NULL: the sentence when it fails
+ *
+ * Returns CVXRELU_OK, ARGUMENT, MEMORY (for the name, from the model's allocator), IO, or
+ * UNSUPPORTED under CVXRELU_NO_STDIO.
+ * The file is closed but not synced to the disk. Windows has no renaming over a file: there the
+ * earlier one is removed first. Two calls must not save to one path at once.
+ */
+CVXRELU_API cvxrelu_result cvxrelu_model_save(const cvxrelu_model *model, int strip,
+                                              const char *path,
+                                              char message[CVXRELU_MESSAGE_SIZE]);
+
+/* cvxrelu_model_load - cvxrelu_model_read of a whole file.
+ *
+ *   path                       zero-terminated, not NULL; a file whose length can be found
+ *   allocator, model, message  as for cvxrelu_model_read; the file's bytes are held beside the
+ *                              model while it is read
+ *
+ * Returns what cvxrelu_model_read does; IO; UNSUPPORTED under CVXRELU_NO_STDIO.
+ */
+CVXRELU_API cvxrelu_result cvxrelu_model_load(const char *path,
+                                              const cvxrelu_allocator *allocator,
+                                              cvxrelu_model **model,
+                                              char message[CVXRELU_MESSAGE_SIZE]);
+
+/* cvxrelu_verify - recompute objective, dual bound and gap of a model from the definition, by
+ * plain float64 loops that share nothing with the solvers, over the same patterns (made again
+ * from the recipe; the kept gates of a stripped model).
+ *
+ *   model    not NULL
+ *   X, Y     the data it was trained on, in the user's coordinates; borrowed. Other data of the
+ *            same number of columns, outputs and classes make another problem, scaled anew,
+ *            with patterns made anew: the network's objective and a true bound for that one
+ *   lambda   finite; < 0: the model's
+ *   options  NULL = defaults; allocator, memory_limit, threads, parallel and clock are used
+ *   report   out, not NULL: stop is NONE; solver, tol and what only solvers count are 0;
+ *            patterns includes those of neurons that the recipe no longer gives; train_error is
+ *            that on X, Y; seconds is the whole call
+ *
+ * Returns CVXRELU_OK; ARGUMENT, NONFINITE, LABELS, PATTERNS, SIZE, LIMIT, MEMORY as
+ * cvxrelu_fit; UNSUPPORTED when the model lacks its given gates; NUMERIC when the objective
+ * overflows. On an error the report has the message only.
+ * For CVXRELU_PENALTY_L2 the dual point is the best multiple of the residual: the bound may be
+ * above the fit's.
+ * Cost: 4 n d c flops a pattern; memory 8 n (dp + 3 c), the patterns, m n / 8 and 512 c d
+ * bytes.
+ * Threads: any number at once. Source: the Fenchel dual of [MSP22 eq. 3], as S16 states it.
+ */
+CVXRELU_API cvxrelu_result cvxrelu_verify(const cvxrelu_model *model, cvxrelu_matrix X,
+                                          cvxrelu_matrix Y, double lambda,
+                                          const cvxrelu_options *options,
                                           cvxrelu_report *report);
 
 #ifdef __cplusplus
@@ -1177,7 +1492,11 @@ typedef struct cvxr_la {
 /* A slice of the work space: a packed panel of B (CVXR_KC_BYTES of every one of CVXR_NC
    columns), a packed strip of A (8 rows at most), one tile of C. CVXR_NC is a multiple of
    every tile width. */
+#ifdef CVXRELU_SMALL
+#define CVXR_KC_BYTES ((size_t)256)
+#else
 #define CVXR_KC_BYTES ((size_t)2048)
+#endif
 #define CVXR_NC       ((size_t)192)
 #define CVXR_STRIP_AT (CVXR_KC_BYTES * CVXR_NC)
 #define CVXR_TILE_AT  (CVXR_STRIP_AT + CVXR_KC_BYTES * 8)
@@ -3710,7 +4029,11 @@ static cvxrelu_result cvxr_patterns_make(cvxr_mem *mem, const cvxr_data *data,
 
 #define CVXR_TILE        32 /* rows tabulated together: eight tables of four */
 #define CVXR_TABLES      (CVXR_TILE / 4)
-#define CVXR_BLOCK       256 /* patterns, or half the data rows, that share the tables */
+#ifdef CVXRELU_SMALL
+#define CVXR_BLOCK 32 /* patterns, or half the data rows, that share the tables */
+#else
+#define CVXR_BLOCK 256
+#endif
 #define CVXR_CHUNK_BYTES 256 /* bytes of columns handled together */
 
 /* A list of patterns. idx NULL means 0 .. count-1. row_words, when made by cvxr_select_rows,

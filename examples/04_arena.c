@@ -8,6 +8,7 @@
    Expected output: an arena of 4096 bytes being refused, the bytes that the bound asks for and
    those that were used (at most the bound), gap and neurons, and as the last line
      objective 0.03292  bytes still in use 0 */
+#define CVXRELU_SMALL /* smaller blocks: 0.5 MB less workspace */
 #define CVXRELU_NO_MALLOC
 #define CVXRELU_NO_STDIO
 #define CVXRELU_NO_CLOCK
@@ -15,7 +16,7 @@
 #include "cvxrelu.h"
 #include <stdio.h>
 
-enum { N = 60, D = 4, PATTERNS = 40, ARENA = 1024 * 1024 };
+enum { N = 60, D = 4, PATTERNS = 40, ARENA = 320 * 1024 };
 
 /* y = |x0| + x1 * [x2 > 0]: two kinks that a linear model cannot have. */
 static void make_data(float *X, float *Y) {

@@ -47,8 +47,8 @@ static int demo_take(const csv_table *table, size_t i, const demo_data *data, de
 static int demo_read(cli_pool *pool, const char *path, demo_data *data) {
     csv_table table;
     cvxrelu_random random;
-    char *text;
-    size_t size, i;
+    char *text = NULL;
+    size_t size = 0, i;
     int status = cli_read_file(pool, path, &text, &size);
     if (status == CLI_OK) status = csv_parse(pool, path, text, size, 1, &table);
     if (status != CLI_OK) return status;

@@ -1,6 +1,6 @@
 #!/bin/sh
 # The slow checks: tests, tool and examples under the sanitizers (flags in argument 1), the tests at
-# -Ofast and (a part of them) under valgrind. Environment: CC, LDLIBS, BUILD.
+# -Ofast, with small blocks and (a part of them) under valgrind. Environment: CC, LDLIBS, BUILD.
 cd "$(dirname "$0")/.." || exit 1
 CC=${CC:-cc} LDLIBS=${LDLIBS:--lm} BUILD=${BUILD:-build}
 mkdir -p "$BUILD" || exit 1
@@ -26,7 +26,8 @@ if command -v valgrind >/dev/null 2>&1; then
 else
     grind=$(skip "no valgrind")
 fi
-sh tests/run.sh "sanitizers: $main" "Ofast: $fast" "tool: $tool" "examples: $examples" \
+small="$CC -O1 -DCVXRELU_SMALL -I. tests/test_main.c -o $BUILD/test_small $LDLIBS && $BUILD/test_small"
+sh tests/run.sh "sanitizers: $main" "Ofast: $fast" "small blocks: $small" "tool: $tool" "examples: $examples" \
     "valgrind: $grind"
 status=$?
 rm -f "$BUILD/probe" "$BUILD/probe.c"

@@ -18,6 +18,7 @@
 
 typedef struct runner_state {
     const char *suite, *test;
+    const char *program; /* its own path, for the names of files that tests make */
     const char **filters;
     int filter_count, times;
     int passed, failed, skipped;
@@ -102,6 +103,7 @@ static void runner_run(const char *name, void (*test)(void)) {
 }
 
 static void runner_open(int argc, char **argv) {
+    runner.program = argc > 0 ? argv[0] : "test";
     runner.times = argc > 1 && strcmp(argv[1], "--times") == 0;
     runner.filters = (const char **)(void *)(argv + 1 + runner.times);
     runner.filter_count = argc - 1 - runner.times;

@@ -282,7 +282,8 @@ TEST(gradient_block_takes_only_rows_of_a_second_mask) {
     job.op = &s.op, job.select = &select, job.also = s08_bits + q * s.op.words;
     job.X = (const double *)s.X, job.r = (const double *)s.r, job.out = (double *)s.out;
     job.ldx = job.ldo = job.width = dp;
-    cvxr_gradient_block_f64(&job, &part, 0, select.count, 0, dp);
+    for (p = 0; p < select.count; p += CVXR_BLOCK)
+        cvxr_gradient_block_f64(&job, &part, p, cvxr_min_z(CVXR_BLOCK, select.count - p), 0, dp);
     for (p = 0; p < select.count; p++)
         for (j = 0; j < d; j++) {
             double want = 0, size = 0;

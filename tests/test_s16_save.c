@@ -1,12 +1,18 @@
 /* Tests of S16 SAVE, LOAD, VERIFY. Included by test_main.c after test_s14_network.c, whose
    cases and allocator it uses. */
 
-#define S16_PATH "cvxrelu_test.model"
+/* Beside the test program and named after it, so that several of them can run at once. */
+static char s16_path[1024], s16_aside[1024 + 8];
+
+static void s16_name_files(void) {
+    snprintf(s16_path, sizeof s16_path, "%s.model", runner.program);
+    snprintf(s16_aside, sizeof s16_aside, "%s.tmp", s16_path);
+}
 
 typedef struct s16_bytes { unsigned char *data; size_t size; } s16_bytes;
 
 static s16_bytes s16_write(const cvxrelu_model *model, int strip) {
-    s16_bytes bytes;
+    s16_bytes bytes = { NULL, 0 };
     CHECK(cvxrelu_model_write(model, strip, NULL, &bytes.size) == CVXRELU_OK);
     bytes.data = (unsigned char *)malloc(bytes.size);
     CHECK(cvxrelu_model_write(model, strip, bytes.data, &bytes.size) == CVXRELU_OK);
@@ -330,59 +336,64 @@ TEST(loading_gives_the_saved_model_back) {
     cvxrelu_model *model = NULL;
     cvxrelu_result result = CVXRELU_ERR_MEMORY;
     size_t refuse;
+    s16_name_files();
     s16_small();
-    s16_put_file(S16_PATH, "an older file is replaced");
-    CHECK(cvxrelu_model_save(s14.model, 0, S16_PATH, message) == CVXRELU_OK);
+    s16_put_file(s16_path, "an older file is replaced");
+    CHECK(cvxrelu_model_save(s14.model, 0, s16_path, message) == CVXRELU_OK);
     for (refuse = 1; result != CVXRELU_OK && refuse < 9; refuse++) {
         allocator = s14_allocator(&heap, refuse);
-        result = cvxrelu_model_load(S16_PATH, &allocator, &model, message);
+        result = cvxrelu_model_load(s16_path, &allocator, &model, message);
         CHECK(result == CVXRELU_OK || (result == CVXRELU_ERR_MEMORY && model == NULL));
         if (result == CVXRELU_OK) s16_check_same(s14.model, model);
         cvxrelu_model_free(model);
         CHECK(heap.held == 0);
     }
-    CHECK(result == CVXRELU_OK && fopen(S16_PATH ".tmp", "rb") == NULL);
-    CHECK(remove(S16_PATH) == 0);
+    CHECK(result == CVXRELU_OK && fopen(s16_aside, "rb") == NULL);
+    CHECK(remove(s16_path) == 0);
     s14_close();
 }
 
 TEST(file_errors_name_the_file) {
-    char message[CVXRELU_MESSAGE_SIZE] = "";
+    char message[CVXRELU_MESSAGE_SIZE] = "", want[1100];
     cvxrelu_model *model = NULL;
+    s16_name_files();
     s16_small();
     CHECK(cvxrelu_model_load("no/such.model", NULL, &model, message) == CVXRELU_ERR_IO);
     CHECK_TEXT(message, "no/such.model cannot be opened");
     CHECK(cvxrelu_model_save(s14.model, 0, "no/such.model", message) == CVXRELU_ERR_IO);
     CHECK(strstr(message, "no/such.model.tmp cannot be written") == message);
     CHECK(cvxrelu_model_load(NULL, NULL, &model, message) == CVXRELU_ERR_ARGUMENT);
-    CHECK(cvxrelu_model_save(NULL, 0, S16_PATH, message) == CVXRELU_ERR_ARGUMENT);
-    s16_put_file(S16_PATH, "x,y\n1,2\n");
-    CHECK(cvxrelu_model_load(S16_PATH, NULL, &model, message) == CVXRELU_ERR_FORMAT);
-    CHECK_TEXT(message, S16_PATH ": not a cvxrelu model");
-    s16_put_file(S16_PATH, "");
-    CHECK(cvxrelu_model_load(S16_PATH, NULL, &model, message) == CVXRELU_ERR_CORRUPT);
-    s16_put_file(S16_PATH, "\x89" "CVXR\r\n\x1a");
-    CHECK(cvxrelu_model_load(S16_PATH, NULL, &model, message) == CVXRELU_ERR_CORRUPT);
-    CHECK(model == NULL && remove(S16_PATH) == 0);
+    CHECK(cvxrelu_model_save(NULL, 0, s16_path, message) == CVXRELU_ERR_ARGUMENT);
+    s16_put_file(s16_path, "x,y\n1,2\n");
+    CHECK(cvxrelu_model_load(s16_path, NULL, &model, message) == CVXRELU_ERR_FORMAT);
+    snprintf(want, sizeof want, "%s: not a cvxrelu model", s16_path);
+    CHECK_TEXT(message, want);
+    s16_put_file(s16_path, "");
+    CHECK(cvxrelu_model_load(s16_path, NULL, &model, message) == CVXRELU_ERR_CORRUPT);
+    s16_put_file(s16_path, "\x89" "CVXR\r\n\x1a");
+    CHECK(cvxrelu_model_load(s16_path, NULL, &model, message) == CVXRELU_ERR_CORRUPT);
+    CHECK(model == NULL && remove(s16_path) == 0);
     s14_close();
 }
 
 #ifdef __linux__
 TEST(full_disk_leaves_the_old_file_whole) {
-    char message[CVXRELU_MESSAGE_SIZE] = "", old[16] = "";
+    char message[CVXRELU_MESSAGE_SIZE] = "", old[16] = "", command[1200];
     FILE *file = fopen("/dev/full", "wb");
     if (file == NULL) SKIP("no /dev/full");
     (void)fclose(file);
-    if (system("ln -sf /dev/full " S16_PATH ".tmp") != 0) SKIP("no symbolic links");
+    s16_name_files();
+    snprintf(command, sizeof command, "ln -sf /dev/full '%s'", s16_aside);
+    if (system(command) != 0) SKIP("no symbolic links");
     s16_small();
-    s16_put_file(S16_PATH, "old model");
-    CHECK(cvxrelu_model_save(s14.model, 0, S16_PATH, message) == CVXRELU_ERR_IO);
-    CHECK(strstr(message, S16_PATH) == message);
-    file = fopen(S16_PATH, "rb");
+    s16_put_file(s16_path, "old model");
+    CHECK(cvxrelu_model_save(s14.model, 0, s16_path, message) == CVXRELU_ERR_IO);
+    CHECK(strstr(message, s16_path) == message);
+    file = fopen(s16_path, "rb");
     CHECK(file != NULL && fgets(old, sizeof old, file) != NULL);
     if (file) (void)fclose(file);
     CHECK_TEXT(old, "old model");
-    CHECK(remove(S16_PATH) == 0);
+    CHECK(remove(s16_path) == 0);
     s14_close();
 }
 
@@ -638,4 +649,3 @@ SUITE(s16_save) {
     RUN(verified_numbers_do_not_depend_on_the_threads);
 }
 
-#undef S16_PATH
