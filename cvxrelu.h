@@ -18,7 +18,7 @@
 
        int main(void) {
            double X[8] = { 0, 1, 2, 3, 4, 5, 6, 7 }, Y[8] = { 3, 2, 1, 0, 0, 1, 2, 3 };
-           double x = 2.5, y = 0;
+           double x = 6, y = 0;
            cvxrelu_problem problem = { 0 };
            cvxrelu_model *model = NULL;
            cvxrelu_report report;
@@ -30,7 +30,7 @@
                return 1;
            }
            cvxrelu_model_predict(model, &x, &y);
-           printf("f(2.5) = %.2f, proven within %.1e of the optimum\n", y, report.gap);
+           printf("f(6) = %.2f, proven within %.1e of the optimum\n", y, report.gap);
            cvxrelu_model_free(model);
            return 0;
        }
@@ -103,8 +103,8 @@
 
    SOLVERS
      NEWTON   semismooth Newton on the dual with a moving working set, one output after the
-              other; for the neuron penalty. Always float64. 12 to 21 steps to a certified 1e-6
-              on the problems of `make bench --quick`.
+              other; for the neuron penalty. Always float64. 10 to 25 steps to a certified 1e-6
+              on the problems of `make bench BENCH_ARGS=--quick`.
      FISTA    restarted accelerated proximal gradient [MSP22 4.1.1, G.1], all outputs together,
               for every penalty, in float32 or float64. The gap is looked at in iterations 1, 3
               and every tenth. For the other penalties, loose accuracies, tight memory,
@@ -112,20 +112,21 @@
      AUTO     NEWTON where the penalty is the neuron one and it fits memory_limit, else FISTA.
      lambda = 0, whatever the solver and the penalty: the least-squares solution of minimum norm
      by conjugate gradients in float64. There is no dual bound then; `stationarity` judges it.
-     lambda >= lambda_max: the zero network, at once. Starts (a model, a path) spare iterations,
-     never change the optimum.
+     lambda >= lambda_max (no L2 penalty): the zero network, at once. Starts (a model, a path)
+     spare iterations, never change the optimum.
 
    NEWTON
-     With b = Y_k, lam = lambda n c: minimise over xi ||xi||^2/2 + <b, xi> + sum_i
-     ||prox_i||^2/(2 sigma), where z_i = x_i - sigma X^T D_i xi and prox_i = (1 - sigma
-     lam/||z_i||)_+ z_i; then x <- prox, and sigma grows. What sets it apart from the family of
-     [LST18]: one run without restarts between working sets; inner stops by the parts of the
-     duality gap; the first step of a round linearised at x (once the gap is below 0.3), guarded
-     by a watchdog; CG preconditioned by the last factor; an end phase until the residual itself
-     certifies the gap, so that the weights alone prove it. sigma starts at 0.1 n / ||X||_F^2
-     and is tripled after rounds of at most three steps. The working set is the support and the
-     groups with ||X^T D_i xi|| > 0.8 lam, at most max(15 n/d, 2 |support|, 30), the largest
-     first. A factor is n x n by the identity
+     One output at a time, with b = Y_k and lam = lambda n c, from x = 0:
+         minimise over xi   ||xi||^2/2 + <b, xi> + sum_i ||prox_i||^2 / (2 sigma),
+         z_i = x_i - sigma X^T D_i xi,   prox_i = (1 - sigma lam/||z_i||)_+ z_i,
+     then x <- prox, and sigma grows. What sets it apart from the family of [LST18]: one run
+     without restarts between working sets; inner stops by the parts of the duality gap; the
+     first step of a round linearised at x (once the gap is below 0.3), guarded by a watchdog;
+     CG preconditioned by the last factor; an end phase until the residual itself certifies the
+     gap, so that the weights alone prove it. sigma starts at 0.1 n / ||X||_F^2 and is tripled
+     after rounds of at most three steps. The working set is the support and the groups with
+     ||X^T D_i xi|| > 0.8 lam, at most max(15 n/d, 2 |support|, 30), the largest first. A factor
+     is n x n by the identity
          H = I + sigma (K o (E diag(a) E^T) + V diag(1-a) V^T),  K = X X^T, E the active masks,
          V = E o (X Zh),  a_i = 1 - sigma lam/||z_i||,  Zh the unit vectors z_i/||z_i||
      or (k d) x (k d) by Woodbury for k active groups, whichever costs less; options.max_factor
@@ -219,10 +220,11 @@
      the file of the implementation; dpotrf and spotrf stay NULL (CBLAS has none).
 
    UNITS AND LAYOUTS
-     Matrices are row-major, strides count elements. cvxrelu_model_network: W1, G1 m x (features
-     + 1) with the bias last, W2 c x m, b2 c, the user's coordinates. cvxrelu_model_convex: U c
-     x P x d, G P x d, the solver's coordinates: (x_j - shift_j) / scale_j, bias last. lambda,
-     objective and bounds are in the units of OBJECTIVE, bytes are bytes, times are seconds.
+     Matrices are row-major, strides count elements. cvxrelu_model_network: the weights W1 and
+     gates G1, m rows of features + 1 numbers with the bias last, W2 (c x m) and b2 (c), the
+     user's coordinates. cvxrelu_model_convex: U (c x P x d) and G (P x d), the solver's: (x_j -
+     shift_j) / scale_j, bias last. lambda, objective and bounds are in the units of OBJECTIVE,
+     bytes are bytes, times are seconds.
 
    BIBLIOGRAPHY
      [MSP22]  Mishkin, Sahiner, Pilanci: Fast Convex Optimization for Two-Layer ReLU Networks,
@@ -244,8 +246,7 @@
               arXiv:1805.01407, 2018.
 
    HISTORY
-     0.1.0 gated ReLU networks: patterns, R-FISTA, certified Newton, paths, cross-validation,
-     models.
+     0.1.0  gated ReLU networks: patterns, R-FISTA, certified Newton, paths, cross-validation.
 
    Licence: MIT or public domain, at your choice; the text is at the end of the file.         */
 
