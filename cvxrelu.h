@@ -715,7 +715,7 @@ typedef struct cvxrelu_path_options {
  *   problem, options  as for cvxrelu_fit (problem->lambda is not used, but must be valid);
  *                     max_iters is for each strength, time_limit for all
  *   path              NULL = all defaults; with CVXRELU_PENALTY_L2, which has no lambda_max,
- *                     give path->lambdas: every strength is 0 without them
+ *                     give path->lambdas; CVXRELU_ERR_ARGUMENT without them
  *   models            out, or NULL (reports only): `count` entries, each the caller's until
  *                     cvxrelu_model_free; all NULL on failure
  *   reports           out, not NULL: `count` entries
@@ -5583,29 +5583,30 @@ static void cvxr_fista_keep(const cvxr_fista *s, void *dense, cvxr_weights *out)
 /* The objective may rise for a while; when it begins to, the iterate before (in V) is kept. */
 static void cvxr_fista_watch(cvxr_fista *s, cvxr_weights *weights) {
     double now = cvxr_fista_objective(s);
-    if (s->iteration > 1 && !(now <= s->least * (1 + 1e-13)) && !s->kept) {
+    if (!(now <= s->least * (1 + 1e-13)) && !s->kept) {
         cvxr_fista_keep(s, s->V, weights);
         s->kept = 1;
-    } else if (now < s->least || s->iteration == 1) {
+    } else if (now < s->least) {
         s->least = now;
         s->kept = 0;
     }
     s->objective = now;
 }
 
+/* U, Y and their predictions at the weights to start from, which count as kept. */
 static void cvxr_fista_start(cvxr_fista *s, const cvxr_weights *start) {
     const cvxr_core *core = s->core;
     const size_t element = core->space->size;
     size_t j;
-    if (start == NULL || start->m == 0) return;
-    for (j = 0; j < start->m; j++)
-        core->space->from_f64(
-            core->data->d, start->u + j * start->dp,
-            cvxr_at(s->U, start->output[j] * s->per + start->pattern[j] * core->op_work.dp,
-                    element));
-    cvxr_fista_forward(s, s->U, s->zU);
+    for (j = 0; j < start->m; j++) {
+        size_t at = start->output[j] * s->per + start->pattern[j] * core->op_work.dp;
+        core->space->from_f64(core->data->d, start->u + j * start->dp, cvxr_at(s->U, at, element));
+    }
+    if (start->m) cvxr_fista_forward(s, s->U, s->zU);
     memcpy(s->Y, s->U, s->size * element);
     memcpy(s->zY, s->zU, s->rows * element);
+    s->least = cvxr_fista_objective(s);
+    s->kept = 1;
 }
 
 /* Look at the gap, or only at the objective, and at the caller's wishes: why to stop, or
@@ -6256,6 +6257,7 @@ static double cvxr_system_solve(cvxr_system *s, const cvxr_active *act, double s
     size_t i;
     for (i = 0; i < n; i++) dx[i] = k ? 0.0 : -rhs[i], s->r[i] = -rhs[i];
     if (k == 0) return 0;
+    if (price == HUGE_VAL) s->kind = CVXR_FACTOR_NONE; /* an old factor costs more than it gives */
     if (s->kind == CVXR_FACTOR_NONE) cvxr_system_mean(s, act, sigma);
     for (it = 0; it < 500 && norm > tol; it++) {
         double alpha, beta, old = rz, curve;
@@ -7579,6 +7581,10 @@ static cvxrelu_stop cvxr_fit_solve(cvxr_fit *f, double lambda, double lambda_max
         f->weights.m = 0; /* the zero network, proven by theta = y */
         return CVXRELU_STOP_GAP;
     }
+    if (lambda == 0 && core->penalty->is_norm && lambda_max == 0) {
+        f->weights.m = 0; /* A^T y = 0: the least-squares solution of least norm */
+        return CVXRELU_STOP_STATIONARY;
+    }
     if (lambda == 0) return cvxr_least_squares(core, &f->weights);
     if (f->plan.solver == CVXRELU_SOLVER_NEWTON)
         return cvxr_newton_solve(core, &f->weights, &f->start, f->sigma);
@@ -7631,11 +7637,11 @@ static void cvxr_fit_report(cvxr_fit *f, cvxrelu_stop stop, cvxrelu_report *repo
     report->neurons = f->weights.m;
     if (stop == CVXRELU_STOP_STALLED && report->has_bound && check.gap <= f->opt.tol)
         stop = CVXRELU_STOP_GAP;
-    if (stop == CVXRELU_STOP_GAP && check.gap > f->opt.tol) stop = CVXRELU_STOP_STALLED;
+    if (stop == CVXRELU_STOP_GAP && check.gap > cvxr_max(f->opt.tol, 0))
+        stop = CVXRELU_STOP_STALLED;
     report->stop = stop;
-    report->passes =
-        core->op.passes + (core->type == CVXRELU_FLOAT32 ? core->op_work.passes : 0);
-    report->flops = core->op.flops;
+    report->passes = core->op.passes + core->op_work.passes;
+    report->flops = core->op.flops + core->op_work.flops;
     report->tol = f->opt.tol;
     report->threads = f->opt.threads;
     report->train_error = cvxr_fit_train_error(f);
@@ -7710,7 +7716,8 @@ static cvxrelu_result cvxr_run_one(cvxr_fit *f, size_t i, double lambda, cvxrelu
     cvxrelu_result result;
     cvxrelu_stop stop;
     f->core.report = report;
-    f->core.op.passes = f->core.op.flops = f->core.op_work.passes = 0;
+    f->core.op.passes = f->core.op.flops = 0;
+    f->core.op_work.passes = f->core.op_work.flops = 0;
     stop = cvxr_fit_solve(f, lambda, report->lambda_max);
     result = cvxr_mem_result(&f->mem, report->message);
     if (result) return result;
@@ -7848,6 +7855,9 @@ CVXRELU_API cvxrelu_result cvxrelu_path(const cvxrelu_problem *problem,
     memset(reports, 0, run.count * sizeof *reports);
     for (i = 0; models && i < run.count; i++) models[i] = NULL;
     run.path = path ? path : &defaults;
+    if (problem && problem->penalty == CVXRELU_PENALTY_L2 && run.path->lambdas == NULL)
+        return cvxr_fail(message, CVXRELU_ERR_ARGUMENT,
+                         "the squared l2 penalty has no lambda_max: set path.lambdas");
     run.start = NULL;
     run.reports = reports;
     run.visitor.self = models;
@@ -8025,10 +8035,15 @@ static cvxrelu_result cvxr_folds_rest(const cvxr_folds *s, const cvxrelu_options
     if (rest->time_limit > 0) {
         double left = rest->time_limit - (cvxr_now(&rest->clock) - s->started);
         if (left <= 0)
-            return cvxr_fail(message, CVXRELU_ERR_STOPPED,
-                             "time_limit of %g s ended in fold %z of %z: no strength "
-                             "was chosen",
-                             rest->time_limit, s->fold + 1, s->K);
+            return s->fold < s->K
+                       ? cvxr_fail(message, CVXRELU_ERR_STOPPED,
+                                   "time_limit of %g s ended in fold %z of %z: no strength "
+                                   "was chosen",
+                                   rest->time_limit, s->fold + 1, s->K)
+                       : cvxr_fail(message, CVXRELU_ERR_STOPPED,
+                                   "time_limit of %g s ended before the last fit; points and "
+                                   "chosen are filled",
+                                   rest->time_limit);
         rest->time_limit = left;
     }
     return CVXRELU_OK;
@@ -8728,9 +8743,9 @@ CVXRELU_API cvxrelu_result cvxrelu_model_load(const char *path,
     size_t size = 0;
     cvxr_mem mem;
     FILE *file;
+    if (model) *model = NULL;
     if (model == NULL || path == NULL)
         return cvxr_fail(message, CVXRELU_ERR_ARGUMENT, "model or path is NULL");
-    *model = NULL;
     if (allocator && (allocator->allocate == NULL) != (allocator->release == NULL))
         return cvxr_fail(message, CVXRELU_ERR_ARGUMENT,
                          "the allocator needs both functions or neither");
