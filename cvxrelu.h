@@ -3016,7 +3016,8 @@ static cvxrelu_result cvxr_matrix_scan(const cvxrelu_matrix *m, const char *name
             double x = cvxr_matrix_get(m, i, j);
             if (!cvxr_finite(x))
                 return cvxr_fail(message, CVXRELU_ERR_NONFINITE,
-                                 "%s holds %g at %s %z, column %z", name, x, row_name, i, j);
+                                 "%s holds %g at %s %z, column %z (from 0)", name, x, row_name,
+                                 i, j);
             if (fabs(x) > largest)
                 return cvxr_fail(message, CVXRELU_ERR_ARGUMENT,
                                  "%s holds %g at %s %z, column %z: the largest supported is %g",
@@ -5316,19 +5317,24 @@ static void cvxr_certify(cvxr_core *core, const cvxr_weights *w, cvxr_certificat
 }
 
 /* lambda_max: the smallest strength whose solution is the zero network, max_k ||A^T
-   y_k||_dual / (n c). Squared l2 has none (infinity is not a number we return: 0 stands for
+   y_k||_dual / (n c). Below the rounding of the products it is 0: the columns say nothing
+   about the targets. Squared l2 has none (infinity is not a number we return: 0 stands for
    it). */
 static double cvxr_lambda_max(cvxr_core *core) {
+    const size_t n = core->data->n;
+    const double size = cvxr_sum_squares(n * core->data->dp, core->data->X, NULL);
     cvxr_penalty_sums sums;
     cvxr_rows none;
     double most = 0;
-    size_t k, n = core->data->n, i;
+    size_t k, i;
     memset(&none, 0, sizeof none);
     for (i = 0; i < n; i++) core->z[i] = 0;
     for (k = 0; k < core->data->c; k++) {
-        core->loss->dual(n, core->z, core->data->Y + k * n, core->theta);
+        const double *y = core->data->Y + k * n;
+        core->loss->dual(n, core->z, y, core->theta);
         cvxr_sweep_rows(core, &none, core->theta, core->lam, &sums);
-        most = cvxr_max(most, sums.most);
+        if (sums.most > 64 * DBL_EPSILON * sqrt(size * cvxr_sum_squares(n, y, NULL)))
+            most = cvxr_max(most, sums.most);
     }
     return core->penalty->is_norm ? most / core->units : 0;
 }
@@ -6311,6 +6317,7 @@ typedef struct cvxr_newton {
     double sigma, sigma_min, sigma_ten; /* sigma_ten: when the gap first fell below a tenth */
     double lam, tol;
     double primal, gap, outer;  /* of the current point, over W or all patterns */
+    double kept;                /* objective of the support */
     double least;               /* the smallest gap over all patterns so far */
     double ref_phi;
     int inner, has_ref, tried, plain, tight, steps, limit;
@@ -6546,13 +6553,18 @@ static double cvxr_newton_phi(const cvxr_newton *s, const cvxr_point *at) {
            + sum / (2 * s->sigma);
 }
 
-/* x <- prox, then the sweep over all patterns and its gap: the outer step's certificate. */
-static void cvxr_newton_outer(cvxr_newton *s) {
-    const size_t dp = s->core->data->dp;
-    const double product = cvxr_newton_product(s);
+/* x <- prox: the support and its objective. */
+static void cvxr_newton_keep(cvxr_newton *s) {
     s->support_count = s->act.count;
     memcpy(s->support, s->act.idx, s->act.count * sizeof(size_t));
-    memcpy(s->support_u, s->u, s->act.count * dp * sizeof(double));
+    memcpy(s->support_u, s->u, s->act.count * s->core->data->dp * sizeof(double));
+    s->kept = s->primal;
+}
+
+/* x <- prox, then the sweep over all patterns and its gap: the outer step's certificate. */
+static void cvxr_newton_outer(cvxr_newton *s) {
+    const double product = cvxr_newton_product(s);
+    cvxr_newton_keep(s);
     cvxr_newton_sweep(s);
     cvxr_newton_gap(s, cvxr_largest(s->core->patterns->count, s->g_norm), product);
     if (s->sigma_ten == 0 && s->gap <= 0.1 * s->primal) s->sigma_ten = s->sigma;
@@ -6701,6 +6713,8 @@ static void cvxr_newton_begin(cvxr_newton *s, const cvxr_rows *start, double sig
     memcpy(s->support_u, start->u, s->support_count * dp * sizeof(double));
     if (start->m) cvxr_predict_rows(s->core, start, s->core->z);
     for (i = 0; i < n; i++) s->at.xi[i] = (start->m ? s->core->z[i] : 0.0) - s->y[i];
+    s->kept = 0.5 * cvxr_sum_squares(n, s->at.xi, NULL)
+              + s->lam * cvxr_neuron_value_f64(s->support_count, dp, s->support_u);
     cvxr_newton_sweep(s);
     most = cvxr_largest(P, s->g_norm);
     scale = most > s->lam ? s->lam / most : 1;
@@ -6750,6 +6764,17 @@ static int cvxr_newton_round(cvxr_newton *s, int closed, int *first) {
     return 0;
 }
 
+/* Between sweeps: is the run to stop? Then the better of the current prox and the support is
+   what comes back. */
+static int cvxr_newton_stopped(cvxr_newton *s) {
+    cvxr_core *core = s->core;
+    if (!cvxr_tick(core, core->report->iterations,
+                   (s->done + s->primal + s->rest) / core->units, 0, s->act.count))
+        return 0;
+    if (s->primal < s->kept) cvxr_newton_keep(s);
+    return 1;
+}
+
 /* Solve one output; the result is the support. */
 static void cvxr_newton_output(cvxr_newton *s) {
     for (;;) {
@@ -6769,7 +6794,7 @@ static void cvxr_newton_output(cvxr_newton *s) {
             s->inner = s->has_ref = s->plain = 0;
             cvxr_newton_extrapolate(s);
             continue;
-        }
+        } else if (cvxr_newton_stopped(s)) return;
         cvxr_newton_step(s, first);
     }
 }

@@ -372,7 +372,7 @@ TEST(values_that_are_not_finite_are_named_by_row_and_column) {
     uint32_t narrow_bits = 0xff800000u;
     memcpy(&X[5], &bits, sizeof bits);
     CHECK(s06_result(&p, message) == CVXRELU_ERR_NONFINITE);
-    CHECK_TEXT(message, "X holds NaN at row 2, column 1");
+    CHECK_TEXT(message, "X holds NaN at row 2, column 1 (from 0)");
     X[5] = 1e301;
     CHECK(s06_result(&p, message) == CVXRELU_ERR_ARGUMENT &&
           strstr(message, "row 2, column 1"));
@@ -380,7 +380,7 @@ TEST(values_that_are_not_finite_are_named_by_row_and_column) {
     memcpy(&narrow[1], &narrow_bits, sizeof narrow_bits);
     p.Y.data = narrow, p.Y.type = CVXRELU_FLOAT32;
     CHECK(s06_result(&p, message) == CVXRELU_ERR_NONFINITE);
-    CHECK_TEXT(message, "Y holds -infinity at row 1, column 0");
+    CHECK_TEXT(message, "Y holds -infinity at row 1, column 0 (from 0)");
 }
 
 TEST(data_bytes_are_what_the_data_take) {

@@ -658,7 +658,7 @@ TEST(wrong_given_gates_are_refused_with_one_clear_message) {
     CHECK(s07_result(&p, message) == CVXRELU_ERR_ARGUMENT && strstr(message, "gate 0 exceeds"));
     memcpy(&gates[S07_D + 4], &bits, sizeof bits);
     CHECK(s07_result(&p, message) == CVXRELU_ERR_NONFINITE);
-    CHECK_TEXT(message, "gates.given holds infinity at gate 1, column 4");
+    CHECK_TEXT(message, "gates.given holds infinity at gate 1, column 4 (from 0)");
     gates[0] = 1, gates[S07_D + 4] = 0;
 }
 
