@@ -267,7 +267,9 @@
 #define CVXRELU_VERSION       "0.1.0"
 
 #ifndef CVXRELU_API
-#ifdef CVXRELU_STATIC
+#if defined(CVXRELU_STATIC) && (defined(__GNUC__) || defined(__clang__))
+#define CVXRELU_API __attribute__((unused)) static
+#elif defined(CVXRELU_STATIC)
 #define CVXRELU_API static
 #else
 #define CVXRELU_API extern
@@ -997,7 +999,7 @@ CVXRELU_API cvxrelu_result cvxrelu_verify(const cvxrelu_model *model, cvxrelu_ma
    Typed sections exist in float64 and float32 from one text: the file includes itself with
    CVXR_TYPED set to a section's number and CVXR_F32 to 0 or 1; then everything but that
    section's typed region is skipped, CVXR_REAL is the element type and CVXR_T(name) adds the
-   suffix _f64 or _f32. CVXRELU_FILE names the file, should it have been renamed.              */
+   suffix _f64 or _f32. CVXRELU_FILE names the file, should it have been renamed.           */
 #if defined(CVXRELU_IMPLEMENTATION) && (!defined(CVXRELU_IMPLEMENTED) || defined(CVXR_TYPED))
 #define CVXRELU_IMPLEMENTED
 
@@ -5606,7 +5608,8 @@ static void cvxr_fista_start(cvxr_fista *s, const cvxr_weights *start) {
     size_t j;
     for (j = 0; j < start->m; j++) {
         size_t at = start->output[j] * s->per + start->pattern[j] * core->op_work.dp;
-        core->space->from_f64(core->data->d, start->u + j * start->dp, cvxr_at(s->U, at, element));
+        core->space->from_f64(core->data->d, start->u + j * start->dp,
+                              cvxr_at(s->U, at, element));
     }
     if (start->m) cvxr_fista_forward(s, s->U, s->zU);
     memcpy(s->Y, s->U, s->size * element);
@@ -5805,6 +5808,7 @@ static cvxrelu_stop cvxr_least_squares(cvxr_core *core, cvxr_weights *weights) {
 #define CVXR_KEEP        0.8 /* groups with ||A_i^T xi|| above this * lam enter W */
 #define CVXR_SLOW        8   /* inner steps before sigma is taken back */
 #define CVXR_IDLE        30  /* rounds without a smaller gap before the run has stalled */
+#define CVXR_STEPS       500 /* default limit of Newton steps an output */
 #define CVXR_VBLOCK      128 /* columns of V handled together */
 
 /* ---- The Newton system. */
@@ -6263,7 +6267,7 @@ static double cvxr_system_solve(cvxr_system *s, const cvxr_active *act, double s
     size_t i;
     for (i = 0; i < n; i++) dx[i] = k ? 0.0 : -rhs[i], s->r[i] = -rhs[i];
     if (k == 0) return 0;
-    if (price == HUGE_VAL) s->kind = CVXR_FACTOR_NONE; /* an old factor costs more than it gives */
+    if (price == HUGE_VAL) s->kind = CVXR_FACTOR_NONE; /* an old one costs more than it gives */
     if (s->kind == CVXR_FACTOR_NONE) cvxr_system_mean(s, act, sigma);
     for (it = 0; it < 500 && norm > tol; it++) {
         double alpha, beta, old = rz, curve;
@@ -6317,11 +6321,15 @@ typedef struct cvxr_newton {
     double sigma, sigma_min, sigma_ten; /* sigma_ten: when the gap first fell below a tenth */
     double lam, tol;
     double primal, gap, outer;  /* of the current point, over W or all patterns */
-    double kept;                /* objective of the support */
+    size_t *best;               /* capacity: the support of least objective seen ... */
+    double *best_u;             /* capacity x dp: ... its weights ... */
+    size_t best_count;
+    double best_primal;         /* ... and its objective */
     double least;               /* the smallest gap over all patterns so far */
     double ref_phi;
     int inner, has_ref, tried, plain, tight, steps, limit;
     int idle;                   /* rounds of the end phase without progress */
+    int proven;                 /* the residual certifies tol */
     double done, bound, rest;   /* sum units: objectives and bounds of the outputs done,
                                    objectives of those to come */
 } cvxr_newton;
@@ -6337,6 +6345,7 @@ static size_t cvxr_newton_capacity(size_t n, size_t P, size_t limit) {
     V(G, (P * dp), double) V(g_norm, P, double) V(score, P, double)                            \
     V(x, (cap * dp), double) V(dw, (cap * dp), double) V(u, (cap * dp), double)                \
     V(t, (cap * dp), double) V(support_u, (cap * dp), double)                                  \
+    V(best, cap, size_t) V(best_u, (cap * dp), double)                                         \
     V(r, n, double) V(g, n, double) V(rhs, n, double) V(dx, n, double)                         \
     CVXR_POINT_VECTORS(V, at) CVXR_POINT_VECTORS(V, trial) CVXR_POINT_VECTORS(V, ref)
 #define CVXR_POINT_VECTORS(V, point)                                                           \
@@ -6553,20 +6562,44 @@ static double cvxr_newton_phi(const cvxr_newton *s, const cvxr_point *at) {
            + sum / (2 * s->sigma);
 }
 
-/* x <- prox: the support and its objective. */
+/* Objectives need not fall from round to round: the least so far is remembered. */
+static void cvxr_newton_remember(cvxr_newton *s, double primal) {
+    if (!(primal < s->best_primal)) return;
+    s->best_primal = primal;
+    s->best_count = s->support_count;
+    memcpy(s->best, s->support, s->support_count * sizeof(size_t));
+    memcpy(s->best_u, s->support_u, s->support_count * s->core->data->dp * sizeof(double));
+}
+
+/* x <- prox. */
 static void cvxr_newton_keep(cvxr_newton *s) {
     s->support_count = s->act.count;
     memcpy(s->support, s->act.idx, s->act.count * sizeof(size_t));
     memcpy(s->support_u, s->u, s->act.count * s->core->data->dp * sizeof(double));
-    s->kept = s->primal;
+    cvxr_newton_remember(s, s->primal);
+}
+
+/* A run that ends without its proof hands back the best support. */
+static void cvxr_newton_recall(cvxr_newton *s) {
+    if (s->proven) return;
+    s->primal = s->best_primal;
+    s->support_count = s->best_count;
+    memcpy(s->support, s->best, s->best_count * sizeof(size_t));
+    memcpy(s->support_u, s->best_u, s->best_count * s->core->data->dp * sizeof(double));
 }
 
 /* x <- prox, then the sweep over all patterns and its gap: the outer step's certificate. */
 static void cvxr_newton_outer(cvxr_newton *s) {
+    const size_t dp = s->core->data->dp, P = s->core->patterns->count;
     const double product = cvxr_newton_product(s);
+    size_t i;
     cvxr_newton_keep(s);
-    cvxr_newton_sweep(s);
-    cvxr_newton_gap(s, cvxr_largest(s->core->patterns->count, s->g_norm), product);
+    if (s->count < P) cvxr_newton_sweep(s);
+    else { /* w is -A^T xi over all of them already */
+        memcpy(s->G, s->at.w, P * dp * sizeof(double));
+        for (i = 0; i < P; i++) s->g_norm[i] = sqrt(cvxr_row_square_f64(dp, s->G + i * dp));
+    }
+    cvxr_newton_gap(s, cvxr_largest(P, s->g_norm), product);
     if (s->sigma_ten == 0 && s->gap <= 0.1 * s->primal) s->sigma_ten = s->sigma;
 }
 
@@ -6713,8 +6746,11 @@ static void cvxr_newton_begin(cvxr_newton *s, const cvxr_rows *start, double sig
     memcpy(s->support_u, start->u, s->support_count * dp * sizeof(double));
     if (start->m) cvxr_predict_rows(s->core, start, s->core->z);
     for (i = 0; i < n; i++) s->at.xi[i] = (start->m ? s->core->z[i] : 0.0) - s->y[i];
-    s->kept = 0.5 * cvxr_sum_squares(n, s->at.xi, NULL)
-              + s->lam * cvxr_neuron_value_f64(s->support_count, dp, s->support_u);
+    s->best_primal = HUGE_VAL;
+    cvxr_newton_remember(s, 0.5 * cvxr_sum_squares(n, s->at.xi, NULL)
+                                + s->lam
+                                      * cvxr_neuron_value_f64(s->support_count, dp,
+                                                              s->support_u));
     cvxr_newton_sweep(s);
     most = cvxr_largest(P, s->g_norm);
     scale = most > s->lam ? s->lam / most : 1;
@@ -6723,7 +6759,7 @@ static void cvxr_newton_begin(cvxr_newton *s, const cvxr_rows *start, double sig
     for (j = 0; j < P; j++) s->g_norm[j] *= scale;
     s->sigma = cvxr_max(sigma, s->sigma_min);
     s->sigma_ten = 0;
-    s->inner = s->has_ref = s->plain = s->tight = s->steps = s->idle = 0;
+    s->inner = s->has_ref = s->plain = s->tight = s->steps = s->idle = s->proven = 0;
     s->least = HUGE_VAL;
     s->system.kind = CVXR_FACTOR_NONE;
     s->system.spent = 0;
@@ -6744,11 +6780,12 @@ static int cvxr_newton_round(cvxr_newton *s, int closed, int *first) {
     gap = s->gap;
     if (s->gap <= s->tol * s->primal) {
         gap = cvxr_newton_residual_gap(s);
-        if (gap <= s->tol * s->primal) return 1;
+        s->proven = gap <= s->tol * s->primal;
+        if (s->proven) return 1;
         s->tight = 1;
     }
     if (gap < 0.9 * s->least) s->least = gap, s->idle = 0;
-    else if (s->tight && ++s->idle > CVXR_IDLE) return 1;
+    else if (++s->idle > (s->tight ? CVXR_IDLE : 2 * CVXR_IDLE)) return 1;
     else if (s->tight && s->idle > 1) /* sigma so large that rounding in sigma w rules */
         s->sigma = cvxr_max(s->sigma / 10, s->sigma_min);
     if (s->tight) s->inner = 0, *first = 1;
@@ -6771,7 +6808,7 @@ static int cvxr_newton_stopped(cvxr_newton *s) {
     if (!cvxr_tick(core, core->report->iterations,
                    (s->done + s->primal + s->rest) / core->units, 0, s->act.count))
         return 0;
-    if (s->primal < s->kept) cvxr_newton_keep(s);
+    cvxr_newton_keep(s);
     return 1;
 }
 
@@ -6823,40 +6860,178 @@ static void cvxr_newton_store(const cvxr_newton *s, size_t k, cvxr_weights *weig
     weights->m += s->support_count;
 }
 
-/* All outputs, from `start`. sigma, one an output: in 0 = from scratch; out its value when
-   the gap first fell below a tenth. Outputs that a stop leaves out keep what they started
-   from. */
+/* All outputs, from `start`. sigma, one an output: in 0 = from scratch; out its value when the
+   gap first fell below a tenth, negative when the output was left unproven. Outputs that a
+   stop leaves out keep what they started from. */
+static void cvxr_newton_outputs(cvxr_newton *s, cvxr_weights *weights, const cvxr_weights *start,
+                                double *sigma) {
+    cvxr_core *core = s->core;
+    size_t k;
+    for (k = 1; k < core->data->c; k++) {
+        cvxr_rows rows = cvxr_weights_rows(start, k);
+        s->rest += cvxr_newton_start_value(s, &rows, k);
+    }
+    for (k = 0; k < core->data->c; k++) {
+        cvxr_rows rows = cvxr_weights_rows(start, k);
+        s->y = core->data->Y + k * core->data->n;
+        cvxr_newton_begin(s, &rows, sigma[k]);
+        if (!core->stop) cvxr_newton_output(s);
+        cvxr_newton_recall(s);
+        s->done += s->primal;
+        s->bound += s->primal - s->gap;
+        if (k + 1 < core->data->c) {
+            rows = cvxr_weights_rows(start, k + 1);
+            s->rest = cvxr_max(0, s->rest - cvxr_newton_start_value(s, &rows, k + 1));
+        }
+        sigma[k] = s->sigma_ten > 0 ? s->sigma_ten : s->sigma;
+        if (!s->proven) sigma[k] = -sigma[k];
+        cvxr_newton_store(s, k, weights);
+    }
+}
+
+/* ---- The fall-back: R-FISTA over the working set of an output that Newton left unproven. */
+
+#define CVXR_RESCUE_ITERS 2000
+
+typedef struct cvxr_rescue {
+    size_t capacity, count, *idx; /* the working set, ascending */
+    uint64_t *bits;               /* its masks */
+    cvxr_weights weights;         /* over it */
+} cvxr_rescue;
+
+static size_t cvxr_rescue_bytes(size_t n, size_t dp, size_t cap) {
+    return cvxr_bytes(cap, sizeof(size_t)) + cvxr_bytes(cap * ((n + 63) / 64), sizeof(uint64_t))
+           + cvxr_weights_bytes(cap, dp) + cvxr_fista_bytes(n, dp, 1, cap, sizeof(double));
+}
+
+static int cvxr_rescue_open(cvxr_rescue *s, cvxr_core *core) {
+    memset(s, 0, sizeof *s);
+    s->capacity = cvxr_newton_capacity(core->data->n, core->patterns->count,
+                                       core->opt->max_working_set);
+    s->idx = (size_t *)cvxr_alloc(core->mem, s->capacity, sizeof(size_t));
+    s->bits = (uint64_t *)cvxr_alloc(core->mem, s->capacity * core->op.words, sizeof(uint64_t));
+    return cvxr_weights_open(core->mem, &s->weights, s->capacity, core->data->dp);
+}
+
+static void cvxr_rescue_close(cvxr_rescue *s, cvxr_core *core) {
+    cvxr_weights_close(core->mem, &s->weights);
+    cvxr_release(core->mem, s->bits, s->capacity * core->op.words, sizeof(uint64_t));
+    cvxr_release(core->mem, s->idx, s->capacity, sizeof(size_t));
+}
+
+/* The support of `rows` and the groups near their bound at its residual, as many as there is
+   room for; the rows become weights over this set. */
+static void cvxr_rescue_choose(cvxr_rescue *s, cvxr_core *core, const cvxr_rows *rows,
+                               const double *y) {
+    const size_t dp = core->data->dp, P = core->patterns->count, words = core->op.words;
+    cvxr_penalty_sums sums;
+    size_t p, q = 0;
+    cvxr_predict_rows(core, rows, core->z);
+    core->loss->dual(core->data->n, core->z, y, core->theta);
+    cvxr_sweep_rows(core, rows, core->theta, core->lam, &sums);
+    s->count = s->weights.m = 0;
+    for (p = 0; p < P; p++) {
+        int member = q < rows->m && rows->pattern[q] == p;
+        if (!member && s->count + (rows->m - q) < s->capacity) {
+            cvxr_select one;
+            memset(&one, 0, sizeof one);
+            one.idx = &p;
+            one.count = 1;
+            cvxr_gradient_f64(&core->op, &one, core->theta, core->panel);
+            member = sqrt(cvxr_row_square_f64(dp, core->panel))
+                     > CVXR_KEEP * cvxr_max(core->lam, sums.most);
+        }
+        if (!member) continue;
+        if (q < rows->m && rows->pattern[q] == p) {
+            s->weights.output[s->weights.m] = 0;
+            s->weights.pattern[s->weights.m] = s->count;
+            memcpy(s->weights.u + s->weights.m++ * dp, rows->u + q++ * dp, dp * sizeof(double));
+        }
+        s->idx[s->count] = p;
+        memcpy(s->bits + s->count++ * words, core->op.bits + p * words, words * sizeof(uint64_t));
+    }
+}
+
+/* R-FISTA on output k over the chosen set; the time limit still holds, progress is silent. */
+static void cvxr_rescue_solve(cvxr_rescue *s, cvxr_core *core, size_t k) {
+    cvxrelu_options opt = *core->opt;
+    cvxr_data data = *core->data;
+    cvxr_patterns patterns = *core->patterns;
+    cvxr_core sub = *core;
+    opt.progress = NULL;
+    opt.subgradient_tol = 0;
+    opt.max_iters = CVXR_RESCUE_ITERS;
+    data.c = 1;
+    data.Y = core->data->Y + k * data.n;
+    patterns.count = s->count;
+    patterns.bits = s->bits;
+    sub.opt = &opt;
+    sub.data = &data;
+    sub.patterns = &patterns;
+    sub.op.bits = s->bits;
+    sub.op.patterns = s->count;
+    sub.op_work = sub.op;
+    sub.op.passes = sub.op.flops = sub.op_work.passes = sub.op_work.flops = 0;
+    (void)cvxr_fista_solve(&sub, &s->weights);
+    core->stop = sub.stop;
+    core->op.passes += (sub.op.passes + sub.op_work.passes) * (double)s->count
+                       / (double)core->patterns->count;
+    core->op.flops += sub.op.flops + sub.op_work.flops;
+}
+
+/* `spare` gets all outputs, the unproven ones improved; then the two change places. */
+static void cvxr_newton_rescue(cvxr_core *core, cvxr_weights *weights, cvxr_weights *spare,
+                               double *sigma) {
+    const size_t dp = core->data->dp;
+    cvxr_weights swap;
+    cvxr_rescue s;
+    size_t k, j;
+    if (!cvxr_rescue_open(&s, core)) {
+        cvxr_rescue_close(&s, core);
+        return;
+    }
+    for (spare->m = k = 0; k < core->data->c; k++) {
+        cvxr_rows rows = cvxr_weights_rows(weights, k);
+        if (sigma[k] < 0 && !core->stop) {
+            cvxr_rescue_choose(&s, core, &rows, core->data->Y + k * core->data->n);
+            cvxr_rescue_solve(&s, core, k);
+            for (j = 0; j < s.weights.m; j++) s.weights.pattern[j] = s.idx[s.weights.pattern[j]];
+            rows = cvxr_weights_rows(&s.weights, 0);
+        }
+        for (j = 0; j < rows.m; j++, spare->m++) {
+            spare->output[spare->m] = k;
+            spare->pattern[spare->m] = rows.pattern[j];
+            memcpy(spare->u + spare->m * dp, rows.u + j * dp, dp * sizeof(double));
+        }
+    }
+    cvxr_rescue_close(&s, core);
+    swap = *weights, *weights = *spare, *spare = swap;
+}
+
+/* Weights are replaced by the result, `start` is used up. sigma as above, not negative. */
 static cvxrelu_stop cvxr_newton_solve(cvxr_core *core, cvxr_weights *weights,
-                                      const cvxr_weights *start, double *sigma) {
+                                      cvxr_weights *start, double *sigma) {
+    const int most = core->opt->max_iters;
+    cvxrelu_stop stop = CVXRELU_STOP_GAP;
     cvxr_newton s;
     size_t k;
-    cvxrelu_stop stop = CVXRELU_STOP_GAP;
     if (!cvxr_newton_open(&s, core)) {
         cvxr_newton_close(&s);
         return CVXRELU_STOP_NONE;
     }
     weights->m = 0;
-    s.limit = core->opt->max_iters;
-    for (k = 1; k < core->data->c; k++) {
-        cvxr_rows rows = cvxr_weights_rows(start, k);
-        s.rest += cvxr_newton_start_value(&s, &rows, k);
-    }
-    for (k = 0; k < core->data->c; k++) {
-        cvxr_rows rows = cvxr_weights_rows(start, k);
-        s.y = core->data->Y + k * core->data->n;
-        cvxr_newton_begin(&s, &rows, sigma[k]);
-        if (!core->stop) cvxr_newton_output(&s);
-        if (!core->stop && s.steps >= s.limit) stop = CVXRELU_STOP_ITERATIONS;
-        s.done += s.primal;
-        s.bound += s.primal - s.gap;
-        if (k + 1 < core->data->c) {
-            rows = cvxr_weights_rows(start, k + 1);
-            s.rest = cvxr_max(0, s.rest - cvxr_newton_start_value(&s, &rows, k + 1));
-        }
-        sigma[k] = s.sigma_ten > 0 ? s.sigma_ten : s.sigma;
-        cvxr_newton_store(&s, k, weights);
-    }
+    s.limit = most;
+    cvxr_newton_outputs(&s, weights, start, sigma);
     cvxr_newton_close(&s);
+    for (k = 0; k < core->data->c; k++)
+        if (sigma[k] < 0) stop = CVXRELU_STOP_ITERATIONS;
+    if (stop == CVXRELU_STOP_ITERATIONS && !core->stop && most >= CVXR_STEPS
+        && core->opt->tol > 0) {
+        cvxr_newton_rescue(core, weights, start, sigma);
+        stop = CVXRELU_STOP_STALLED;
+    }
+    for (k = 0; k < core->data->c; k++) sigma[k] = fabs(sigma[k]);
+    if (core->opt->tol < 0 && stop == CVXRELU_STOP_ITERATIONS) stop = CVXRELU_STOP_STALLED;
     return core->stop ? core->stop : stop;
 }
 
@@ -7406,11 +7581,11 @@ static size_t cvxr_solver_bytes(const cvxr_shape *q, const cvxr_plan *plan,
                                 size_t max_working_set) {
     const size_t dp = cvxr_pad(q->d);
     size_t bytes = 0, wide = cvxr_work_stride(q->d, q->type), element = cvxr_type_size(q->type);
-    if (plan->solver == CVXRELU_SOLVER_NEWTON)
-        bytes =
-            cvxr_newton_bytes(q->n, dp, q->P, cvxr_newton_capacity(q->n, q->P, max_working_set),
-                              plan->max_factor);
-    else bytes = cvxr_fista_bytes(q->n, wide, q->c, q->P, element);
+    if (plan->solver == CVXRELU_SOLVER_NEWTON) {
+        size_t cap = cvxr_newton_capacity(q->n, q->P, max_working_set);
+        bytes = cvxr_max_z(cvxr_newton_bytes(q->n, dp, q->P, cap, plan->max_factor),
+                           cvxr_rescue_bytes(q->n, dp, cap));
+    } else bytes = cvxr_fista_bytes(q->n, wide, q->c, q->P, element);
     if (plan->least_squares) bytes = cvxr_max_z(bytes, cvxr_cgls_bytes(q->n, dp, q->P));
     return bytes;
 }
@@ -7512,16 +7687,27 @@ static void cvxr_fit_close(cvxr_fit *f) {
     cvxr_data_free(&f->mem, &f->data);
 }
 
-static void cvxr_fit_shape(cvxr_fit *f) {
-    cvxr_shape *q = &f->shape;
-    q->n = f->data.n;
-    q->d = f->data.d;
-    q->features = f->data.features;
-    q->has_bias = f->data.has_bias;
-    q->c = f->data.c;
-    q->P = cvxr_gates_count(&f->problem.gates);
-    q->threads = f->opt.threads;
-    q->type = f->opt.precision;
+/* Sizes of a fit, from views that were checked; gates are checked too, before any work. */
+static cvxrelu_result cvxr_shape_make(const cvxrelu_problem *p, const cvxrelu_options *opt,
+                                      cvxr_shape *q, char *message) {
+    cvxr_data sizes;
+    size_t classes = 0;
+    cvxrelu_result result = cvxr_data_check(p, &classes, message);
+    if (result) return result;
+    q->n = p->X.rows;
+    q->features = p->X.cols;
+    q->has_bias = !p->no_bias;
+    q->d = q->features + (q->has_bias ? 1 : 0);
+    q->c = classes == 0 ? p->Y.cols : classes == 2 ? 1 : classes;
+    q->P = cvxr_gates_count(&p->gates);
+    q->threads = opt->threads;
+    q->type = opt->precision;
+    memset(&sizes, 0, sizeof sizes);
+    sizes.n = q->n;
+    sizes.d = q->d;
+    sizes.features = q->features;
+    sizes.has_bias = q->has_bias;
+    return cvxr_gates_check(&sizes, &p->gates, message);
 }
 
 /* R-FISTA's operator in the work precision. */
@@ -7569,11 +7755,10 @@ static cvxrelu_result cvxr_fit_open(cvxr_fit *f, const cvxrelu_problem *problem,
     cvxr_mem_init(&f->mem, &f->opt.allocator, f->opt.memory_limit);
     f->core.opt = &f->opt;
     f->core.started = cvxr_now(&f->opt.clock);
-    result = cvxr_data_make(&f->mem, problem, &f->data, message);
-    if (!result) {
-        cvxr_fit_shape(f);
+    result = cvxr_shape_make(problem, &f->opt, &f->shape, message);
+    if (!result)
         result = cvxr_plan_make(&f->shape, problem, &f->opt, least_squares, &f->plan, message);
-    }
+    if (!result) result = cvxr_data_make(&f->mem, problem, &f->data, message);
     if (!result)
         result = cvxr_patterns_make(&f->mem, &f->data, &problem->gates, &f->patterns, message);
     if (!result) {
@@ -7644,6 +7829,8 @@ static double cvxr_fit_train_error(cvxr_fit *f) {
 static void cvxr_fit_report(cvxr_fit *f, cvxrelu_stop stop, cvxrelu_report *report) {
     cvxr_core *core = &f->core;
     cvxr_certificate check;
+    report->passes = core->op.passes + core->op_work.passes; /* the solver's, not this check's */
+    report->flops = core->op.flops + core->op_work.flops;
     cvxr_certify(core, &f->weights, &check);
     report->solver = f->plan.solver;
     report->scope = CVXRELU_SCOPE_PATTERNS;
@@ -7654,19 +7841,18 @@ static void cvxr_fit_report(cvxr_fit *f, cvxrelu_stop stop, cvxrelu_report *repo
     report->near_ties = f->patterns.near_ties;
     report->lambda = core->lambda;
     report->objective = check.objective;
-    report->has_bound = core->lambda > 0;
+    report->has_bound = core->lambda > 0 || check.objective == 0;
     report->dual_bound = report->has_bound ? check.dual_bound : 0;
     report->gap = report->has_bound ? check.gap : 0;
     report->stationarity = check.stationarity;
     report->subgradient = check.subgradient;
     report->neurons = f->weights.m;
-    if (stop == CVXRELU_STOP_STALLED && report->has_bound && check.gap <= f->opt.tol)
+    if ((stop == CVXRELU_STOP_STALLED || stop == CVXRELU_STOP_ITERATIONS) && report->has_bound
+        && check.gap <= f->opt.tol)
         stop = CVXRELU_STOP_GAP;
     if (stop == CVXRELU_STOP_GAP && check.gap > cvxr_max(f->opt.tol, 0))
         stop = CVXRELU_STOP_STALLED;
     report->stop = stop;
-    report->passes = core->op.passes + core->op_work.passes;
-    report->flops = core->op.flops + core->op_work.flops;
     report->tol = f->opt.tol;
     report->threads = f->opt.threads;
     report->train_error = cvxr_fit_train_error(f);
@@ -7804,7 +7990,7 @@ static cvxrelu_result cvxr_run_all(const cvxr_run *run, const cvxrelu_problem *p
         f.opt.max_iters = given;
         if (given == 0)
             f.opt.max_iters =
-                f.plan.solver == CVXRELU_SOLVER_NEWTON && lambda > 0 ? 500 : 20000;
+                f.plan.solver == CVXRELU_SOLVER_NEWTON && lambda > 0 ? CVXR_STEPS : 20000;
         run->reports[i].lambda_max = lambda_max;
         result = cvxr_run_one(&f, i, lambda, &run->reports[i], &run->visitor);
         if (result && i)
@@ -7921,22 +8107,13 @@ CVXRELU_API cvxrelu_result cvxrelu_fit_bytes(const cvxrelu_problem *problem,
     cvxrelu_options opt;
     cvxr_shape q;
     cvxr_plan plan;
-    size_t classes = 0;
     cvxrelu_result result;
     if (bytes == NULL) return cvxr_fail(message, CVXRELU_ERR_ARGUMENT, "bytes is NULL");
     *bytes = 0;
     result = cvxr_problem_check(problem, message);
     if (!result) result = cvxr_options_resolve(options, &opt, message);
-    if (!result) result = cvxr_data_check(problem, &classes, message);
+    if (!result) result = cvxr_shape_make(problem, &opt, &q, message);
     if (result) return result;
-    q.n = problem->X.rows;
-    q.features = problem->X.cols;
-    q.has_bias = !problem->no_bias;
-    q.d = q.features + (q.has_bias ? 1 : 0);
-    q.c = classes == 0 ? problem->Y.cols : classes == 2 ? 1 : classes;
-    q.P = cvxr_gates_count(&problem->gates);
-    q.threads = opt.threads;
-    q.type = opt.precision;
     result = cvxr_plan_make(&q, problem, &opt, problem->lambda == 0, &plan, message);
     if (!result) *bytes = plan.bytes + CVXR_ALIGN;
     return result;
@@ -9177,7 +9354,7 @@ static cvxrelu_result cvxr_check_report(const cvxr_check *k, cvxrelu_report *rep
         return cvxr_fail(report->message, CVXRELU_ERR_NUMERIC, "the objective overflows");
     }
     if (k->data.classes) report->train_error = cvxr_check_wrong(k);
-    report->has_bound = k->lambda > 0.0;
+    report->has_bound = k->lambda > 0.0 || report->objective == 0.0;
     report->gap = cvxr_min(report->gap, report->objective);
     report->dual_bound = report->has_bound ? report->objective - report->gap : 0.0;
     report->gap = report->gap > 0.0 ? report->gap / report->objective : 0.0;

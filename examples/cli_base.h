@@ -31,6 +31,9 @@ static int cli_error(int status, const char *format, ...) {
     return status;
 }
 
+/* cli_s - the plural's s. */
+static const char *cli_s(size_t count) { return count == 1 ? "" : "s"; }
+
 /* cli_show - input text made fit for one line of an error: cut short, no control characters. */
 static const char *cli_show(const char *text, char shown[CLI_SHOW]) {
     size_t i;
@@ -103,6 +106,8 @@ static int cli_read_file(cli_pool *pool, const char *path, char **text, size_t *
     size_t room = 1 << 16, used = 0, got;
     FILE *file = strcmp(path, "-") == 0 ? stdin : fopen(path, "rb");
     int bad;
+    *text = NULL;
+    *size = 0;
     if (file == NULL)
         return cli_error(CLI_USAGE, "%s: cannot be opened: %s", path, strerror(errno));
     *text = (char *)cli_alloc(pool, room, 1);

@@ -18,6 +18,8 @@ typedef struct csv_table {
     char **cells;          /* rows x cols, trimmed and unquoted                               */
     size_t *lines;         /* the line each row begins on                                     */
     char **names;          /* cols header cells, or NULL                                      */
+    size_t comments;       /* lines that begin with #                                         */
+    int comments_doubtful; /* one of them is the first line or follows data                   */
 } csv_table;
 
 typedef struct csv_reader {
@@ -52,13 +54,17 @@ static void csv_line_end(csv_reader *reader) {
     reader->line++;
 }
 
-/* Moves to the next line that holds data; 0 at the end of the text. */
-static int csv_next_line(csv_reader *reader) {
+/* Moves to the next line that holds data, counting comments; 0 at the end of the text. */
+static int csv_next_line(csv_reader *reader, csv_table *table) {
     for (;;) {
         char *at = reader->at;
         while (*at == ' ') at++;
         if (*at == 0) return 0;
         if (*at != '#' && !csv_is_end(*at)) return 1;
+        if (*at == '#') {
+            table->comments++;
+            if (table->rows > 0 || reader->line == 1) table->comments_doubtful = 1;
+        }
         while (!csv_is_end(*at)) at++;
         reader->at = at;
         csv_line_end(reader);
@@ -134,7 +140,7 @@ static int csv_row(cli_pool *pool, csv_reader *reader, csv_table *table, size_t 
     size_t line = reader->line, column = 0, at = table->rows * table->cols;
     int more = 1, status;
     while (more) {
-        char *cell;
+        char *cell = NULL;
         if ((status = csv_cell(reader, column, &cell, &more)) != CLI_OK) return status;
         column++;
         if (table->rows > 0 && column > table->cols) continue;
@@ -147,10 +153,11 @@ static int csv_row(cli_pool *pool, csv_reader *reader, csv_table *table, size_t 
     if (table->rows == 0) table->cols = column;
     if (column != table->cols)
         return cli_error(
-            CLI_USAGE, "%s: line %lu, column %lu: ragged, %lu cells where line %lu has %lu",
+            CLI_USAGE, "%s: line %lu, column %lu: ragged, %lu cell%s where line %lu has %lu",
             reader->path, (unsigned long)line,
             (unsigned long)(column < table->cols ? column : table->cols) + 1,
-            (unsigned long)column, (unsigned long)table->lines[0], (unsigned long)table->cols);
+            (unsigned long)column, cli_s(column), (unsigned long)table->lines[0],
+            (unsigned long)table->cols);
     return CLI_OK;
 }
 
@@ -176,6 +183,7 @@ static int csv_parse(cli_pool *pool, const char *path, char *text, size_t size, 
                      csv_table *table) {
     csv_reader reader;
     size_t room = 0, line_room = 0;
+    memset(&reader, 0, sizeof reader);
     memset(table, 0, sizeof *table);
     table->path = reader.path = path;
     reader.at = text;
@@ -184,8 +192,8 @@ static int csv_parse(cli_pool *pool, const char *path, char *text, size_t size, 
         return cli_error(CLI_USAGE, "%s: holds zero bytes: not a text file", path);
     if (size >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) reader.at += 3;
     reader.delimiter = ',';
-    if (csv_next_line(&reader)) reader.delimiter = csv_delimiter(reader.at);
-    while (csv_next_line(&reader)) {
+    if (csv_next_line(&reader, table)) reader.delimiter = csv_delimiter(reader.at);
+    while (csv_next_line(&reader, table)) {
         int status;
         if (table->rows == line_room) {
             line_room = 2 * line_room + 64;
@@ -208,7 +216,11 @@ static int csv_value(const csv_table *table, size_t row, size_t column, double *
     case CLI_NUMBER:    return CLI_OK;
     case CLI_EMPTY:     return csv_error(table, row, column, "the cell is missing");
     case CLI_NONFINITE: return csv_error(table, row, column, "the value is NaN or infinite");
-    default:            return csv_error(table, row, column, "text where a number is expected");
+    default:
+        if (row == 0 && table->names == NULL)
+            return csv_error(table, row, column, "text where a number is expected (--header if "
+                             "the first line holds names)");
+        return csv_error(table, row, column, "text where a number is expected");
     }
 }
 

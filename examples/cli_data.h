@@ -165,9 +165,11 @@ static int cli_take_npy(const npy_array *x, const npy_array *y, const cli_wanted
 static int cli_load(cli_pool *pool, const cli_args *args, const char *path,
                     const cli_wanted *wanted, cli_data *data) {
     npy_array x, y;
-    char *text;
-    size_t size;
+    char *text = NULL;
+    size_t size = 0;
     int status;
+    memset(&x, 0, sizeof x);
+    memset(&y, 0, sizeof y);
     memset(data, 0, sizeof *data);
     data->path = path != NULL ? path : args->x;
     if (path == NULL) {
@@ -225,7 +227,10 @@ static int cli_target_numbers(cli_pool *pool, const cli_args *args, cli_data *da
     if (*texts < data->n && !args->classes)
         return cli_target_error(
             data, first, 0,
-            "text among numbers in the target (--classes takes both as labels)");
+            first == 0 && data->table.names == NULL
+                ? "text among numbers in the target (--header if the first line holds names, "
+                  "--classes if both are labels)"
+                : "text among numbers in the target (--classes takes both as labels)");
     return CLI_OK;
 }
 

@@ -180,8 +180,8 @@ static int npy_parse(cli_pool *pool, const char *path, const char *bytes, size_t
 }
 
 static int npy_read(cli_pool *pool, const char *path, npy_array *array) {
-    char *bytes;
-    size_t size;
+    char *bytes = NULL;
+    size_t size = 0;
     int status = cli_read_file(pool, path, &bytes, &size);
     if (status == CLI_OK) status = npy_parse(pool, path, bytes, size, array);
     return status;

@@ -47,7 +47,7 @@ typedef struct cli_option {
     unsigned commands;         /* the commands that take it                                   */
     size_t offset;             /* of the field in cli_args                                    */
     double low, high;          /* range of a number, both ends allowed                        */
-    const char *range;         /* the same in words                                           */
+    const char *range;         /* the same in words (a whole number has none)                 */
     const char *value, *help;
 } cli_option;
 
@@ -59,7 +59,8 @@ typedef struct cli_option {
 #define OPT_POSITIVE     DBL_MIN, DBL_MAX, "greater than 0"
 #define OPT_NOT_NEGATIVE 0.0, DBL_MAX, "0 or greater"
 #define OPT_ANY          0.0, 0.0, NULL
-#define OPT_FROM(low, m) (low), 2147483647.0, m
+#define OPT_INDENT       "                           "
+#define OPT_FROM(low)    (low), 2147483647.0, NULL
 
 static const cli_option cli_option_table[] = {
     {"Data", OPT_GROUP, OPT_DATA, 0, OPT_ANY, NULL, NULL},
@@ -86,9 +87,9 @@ static const cli_option cli_option_table[] = {
      "gated (relu is not available yet)"},
     {"lambda", OPT_TEXT, CMD_TRAIN, OPT_AT(lambda), OPT_ANY, "L",
      "strength, or 0.01max: a share of lambda_max (default 0.001max)"},
-    {"path", OPT_COUNT, OPT_FIT, OPT_AT(path), OPT_FROM(1, "1 or more"), "K",
+    {"path", OPT_COUNT, OPT_FIT, OPT_AT(path), OPT_FROM(1), "K",
      "K strengths from lambda_max down to 1e-4 of it"},
-    {"cv", OPT_COUNT, OPT_FIT, OPT_AT(cv), OPT_FROM(2, "2 or more"), "K",
+    {"cv", OPT_COUNT, OPT_FIT, OPT_AT(cv), OPT_FROM(2), "K",
      "choose a strength by K-fold validation"},
     {"one-se", OPT_FLAG, OPT_FIT, OPT_AT(one_se), OPT_ANY, NULL,
      "with --cv: the largest strength within one standard error"},
@@ -100,7 +101,7 @@ static const cli_option cli_option_table[] = {
     {"bias", OPT_FLAG, OPT_FIT, OPT_AT(bias), OPT_ANY, NULL, "a column of ones (default)"},
     {"no-bias", OPT_FLAG, OPT_FIT, OPT_AT(no_bias), OPT_ANY, NULL, "none"},
     {"Patterns", OPT_GROUP, OPT_FIT, 0, OPT_ANY, NULL, NULL},
-    {"patterns", OPT_COUNT, OPT_FIT, OPT_AT(patterns), OPT_FROM(1, "1 or more"), "P",
+    {"patterns", OPT_COUNT, OPT_FIT, OPT_AT(patterns), OPT_FROM(1), "P",
      "patterns to sample (default 1000)"},
     {"seed", OPT_SEED, OPT_FIT | CMD_CERTIFY, OPT_AT(seed), OPT_ANY, "S",
      "of patterns, split and folds (default 0)"},
@@ -121,26 +122,26 @@ static const cli_option cli_option_table[] = {
     {"Solver", OPT_GROUP, OPT_FIT | CMD_CERTIFY, 0, OPT_ANY, NULL, NULL},
     {"solver", OPT_TEXT, OPT_FIT, OPT_AT(solver), OPT_ANY, "NAME",
      "auto (default), newton or fista"},
-    {"tol", OPT_REAL, OPT_FIT, OPT_AT(tol), OPT_NOT_NEGATIVE, "T",
+    {"tol", OPT_REAL, OPT_FIT, OPT_AT(tol), 0.0, 1.0, "a number from 0 to 1", "T",
      "relative duality gap to reach (default 1e-6; 0: as far as it goes)"},
     {"subgradient-tol", OPT_REAL, OPT_FIT, OPT_AT(subgradient_tol), OPT_NOT_NEGATIVE, "T",
      "fista: stop on the squared minimum-norm subgradient (default off)"},
-    {"max-iters", OPT_COUNT, OPT_FIT, OPT_AT(max_iters), OPT_FROM(1, "1 or more"), "N",
+    {"max-iters", OPT_COUNT, OPT_FIT, OPT_AT(max_iters), OPT_FROM(1), "N",
      "iterations at most"},
     {"time-limit", OPT_REAL, OPT_FIT, OPT_AT(time_limit), OPT_POSITIVE, "S", "seconds at most"},
     {"memory-limit", OPT_BYTES, OPT_FIT | CMD_CERTIFY, OPT_AT(memory_limit), OPT_ANY, "B",
      "bytes at most (also 500K, 64M, 2G)"},
-    {"threads", OPT_COUNT, OPT_FIT | CMD_CERTIFY, OPT_AT(threads), OPT_FROM(1, "1 or more"),
-     "T", "threads (default 1; results do not depend on it)"},
+    {"threads", OPT_COUNT, OPT_FIT | CMD_CERTIFY, OPT_AT(threads), 1.0, 1024.0, NULL, "T",
+     "threads (default 1; more need a build with OpenMP; same results)"},
     {"precision", OPT_TEXT, OPT_FIT, OPT_AT(precision), OPT_ANY, "TYPE",
      "float64 (default) or float32"},
     {"start", OPT_TEXT, OPT_FIT, OPT_AT(start), OPT_ANY, "MODEL",
      "begin at an earlier model of the same data"},
     {"portable", OPT_FLAG, OPT_FIT, OPT_AT(portable), OPT_ANY, NULL,
      "the same bits on every processor"},
-    {"max-working-set", OPT_COUNT, OPT_FIT, OPT_AT(max_working_set), OPT_FROM(1, "1 or more"),
+    {"max-working-set", OPT_COUNT, OPT_FIT, OPT_AT(max_working_set), OPT_FROM(1),
      "N", "newton: groups in the working set at most"},
-    {"max-factor", OPT_COUNT, OPT_FIT, OPT_AT(max_factor), OPT_FROM(1, "1 or more"), "N",
+    {"max-factor", OPT_COUNT, OPT_FIT, OPT_AT(max_factor), OPT_FROM(1), "N",
      "newton: order of the largest factor"},
     {"Ablations of fista", OPT_GROUP, OPT_FIT, 0, OPT_ANY, NULL, NULL},
     {"no-restart", OPT_FLAG, OPT_FIT, OPT_AT(no_restart), OPT_ANY, NULL, "no restarts"},
@@ -163,9 +164,12 @@ static const cli_option cli_option_table[] = {
     {"strip", OPT_FLAG, OPT_FIT, OPT_AT(strip), OPT_ANY, NULL,
      "leave the recipe of the patterns out of it"},
     {"save-convex", OPT_TEXT, OPT_FIT, OPT_AT(save_convex), OPT_ANY, "DIR",
-     "U.npy (c x P x d) and G.npy (d x P), in the solver's coordinates"},
+     "U.npy (c x P x d) and G.npy (d x P), in the solver's coordinates;\n"
+     OPT_INDENT "c outputs, P patterns, d features and, with a bias, its column last"},
     {"save-network", OPT_TEXT, OPT_FIT, OPT_AT(save_network), OPT_ANY, "DIR",
-     "W1.npy, W2.npy, G1.npy (b2.npy), in the data's coordinates"},
+     "W1.npy and gates G1.npy (m x d, or m x (d+1) with the bias last), W2.npy\n"
+     OPT_INDENT "(c x m), b2.npy (c; zeros unless centred), in the data's coordinates;\n"
+     OPT_INDENT "m neurons, d features, c outputs"},
     {"json", OPT_TEXT, OPT_FIT | CMD_CERTIFY | CMD_INFO, OPT_AT(json), OPT_ANY, "FILE",
      "report (-: standard output, instead of the summary)"},
     {"quiet", OPT_FLAG, OPT_ALL, OPT_AT(quiet), OPT_ANY, NULL, "print errors alone"},
@@ -222,6 +226,7 @@ static int cli_option_set(const cli_option *option, const char *text, cli_args *
     void *field = (char *)args + option->offset;
     uint64_t whole;
     double real;
+    char range[64];
     switch (option->kind) {
     case OPT_TEXT:
         if (*text == 0) return cli_option_bad(option, "''", "a name");
@@ -229,13 +234,16 @@ static int cli_option_set(const cli_option *option, const char *text, cli_args *
         return CLI_OK;
     case OPT_COUNT:
         if (!cli_whole(text, &whole) || (double)whole < option->low ||
-            (double)whole > option->high)
-            return cli_option_bad(option, text, option->range);
+            (double)whole > option->high) {
+            sprintf(range, "a whole number from %.0f to %.0f", option->low, option->high);
+            return cli_option_bad(option, text, range);
+        }
         *(size_t *)field = (size_t)whole;
         return CLI_OK;
     case OPT_SEED:
         if (!cli_whole(text, &whole))
-            return cli_option_bad(option, text, "an integer from 0 to 18446744073709551615");
+            return cli_option_bad(option, text,
+                                  "a whole number from 0 to 18446744073709551615");
         *(uint64_t *)field = whole;
         args->seed_given = 1;
         return CLI_OK;
@@ -319,6 +327,7 @@ static int cli_options_read(const char *command, unsigned bit, int argc, char **
 #undef OPT_POSITIVE
 #undef OPT_NOT_NEGATIVE
 #undef OPT_ANY
+#undef OPT_INDENT
 #undef OPT_FROM
 
 #endif /* CLI_OPTIONS_H */

@@ -58,8 +58,9 @@ static void cli_say_certificate(const cvxrelu_report *report) {
     printf("objective    %.10g\n", report->objective);
     if (report->has_bound) {
         printf("bound        %.10g\n", report->dual_bound);
-        if (report->gap >= 1.0)
-            printf("gap          %.2e: nothing is proven yet\n", report->gap);
+        if (report->gap > 0.5)
+            printf("gap          %.2e: not proven: gap %.3g %%\n", report->gap,
+                   100.0 * report->gap);
         else
             printf("gap          %.2e: proven within %.2g %% of the optimum %s\n", report->gap,
                    100.0 * report->gap, over[report->scope]);
@@ -68,42 +69,64 @@ static void cli_say_certificate(const cvxrelu_report *report) {
 
 static void cli_say_score(const char *name, const cli_score *score, size_t classes) {
     if (classes > 0)
-        printf("%-12s %.2f %% right (%lu of %lu rows wrong)\n", name,
+        printf("%-12s %.2f %% right (%lu of %lu row%s wrong)\n", name,
                100.0 * (1.0 - score->error), (unsigned long)score->wrong,
-               (unsigned long)score->rows);
+               (unsigned long)score->rows, cli_s(score->rows));
     else if (score->variance > 0)
         printf("%-12s mean squared error %.6g (%.3g of the targets' variance)\n", name,
                score->error, score->error / score->variance);
     else printf("%-12s mean squared error %.6g\n", name, score->error);
 }
 
-static void cli_say_data(const cli_run *run) {
+/* Lines that begin with # may be data: a note when they stand where comments seldom do. */
+static void cli_say_comments(FILE *file, const cli_data *data) {
+    size_t count = data->table.comments;
+    if (!data->table.comments_doubtful) return;
+    fprintf(file, "note         %s: %lu line%s beginning with # %s skipped as comment%s\n",
+            data->path, (unsigned long)count, cli_s(count), count == 1 ? "was" : "were",
+            cli_s(count));
+}
+
+static void cli_say_rows(const cli_data *data) {
+    printf("data         %s: %lu row%s, %lu feature%s\n", data->path, (unsigned long)data->n,
+           cli_s(data->n), (unsigned long)data->d, cli_s(data->d));
+}
+
+static void cli_say_target(const cli_run *run) {
     const cli_data *all = &run->all;
+    const char *treated = run->problem.centre_targets ? "centred" : "as given";
+    if (all->target != NULL) printf("target       %s: ", all->target);
+    else if (all->table.rows == 0) printf("target       %s: ", run->args->y);
+    else if (run->args->target == NULL) printf("target       last column: ");
+    else printf("target       column %lu: ", (unsigned long)all->target_column + 1);
+    if (all->classes)
+        printf("%lu classes (%s to %s)\n", (unsigned long)all->classes, all->labels[0],
+               all->labels[all->classes - 1]);
+    else if (all->c == 1) printf("a number, %s\n", treated);
+    else printf("%lu numbers, %s\n", (unsigned long)all->c, treated);
+}
+
+static void cli_say_data(const cli_run *run) {
     const cvxrelu_gates *gates = &run->problem.gates;
+    size_t drawn = gates->count ? gates->count : 1000;
     const cvxrelu_report *report = &run->reports[run->chosen];
     cvxrelu_model_info info;
     cvxrelu_model_get_info(run->models[run->chosen], &info);
-    printf("data         %s: %lu rows, %lu features\n", all->path, (unsigned long)all->n,
-           (unsigned long)all->d);
-    if (all->classes)
-        printf("target       %s: %lu classes (%s to %s)\n",
-               all->target ? all->target : "last column", (unsigned long)all->classes,
-               all->labels[0], all->labels[all->classes - 1]);
-    else
-        printf("target       %s: %lu value%s, %s\n", all->target ? all->target : "values",
-               (unsigned long)all->c, all->c == 1 ? "" : "s",
-               run->problem.centre_targets ? "centred" : "as given");
+    cli_say_rows(&run->all);
+    cli_say_comments(stdout, &run->all);
+    cli_say_target(run);
     if (run->has_test)
         printf("rows         %lu to train on, %lu held out\n", (unsigned long)run->train.n,
                (unsigned long)run->test.n);
+    if (run->args->test != NULL) cli_say_comments(stdout, &run->test);
     if (gates->sampler == CVXRELU_SAMPLER_GIVEN)
-        printf("patterns     %lu given gates (%lu signs within rounding of 0)\n",
-               (unsigned long)report->patterns, (unsigned long)report->near_ties);
+        printf("patterns     %lu given gate%s (%lu sign%s within rounding of 0)\n",
+               (unsigned long)report->patterns, cli_s(report->patterns),
+               (unsigned long)report->near_ties, cli_s(report->near_ties));
     else
-        printf("patterns     %lu different ones of %lu %s gates (seed %.0f)\n",
-               (unsigned long)report->patterns,
-               (unsigned long)(gates->count ? gates->count : 1000),
-               cli_sampler_word(gates->sampler), (double)gates->seed);
+        printf("patterns     %lu different one%s of %lu %s gate%s (seed %.0f)\n",
+               (unsigned long)report->patterns, cli_s(report->patterns), (unsigned long)drawn,
+               cli_sampler_word(gates->sampler), cli_s(drawn), (double)gates->seed);
     printf("columns      scale %s, %s\n", cli_scale_word(info.scale),
            info.has_bias ? "with a bias" : "without a bias");
 }
@@ -131,6 +154,40 @@ static void cli_say_path(const cli_run *run) {
     printf("\nThe last of them:\n");
 }
 
+/* Was a strength given up before its tolerance? --tol 0 has none to reach. */
+static int cli_fell_short(const cvxrelu_report *report) {
+    double reached = report->has_bound ? report->gap : report->stationarity;
+    if (report->stop == CVXRELU_STOP_GAP || report->stop == CVXRELU_STOP_SUBGRADIENT ||
+        report->stop == CVXRELU_STOP_STATIONARY)
+        return 0;
+    return report->tol > 0 && !(reached <= report->tol);
+}
+
+/* What a reader of the numbers above must not overlook. */
+static void cli_say_notes(const cli_run *run) {
+    const cvxrelu_report *report = &run->reports[run->chosen];
+    size_t k, short_of = 0;
+    for (k = 0; k < run->count; k++) short_of += cli_fell_short(&run->reports[k]) != 0;
+    if (cli_fell_short(report))
+        printf("note         the %s of %.2g did not reach the tolerance of %.2g\n",
+               report->has_bound ? "gap" : "stationarity",
+               report->has_bound ? report->gap : report->stationarity, report->tol);
+    if (run->count > 1 && short_of > 0)
+        printf("note         %lu of %lu strengths did not reach the tolerance\n",
+               (unsigned long)short_of, (unsigned long)run->count);
+    if (run->count < run->wanted)
+        printf("note         the path ended after %lu of %lu strengths\n",
+               (unsigned long)run->count, (unsigned long)run->wanted);
+    if (report->lambda_max > 0) return;
+    if (run->problem.penalty == CVXRELU_PENALTY_L2) {
+        if (report->lambda > 0) return;
+        printf("note         the l2 penalty has no lambda_max and lambda is 0: give --lambda L "
+               "a number\n");
+    } else
+        printf("note         the features say nothing about the target: the network is "
+               "zero\n");
+}
+
 /* cli_say - the summary of a training run. */
 static void cli_say(const cli_run *run) {
     const cli_args *args = run->args;
@@ -145,18 +202,21 @@ static void cli_say(const cli_run *run) {
     if (report->lambda_max > 0)
         printf(" (%.3g of lambda_max %.6g)", report->lambda / report->lambda_max,
                report->lambda_max);
-    printf("\nsolver       %s: %d iterations, %s\n", cli_solver_word(report->solver),
-           report->iterations, cli_stop_sentence(report->stop));
+    printf("\nsolver       %s: %d iteration%s, %s\n", cli_solver_word(report->solver),
+           report->iterations, cli_s((size_t)report->iterations),
+           cli_stop_sentence(report->stop));
     cli_say_certificate(report);
+    cli_say_notes(run);
     cli_say_score("train", &run->train_scores[k], run->train.classes);
     if (run->has_test) cli_say_score("test", &run->test_scores[k], run->train.classes);
-    printf("network      %lu neurons\n", (unsigned long)report->neurons);
+    printf("network      %lu neuron%s\n", (unsigned long)report->neurons,
+           cli_s(report->neurons));
     printf("time         %.3g seconds, %.1f MB\n", seconds,
            (double)report->peak_bytes / 1048576.0);
     if (args->save) printf("saved        %s%s\n", args->save, args->strip ? " (stripped)" : "");
     if (args->save_convex) printf("saved        %s/U.npy, G.npy\n", args->save_convex);
     if (args->save_network)
-        printf("saved        %s/W1.npy, W2.npy, G1.npy\n", args->save_network);
+        printf("saved        %s/W1.npy, W2.npy, G1.npy, b2.npy\n", args->save_network);
 }
 
 /* ---- JSON */
@@ -316,6 +376,7 @@ static void cli_pack_rows(double *values, size_t m, size_t features) {
         memmove(values + i * features, values + i * (features + 1), features * sizeof(double));
 }
 
+/* W1.npy, G1.npy, W2.npy and b2.npy: always all four, so that no old one stays beside them. */
 static int cli_save_network(cli_files *files, const cli_run *run) {
     const cvxrelu_model *model = run->models[run->chosen];
     const char *folder = run->args->save_network;
@@ -343,8 +404,7 @@ static int cli_save_network(cli_files *files, const cli_run *run) {
     shape[0] = info.outputs;
     shape[1] = m;
     if (status == CLI_OK) status = cli_save_array(files, folder, "W2.npy", 2, shape, W2);
-    if (status == CLI_OK && run->problem.centre_targets)
-        status = cli_save_array(files, folder, "b2.npy", 1, shape, b2);
+    if (status == CLI_OK) status = cli_save_array(files, folder, "b2.npy", 1, shape, b2);
     return status;
 }
 

@@ -34,6 +34,7 @@ typedef struct cli_run {
     cvxrelu_path_options path;
     cli_monitor monitor;
     cvxrelu_model *start;
+    size_t wanted;             /* strengths asked for                                         */
     size_t count, chosen;      /* strengths solved, and the one that is saved                 */
     cvxrelu_model **models;
     cvxrelu_report *reports;
@@ -42,17 +43,66 @@ typedef struct cli_run {
     size_t point_count, point_chosen;
 } cli_run;
 
-/* cli_result - the line for a result of the library that is not CVXRELU_OK. */
+/* ---- Results of the library */
+
+/* The option that the first word of a message of the library means, or NULL; *length of that
+   word. Fields of options bear the names of their options, - for _.                         */
+static const char *cli_field_option(const char *message, size_t *length, char name[32]) {
+    static const char *const fields[][2] = {{"path.folds", "cv"},
+                                            {"path.count", "path"},
+                                            {"path.lambdas", "path"},
+                                            {"problem.penalty", "penalty"},
+                                            {"problem.loss", "loss"},
+                                            {"gates.count", "patterns"},
+                                            {"gates.order", "sampler"},
+                                            {"gates.width", "sampler"},
+                                            {"gates.patch", "sampler"},
+                                            {"gates.active_share", "active-share"},
+                                            {"gates.given", "gates"},
+                                            {"memory_limit", "memory-limit"},
+                                            {"time_limit", "time-limit"},
+                                            {"lambda", "lambda"},
+                                            {"start", "start"}};
+    size_t k, i;
+    *length = strcspn(message, " ");
+    for (k = 0; k < sizeof fields / sizeof fields[0]; k++)
+        if (strlen(fields[k][0]) == *length && memcmp(fields[k][0], message, *length) == 0)
+            return fields[k][1];
+    if (strncmp(message, "options.", 8) != 0 || *length - 8 >= 32) return NULL;
+    for (i = 8; i < *length; i++)
+        name[i - 8] = (char)(message[i] == '_' ? '-' : message[i]);
+    name[*length - 8] = 0;
+    return name;
+}
+
+/* Does a message of this result speak of the data or the file, and not of the call? */
+static int cli_blames_file(cvxrelu_result result, const char *message) {
+    if ((message[0] == 'X' || message[0] == 'Y') && message[1] == ' ') return 1;
+    return result != CVXRELU_ERR_ARGUMENT && result != CVXRELU_ERR_UNSUPPORTED &&
+           result != CVXRELU_ERR_CLOCK && result != CVXRELU_ERR_LIMIT &&
+           result != CVXRELU_ERR_MEMORY && result != CVXRELU_ERR_STOPPED;
+}
+
+/* cli_result - the line for a result of the library that is not CVXRELU_OK. It names the file
+   `what`, or the option that the message is about, once.                                     */
 static int cli_result(cvxrelu_result result, const char *what, const char *message) {
     int status = result == CVXRELU_ERR_MEMORY || result == CVXRELU_ERR_LIMIT ||
-                 result == CVXRELU_ERR_NUMERIC ? CLI_FAILED : CLI_USAGE;
-    char line[CVXRELU_MESSAGE_SIZE];
-    size_t i;
-    if (message == NULL || message[0] == 0) message = cvxrelu_result_text(result);
+                         result == CVXRELU_ERR_NUMERIC || result == CVXRELU_ERR_STOPPED
+                     ? CLI_FAILED
+                     : CLI_USAGE;
+    char line[CVXRELU_MESSAGE_SIZE], name[32];
+    const char *option;
+    size_t i, length;
+    if (message == NULL || message[0] == 0)
+        return cli_error(status, "%s: %s", what, cvxrelu_result_text(result));
     for (i = 0; i + 1 < sizeof line && message[i] != 0; i++)
         line[i] = (char)(message[i] == '\n' ? ' ' : message[i]);
     line[i] = 0;
-    return cli_error(status, "%s: %s", what, line);
+    if (strncmp(line, what, strlen(what)) == 0) return cli_error(status, "%s", line);
+    option = cli_field_option(line, &length, name);
+    if (option != NULL) return cli_error(status, "--%s%s", option, line + length);
+    if (cli_blames_file(result, line)) return cli_error(status, "%s: %s", what, line);
+    return cli_error(status, "%s", line);
 }
 
 /* ---- Words to enums */
@@ -209,6 +259,10 @@ static int cli_check_args(const cli_args *args) {
     if (args->one_se && args->cv == 0) return cli_error(CLI_USAGE, "--one-se: needs --cv");
     if (args->lambda != NULL && (args->path > 0 || args->cv > 0))
         return cli_error(CLI_USAGE, "--lambda: excludes --path and --cv");
+    if (args->penalty != NULL && strcmp(args->penalty, "l2") == 0 &&
+        (args->path > 0 || args->cv > 0))
+        return cli_error(CLI_USAGE, "--penalty l2: has no lambda_max; it goes with --lambda L, "
+                         "not with --path or --cv");
     if (args->strip && args->save == NULL) return cli_error(CLI_USAGE, "--strip: needs --save");
     return CLI_OK;
 }
@@ -274,7 +328,6 @@ static void cli_set_numbers(cli_run *run) {
     options->memory_limit = args->memory_limit;
     options->max_working_set = args->max_working_set;
     options->max_factor = args->max_factor;
-    options->threads = (int)args->threads;
     options->step_first = args->step_first;
     options->step_shrink = args->step_shrink;
     options->step_grow = args->step_grow;
@@ -285,6 +338,17 @@ static void cli_set_numbers(cli_run *run) {
     options->clock.seconds = cli_seconds;
     options->progress = cli_on_progress;
     options->progress_user = &run->monitor;
+}
+
+/* cli_threads - --threads as this build can have them; a note when that is fewer. */
+static int cli_threads(const cli_args *args) {
+#if defined(_OPENMP)
+    return (int)args->threads;
+#else
+    if (args->threads > 1 && !args->quiet)
+        cli_error(CLI_OK, "built without OpenMP: one thread");
+    return 1;
+#endif
 }
 
 /* cli_prepare - data, gates and options of a run; everything that can be wrong is found here.
@@ -396,6 +460,7 @@ static int cli_solve(cli_run *run, int is_path) {
     }
     cli_progress_clear(&run->monitor);
     if (result != CVXRELU_OK) return cli_result(result, run->all.path, message);
+    run->wanted = run->count;
     while (run->count > 1 && run->models[run->count - 1] == NULL) run->count--;
     run->chosen = run->count - 1;
     if (run->models[run->chosen] == NULL)

@@ -6,8 +6,8 @@
 
    Reading order: cli_base.h, cli_csv.h, cli_npy.h (input), cli_options.h (the command line),
    cli_data.h (X and Y), cli_train.h (the work), cli_files.h, cli_report.h (output), and the
-   commands below. Exit status: 0 success, 1 the computation or a write failed, 2 bad usage or
-   bad input; then one line on stderr.                                                        */
+   commands below. Exit status: 0 success, 1 the computation or a write failed or Ctrl-C came, 2
+   bad usage or bad input; then one line on stderr.                                           */
 
 #if !defined(_WIN32)
 #define _POSIX_C_SOURCE 200809L
@@ -36,12 +36,25 @@ static int cli_load_start(cli_run *run) {
                                 : (cli_result(result, run->args->start, message), CLI_USAGE);
 }
 
+/* The status of a run whose outputs are written: 1 when Ctrl-C cut it short. */
+static int cli_ended(const cli_run *run) {
+    const cli_args *args = run->args;
+    const cvxrelu_report *report = &run->reports[run->chosen];
+    int kept = args->save != NULL || args->save_convex != NULL || args->save_network != NULL;
+    if (report->stop != CVXRELU_STOP_USER) return CLI_OK;
+    return cli_error(CLI_FAILED, "interrupted at a %s of %.2g: the best weights so far are %s",
+                     report->has_bound ? "gap" : "stationarity",
+                     report->has_bound ? report->gap : report->stationarity,
+                     kept ? "saved" : "not saved (no --save)");
+}
+
 static int cli_train_run(cli_run *run, int is_path) {
     const cli_args *args = run->args;
     int status = cli_prepare(run);
     if (status == CLI_OK) status = cli_check_outputs(run->pool, args);
     if (status == CLI_OK) status = cli_load_start(run);
     if (status != CLI_OK) return status;
+    run->options.threads = cli_threads(args);
     cli_catch_interrupt();
     run->monitor.show = !args->quiet && cli_is_terminal(stderr);
     status = cli_solve(run, is_path);
@@ -49,7 +62,7 @@ static int cli_train_run(cli_run *run, int is_path) {
     if (status == CLI_OK) status = cli_save(run);
     if (status != CLI_OK) return status;
     if (!args->quiet && (args->json == NULL || strcmp(args->json, "-") != 0)) cli_say(run);
-    return CLI_OK;
+    return cli_ended(run);
 }
 
 static int cli_fit(cli_pool *pool, cli_args *args, int is_path) {
@@ -199,8 +212,10 @@ static int cli_predict_run(cli_pool *pool, const cli_args *args, cli_loaded *loa
     if (status == CLI_OK) status = cli_files_commit(&files);
     else cli_files_abandon(&files);
     if (status == CLI_OK && strcmp(path, "-") != 0 && !args->quiet)
-        printf("predicted    %lu rows of %s into %s\n", (unsigned long)data->n, data->path,
-               path);
+        printf("predicted    %lu row%s of %s into %s\n", (unsigned long)data->n,
+               cli_s(data->n), data->path, path);
+    if (status == CLI_OK && !args->quiet)
+        cli_say_comments(strcmp(path, "-") != 0 ? stdout : stderr, data);
     return status;
 }
 
@@ -267,9 +282,9 @@ static int cli_certify_rows(cli_pool *pool, const cli_args *args, cli_loaded *lo
     }
     if (loaded->data.n == loaded->info.rows) return CLI_OK;
     return cli_error(CLI_USAGE,
-                     "%s: %lu rows where the model was trained on %lu (was it with --split? "
+                     "%s: %lu row%s where the model was trained on %lu (was it with --split? "
                      "give the same --split and --seed)",
-                     loaded->data.path, (unsigned long)loaded->data.n,
+                     loaded->data.path, (unsigned long)loaded->data.n, cli_s(loaded->data.n),
                      (unsigned long)loaded->info.rows);
 }
 
@@ -283,7 +298,7 @@ static int cli_certify_run(cli_pool *pool, const cli_args *args, cli_loaded *loa
     if (status == CLI_OK) status = cli_certify_rows(pool, args, loaded);
     if (status != CLI_OK) return status;
     memset(&options, 0, sizeof options);
-    options.threads = (int)args->threads;
+    options.threads = cli_threads(args);
     options.memory_limit = args->memory_limit;
     options.clock.seconds = cli_seconds;
     memset(&report, 0, sizeof report);
@@ -292,10 +307,10 @@ static int cli_certify_run(cli_pool *pool, const cli_args *args, cli_loaded *loa
     if (result != CVXRELU_OK) return cli_result(result, args->files[0], report.message);
     confirmed = cli_confirmed(&loaded->info, &report);
     if (loud) {
-        printf("model        %s: %lu neurons, lambda %.6g\n", args->files[0],
-               (unsigned long)loaded->info.neurons, report.lambda);
-        printf("data         %s: %lu rows, %lu features\n", data->path, (unsigned long)data->n,
-               (unsigned long)data->d);
+        printf("model        %s: %lu neuron%s, lambda %.6g\n", args->files[0],
+               (unsigned long)loaded->info.neurons, cli_s(loaded->info.neurons), report.lambda);
+        cli_say_rows(data);
+        cli_say_comments(stdout, data);
         cli_say_certificate(&report);
     }
     if (args->json != NULL) status = cli_certify_json(pool, args, loaded, &report, confirmed);
@@ -330,9 +345,9 @@ static int cli_certify(cli_pool *pool, cli_args *args) {
 static void cli_info_say(const char *path, const cli_loaded *loaded) {
     const cvxrelu_model_info *info = &loaded->info;
     size_t k;
-    printf("model        %s: gated ReLU, %lu neurons, %lu features, %lu outputs\n", path,
-           (unsigned long)info->neurons, (unsigned long)info->features,
-           (unsigned long)info->outputs);
+    printf("model        %s: gated ReLU, %lu neuron%s, %lu feature%s, %lu output%s\n", path,
+           (unsigned long)info->neurons, cli_s(info->neurons), (unsigned long)info->features,
+           cli_s(info->features), (unsigned long)info->outputs, cli_s(info->outputs));
     if (info->classes > 0) {
         printf("classes     ");
         for (k = 0; k < info->classes; k++) printf(" %s", loaded->labels[k]);
@@ -341,8 +356,8 @@ static void cli_info_say(const char *path, const cli_loaded *loaded) {
     printf("problem      lambda %.6g, penalty %s, scale %s, %s\n", info->lambda,
            cli_penalty_word(info->penalty), cli_scale_word(info->scale),
            info->has_bias ? "with a bias" : "without a bias");
-    printf("trained on   %lu rows over %lu patterns\n", (unsigned long)info->rows,
-           (unsigned long)info->patterns);
+    printf("trained on   %lu row%s over %lu pattern%s\n", (unsigned long)info->rows,
+           cli_s(info->rows), (unsigned long)info->patterns, cli_s(info->patterns));
     if (info->has_recipe)
         printf("recipe       %s gates (seed %.0f): 'certify' can check the bound\n",
                cli_sampler_word(info->sampler), (double)info->seed);
@@ -430,10 +445,23 @@ static const cli_command cli_commands[] = {
 
 #define CLI_COMMAND_COUNT (sizeof cli_commands / sizeof cli_commands[0])
 
+static void cli_help_data(void) {
+    printf("\nDATA is .npy (float64, float32 or integers) or CSV (-: standard input). In CSV:\n"
+           "  separators   comma, semicolon or tab, found on the first line\n"
+           "  header       the first line holds names when none of its cells is a number;\n"
+           "               --header or --no-header when that guess is wrong\n"
+           "  comments     lines that begin with # are skipped, wherever they stand\n"
+           "  numbers      decimal point, no thousands separator; missing values, NaN and\n"
+           "               infinities are errors that name line and column\n"
+           "  quoting      \"a;b\" is one cell, and \"\" in it one quote; needed where a cell\n"
+           "               holds a separator or a line end or begins with a quote or #\n");
+}
+
 static void cli_help(const cli_command *command) {
     size_t k;
     if (command != NULL) {
         printf("usage: cvxrelu %s %s\n%s\n", command->name, command->usage, command->help);
+        if (command->bit != CMD_INFO) cli_help_data();
         cli_options_help(command->bit);
         return;
     }
@@ -443,9 +471,9 @@ static void cli_help(const cli_command *command) {
         printf("  %-10s %s\n", cli_commands[k].name, cli_commands[k].help);
     printf("\n'cvxrelu COMMAND --help' lists the options. DATA is CSV (comma, semicolon or "
            "tab; the\n"
-           "target is the last column) or .npy. Exit status: 0 success, 1 the computation "
-           "failed,\n"
-           "2 bad usage or bad input.\n");
+           "target is the last column; lines that begin with # are skipped) or .npy. Exit "
+           "status: 0\n"
+           "success, 1 the computation failed or was interrupted, 2 bad usage or bad input.\n");
 }
 
 static int cli_run_command(cli_pool *pool, int argc, char **argv) {

@@ -67,7 +67,15 @@ bad "other_losses_are_not_available_yet" 2 "--loss hinge" train "$data/wine.csv"
 bad "search_is_not_available_yet" 2 "--search" train "$data/wine.csv" --search $outs
 bad "an_unknown_solver_is_named" 2 "--solver magic: must be one of" train "$data/wine.csv" --solver magic $outs
 bad "zero_patterns_are_refused" 2 "--patterns 0" train "$data/wine.csv" --save kept.model --patterns 0
-bad "patterns_that_overflow_are_refused" 2 "--patterns 99999999999999999999" train "$data/wine.csv" --patterns 99999999999999999999
+bad "patterns_that_overflow_are_refused" 2 "99: must be a whole number from 1 to 2147483647" train "$data/wine.csv" --patterns 99999999999999999999
+bad "patterns_must_be_a_whole_number" 2 "--patterns 1e3: must be a whole number from 1 to" train "$data/wine.csv" --patterns 1e3
+bad "folds_must_be_a_whole_number" 2 "--cv 2.5: must be a whole number from 2 to" train "$data/wine.csv" --cv 2.5
+bad "too_many_folds_blame_the_option" 2 "^cvxrelu: --cv is 1000: it must be" train "$data/wine.csv" --cv 1000 $outs
+bad "too_many_threads_are_refused" 2 "--threads 2000: must be a whole number from 1 to 1024" train "$data/wine.csv" --threads 2000
+bad "a_tolerance_of_2_is_refused" 2 "--tol 2: must be a number from 0 to 1" train "$data/wine.csv" --tol 2
+bad "a_wrong_order_blames_the_sampler" 2 "^cvxrelu: --sampler is 200" train "$data/wine.csv" --sampler sparse:200 $outs
+bad "a_stopped_cross_validation_failed" 1 "^cvxrelu: --time-limit of" train "$data/wine.csv" --cv 3 --time-limit 1e-9 $outs
+bad "the_l2_penalty_has_no_path" 2 "--penalty l2" train "$data/wine.csv" --penalty l2 --path 3 $outs
 bad "a_negative_lambda_is_refused" 2 "--lambda -1" train "$data/wine.csv" --lambda -1 $outs
 bad "a_lambda_of_text_is_refused" 2 "--lambda 1x" train "$data/wine.csv" --lambda 1x $outs
 bad "a_nan_lambda_is_refused" 2 "--lambda nan" train "$data/wine.csv" --lambda nan $outs
@@ -93,6 +101,10 @@ good "version_is_printed" --version
 check "version_has_a_number" grep -q '^cvxrelu [0-9]' out
 good "help_is_printed" --help
 for c in train path predict certify verify info; do good "help_of_$c" $c --help; done
+"$tool" train --help >out
+for word in "begin with #" "missing values" "quoting" "--no-header when" "(c x P x d)" "m x (d+1)" "(c x m)"; do
+    check "help_of_train_has_$word" grep -q -- "$word" out
+done
 
 # ---- Tables that are wrong
 bad_table "an_empty_file" "t.csv: is empty" ""
@@ -105,6 +117,8 @@ bad_table "a_short_line" "t.csv: line 3, column 3: ragged" "a,b,y\n1,2,3\n4,5\n"
 bad_table "a_long_line" "t.csv: line 4, column 4: ragged" "a,b,y\n1,2,3\n4,5,6\n7,8,9,10\n"
 bad_table "text_in_a_number" "t.csv: line 3, column 1 (a): text where a number is expected: 'abc'" "a,b,y\n1,2,3\nabc,5,6\n"
 bad_table "a_number_with_a_tail" "line 2, column 2" "1,2,3\n4,5x,6\n"
+bad_table "a_header_with_a_number_is_hinted_at" "--header" "1,2,3,t\n4,5,6,7\n1,2,3,8\n"
+bad_table "a_header_of_numbers_and_words" "line 1, column 2: .*--header" "1,b,3\n4,5,6\n"
 bad_table "a_hexadecimal_number" "line 2, column 2" "1,2,3\n4,0x10,6\n"
 bad_table "nan" "t.csv: line 2, column 2: the value is NaN or infinite" "1,2,3\n4,NaN,6\n"
 bad_table "infinity" "t.csv: line 2, column 1: the value is NaN or infinite" "1,2,3\n-inf,5,6\n"
@@ -138,6 +152,16 @@ printf '1\t2\t0.5\n4\t-5\t1.5\n-7\t8\t2\n3\t1\t0\n' >u.csv;           same "tabs
 printf '# c\n\na,b,y\n 1, 2 ,0.5\n# c\n4,-5,1.5\n-7,8,2\n3,1,0\n\n' >u.csv; same "comments_and_blanks"
 printf '"a","b","y"\n"1",2,0.5\n4,"-5",1.5\n-7,8,2\n+3,1e0,0\n' >u.csv; same "quoted_cells"
 printf 'y,b,a\n0.5,2,1\n1.5,-5,4\n2,8,-7\n0,1,3\n' >u.csv
+said() { name=$1 words=$2; shift 2; "$tool" "$@" >out 2>err; check "$name" grep -Eq -- "$words" out; }
+printf 'a,b,y\n1,2,0.5\n#4,5,1\n#9,9,1\n3,1,0.2\n' >k.csv
+said "skipped_lines_among_data_are_noted" "note .*k.csv: 2 lines beginning with # were" train k.csv --patterns 20
+printf '#a,b,y\n1,2,0.5\n3,1,0.2\n' >k.csv
+said "a_comment_on_the_first_line_is_noted" "note .*k.csv: 1 line beginning with # was" train k.csv --patterns 20
+printf 'a,t\n1,0.5\n3,0.25\n' >k.csv
+said "a_number_is_a_number" "target +t: a number, centred" train k.csv --patterns 20
+check "one_feature_is_singular" grep -q "2 rows, 1 feature$" out
+printf 'a,t\n1,2\n5,2\n7,2\n' >k.csv
+said "a_constant_target_is_explained" "features say nothing about the target" train k.csv --patterns 20
 a=$("$tool" train u.csv --target y --patterns 30 --quiet --json - | grep -c '"features": 2')
 if [ "$a" = 1 ]; then ok "target_by_name"; else fail "target_by_name"; fi
 good "the_table_on_standard_input" train - --patterns 30 <t.csv
@@ -167,8 +191,12 @@ check "predicted_labels_have_the_reported_accuracy" near "$acc" "$(field w.json 
 check "the_same_run_gives_the_same_bytes" cmp w.model w2.model
 "$tool" train "$data/wine.csv" --patterns 100 --save w2.model --threads 3 --quiet
 check "threads_do_not_change_the_bytes" cmp w.model w2.model
-for f in conv/U conv/G net/W1 net/W2 net/G1; do check "npy_${f#*/}_is_written" [ -s $f.npy ]; done
-check "no_b2_without_centred_targets" [ ! -e net/b2.npy ]
+"$tool" train "$data/wine.csv" --patterns 20 --threads 2 --json t.json >out 2>err
+t=$(field t.json threads)
+if [ "$t" = 2 ] && [ ! -s err ]; then ok "threads_are_reported"
+elif [ "$t" = 1 ] && grep -q "built without OpenMP: one thread" err; then ok "threads_are_reported"
+else fail "threads_are_reported" "$t: $(cat err)"; fi
+for f in conv/U conv/G net/W1 net/W2 net/G1 net/b2; do check "npy_${f#*/}_is_written" [ -s $f.npy ]; done
 awk -F, -v OFS=, '{ t = $1; $1 = $13; $13 = t; print }' "$data/wine.csv" >swapped.csv
 "$tool" predict w.model swapped.csv >p2.csv
 check "columns_are_found_by_name" cmp p.csv p2.csv
@@ -193,6 +221,13 @@ good "a_start_from_a_model" train "$data/wine.csv" --patterns 100 --lambda 0.000
 good "a_time_limit" train "$data/breast_cancer.csv" --lambda 1e-6 --tol 0 --time-limit 0.05 --json l.json
 check "the_run_says_why_it_stopped" grep -Eq '"stop": "(time|stalled|gap)"' l.json
 good "a_path" train "$data/wine.csv" --patterns 50 --path 4 --split 0.3 --json q.json
+said "a_limit_says_what_was_not_reached" "gap of [0-9.e+-]+ did not reach the tolerance of 1e-06" train "$data/wine.csv" --patterns 50 --max-iters 1
+check "a_gap_near_1_is_not_proven" grep -q "not proven: gap [0-9.]* %" out
+if [ "$(timeout --preserve-status -s INT 0.1 sleep 1 2>&1; echo $?)" = 130 ]; then
+    timeout --preserve-status -s INT 0.3 "$tool" train "$data/breast_cancer.csv" --patterns 4000 --lambda 1e-7 --tol 0 --save i.model >out 2>err; status=$?
+    if [ $status = 1 ] && [ -s i.model ] && [ "$(wc -l <err)" -eq 1 ] && grep -q "interrupted" err; then ok "an_interrupt_saves_and_fails"
+    else fail "an_interrupt_saves_and_fails" "exit $status: $(cat err)"; fi
+else skip "an_interrupt_saves_and_fails"; fi
 check "the_path_has_4_entries" [ "$(grep -c '"lambda":' q.json)" -eq 5 ]
 good "the_path_command" path "$data/wine.csv" --patterns 50 --path 3
 good "a_cross_validation" train "$data/wine.csv" --patterns 50 --cv 3 --path 4 --json v.json
@@ -214,6 +249,8 @@ mse=$(sed 1d rp.csv | paste -d, r.csv - | awk -F, '{ s += ($3 - $4) ^ 2 } END { 
 check "predicted_values_have_the_reported_error" near "$mse" "$(field r.json train_mse)" 1e-9
 check "predict_values_have_a_header" [ "$(head -n 1 rp.csv)" = value ]
 check "b2_is_written_for_centred_targets" [ -s rnet/b2.npy ]
+"$tool" train "$data/wine.csv" --patterns 20 --quiet --save-network rnet
+check "b2_of_other_weights_is_written_over" cmp net/b2.npy rnet/b2.npy
 good "certify_a_regression" certify r.model r.csv
 
 # ---- Models that are wrong
@@ -221,7 +258,8 @@ head -c 200 w.model >cut.model
 bad "a_truncated_model" 2 "cut.model" predict cut.model "$data/wine.csv" --out kept.csv
 { head -c 300 w.model; printf 'XXXX'; tail -c +305 w.model; } >alt.model
 bad "an_altered_model" 2 "alt.model" certify alt.model "$data/wine.csv" --json kept.json
-bad "a_foreign_model" 2 "wine.csv" predict "$data/wine.csv" "$data/wine.csv" --out kept.csv
+bad "a_file_is_named_once" 2 "^cvxrelu: cut.model: the model" info cut.model
+bad "a_foreign_model" 2 "^cvxrelu: $data/wine.csv: not a" predict "$data/wine.csv" "$data/wine.csv" --out kept.csv
 : >empty.model
 bad "an_empty_model" 2 "empty.model" info empty.model
 bad "a_missing_model" 2 "nowhere.model" info nowhere.model

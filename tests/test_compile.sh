@@ -52,8 +52,8 @@ object c c1 -DPART=1
 object c c2 -DPART=2
 link "$CC" two_files "$dir/c1.o" "$dir/c2.o"
 object c c_first -DPART=1 -DFIRST -DALONE -fsyntax-only
-object c s1 -DPART=1 -DCVXRELU_STATIC -Wno-unused-function
-object c s2 -DPART=2 -DCVXRELU_STATIC -Wno-unused-function
+object c s1 -DPART=1 -DCVXRELU_STATIC
+object c s2 -DPART=2 -DCVXRELU_STATIC
 link "$CC" two_static "$dir/s1.o" "$dir/s2.o"
 for option in STDIO MALLOC CLOCK FLOAT32 SIMD; do
     object c no_$option -DPART=1 -DALONE -DCVXRELU_NO_$option

@@ -805,6 +805,59 @@ TEST(planted_network_takes_no_more_steps_than_the_prototype) {
     }
 }
 
+/* ---- Runs that end early. */
+
+static int s13_see_least(void *user, const cvxrelu_progress *p) {
+    double *least = (double *)user;
+    if (p->objective < *least) *least = p->objective;
+    return 0;
+}
+
+TEST(early_end_hands_back_the_least_objective_seen) {
+    int c, steps;
+    for (c = 1; c <= 3; c += 2)
+        for (steps = 1; steps <= 20; steps++) {
+            cvxrelu_problem p = s13_problem(60, 4, (size_t)c, 100);
+            cvxrelu_options o = s13_options(CVXRELU_SOLVER_NEWTON, 0);
+            cvxrelu_report report;
+            cvxrelu_model *model;
+            double least = HUGE_VAL, zero = 0;
+            size_t i;
+            for (i = 0; i < 60 * (size_t)c; i++) zero += s13_Y[i] * s13_Y[i] / (120.0 * c);
+            p.lambda = 1e-4;
+            o.max_iters = steps;
+            o.progress = s13_see_least;
+            o.progress_user = &least;
+            model = s13_fit(&p, &o, &report);
+            CHECK(report.objective <= zero * (1 + 1e-12));
+            CHECK(c > 1 || report.objective <= least * (1 + 1e-9));
+            s13_check_report(&p, model, &report);
+            cvxrelu_model_free(model);
+        }
+}
+
+/* A working set that is too small leaves the output unproven; R-FISTA over it then goes on from
+   Newton's point. 499 steps are a limit of the caller's: nothing goes on after them. */
+TEST(unproven_output_is_improved_by_fista_over_its_working_set) {
+    cvxrelu_problem p = s13_problem(60, 4, 2, 100);
+    cvxrelu_options o = s13_options(CVXRELU_SOLVER_NEWTON, 0);
+    cvxrelu_report alone, helped;
+    cvxrelu_model *model;
+    p.lambda = 0.01 * s13_lambda_max(&p);
+    o.max_working_set = 4;
+    o.max_iters = 499;
+    model = s13_fit(&p, &o, &alone);
+    CHECK(alone.stop == CVXRELU_STOP_ITERATIONS && alone.gap > 1e-6);
+    cvxrelu_model_free(model);
+    o.max_iters = 0;
+    model = s13_fit(&p, &o, &helped);
+    CHECK(helped.stop == CVXRELU_STOP_STALLED && helped.gap > 1e-6 && helped.neurons <= 8);
+    CHECK(helped.objective <= alone.objective * (1 + 1e-12));
+    CHECK(helped.passes > alone.passes);
+    s13_check_report(&p, model, &helped);
+    cvxrelu_model_free(model);
+}
+
 SUITE(s13_newton) {
     RUN(factor_over_rows_is_the_dense_newton_matrix);
     RUN(factor_over_groups_inverts_the_dense_newton_matrix);
@@ -833,4 +886,6 @@ SUITE(s13_newton) {
     RUN(reported_gap_is_true_for_columns_of_very_different_size);
     RUN(bits_do_not_depend_on_the_number_of_threads);
     RUN(planted_network_takes_no_more_steps_than_the_prototype);
+    RUN(early_end_hands_back_the_least_objective_seen);
+    RUN(unproven_output_is_improved_by_fista_over_its_working_set);
 }
