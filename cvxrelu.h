@@ -124,7 +124,7 @@
      first step of a round linearised at x (once the gap is below 0.3), guarded by a watchdog;
      CG preconditioned by the last factor; an end phase until the residual itself certifies the
      gap, so that the weights alone prove it. sigma starts at 0.1 n / ||X||_F^2 and is tripled
-     after rounds of at most three steps. The working set is the support and the groups with
+     after rounds of at most two steps. The working set is the support and the groups with
      ||X^T D_i xi|| > 0.8 lam, at most max(15 n/d, 2 |support|, 30), the largest first. A factor
      is n x n by the identity
          H = I + sigma (K o (E diag(a) E^T) + V diag(1-a) V^T),  K = X X^T, E the active masks,
@@ -5800,7 +5800,7 @@ static cvxrelu_stop cvxr_least_squares(cvxr_core *core, cvxr_weights *weights) {
 
 #define CVXR_SIGMA_START 0.1 /* sigma_0 = this * n / trace(K) */
 #define CVXR_SIGMA_GROW  3.0
-#define CVXR_QUICK       3   /* sigma grows only after a round of at most this many steps */
+#define CVXR_QUICK       2   /* sigma grows only after a round of at most this many steps */
 #define CVXR_RATIO       5.0 /* a round closes when ||g||^2/2 <= this * outer part */
 #define CVXR_SCALED      0.01 /* ... or this share of the gap: the rest is -xi's scaling */
 #define CVXR_LINEAR      0.3  /* relative gap below which steps are linearised at x */
@@ -7535,9 +7535,9 @@ static cvxrelu_result cvxr_options_resolve(const cvxrelu_options *given, cvxrelu
 
 static cvxrelu_result cvxr_problem_check(const cvxrelu_problem *p, char *message) {
     if (p == NULL) return cvxr_fail(message, CVXRELU_ERR_ARGUMENT, "problem is NULL");
-    if (!cvxr_finite(p->lambda) || p->lambda < 0)
+    if (!cvxr_finite(p->lambda) || p->lambda < 0 || p->lambda > 1e150)
         return cvxr_fail(message, CVXRELU_ERR_ARGUMENT,
-                         "lambda is %g: it must be finite and not negative", p->lambda);
+                         "lambda is %g: it must be in [0, 1e150]", p->lambda);
     if (p->kind != CVXRELU_GATED)
         return cvxr_fail(message, CVXRELU_ERR_UNSUPPORTED,
                          "problem.kind %d is not supported: this version trains "
@@ -8043,10 +8043,10 @@ static cvxrelu_result cvxr_path_check(const cvxrelu_path_options *path, size_t *
         return cvxr_fail(message, CVXRELU_ERR_ARGUMENT,
                          "path.lambdas is set but path.count is 0");
     for (i = 0; path->lambdas && i < *count; i++)
-        if (!cvxr_finite(path->lambdas[i]) || path->lambdas[i] < 0)
+        if (!cvxr_finite(path->lambdas[i]) || path->lambdas[i] < 0 || path->lambdas[i] > 1e150)
             return cvxr_fail(message, CVXRELU_ERR_ARGUMENT,
-                             "path.lambdas[%z] is %g: it must be finite and not "
-                             "negative",
+                             "path.lambdas[%z] is %g: it must be in "
+                             "[0, 1e150]",
                              i, path->lambdas[i]);
     return CVXRELU_OK;
 }
