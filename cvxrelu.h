@@ -498,7 +498,8 @@ typedef enum cvxrelu_step_rule {
 typedef struct cvxrelu_options {
     cvxrelu_solver solver;
     cvxrelu_type   precision;      /* of FISTA's work arrays; Newton, lambda = 0 and
-                                      certificates are float64 whatever it says               */
+                                      certificates are float64 whatever it says. FLOAT32
+                                      reaches gaps of about 1e-5: give a tol to match         */
     double   tol;                  /* relative duality gap to reach, at most 1 (lambda = 0: the
                                       stationarity); 0 = 1e-6; < 0 = go on as far as rounding
                                       allows, the stop is then STALLED or ITERATIONS          */
