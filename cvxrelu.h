@@ -6864,8 +6864,8 @@ static void cvxr_newton_store(const cvxr_newton *s, size_t k, cvxr_weights *weig
 /* All outputs, from `start`. sigma, one an output: in 0 = from scratch; out its value when the
    gap first fell below a tenth, negative when the output was left unproven. Outputs that a
    stop leaves out keep what they started from. */
-static void cvxr_newton_outputs(cvxr_newton *s, cvxr_weights *weights, const cvxr_weights *start,
-                                double *sigma) {
+static void cvxr_newton_outputs(cvxr_newton *s, cvxr_weights *weights,
+                                const cvxr_weights *start, double *sigma) {
     cvxr_core *core = s->core;
     size_t k;
     for (k = 1; k < core->data->c; k++) {
@@ -6949,7 +6949,8 @@ static void cvxr_rescue_choose(cvxr_rescue *s, cvxr_core *core, const cvxr_rows 
             memcpy(s->weights.u + s->weights.m++ * dp, rows->u + q++ * dp, dp * sizeof(double));
         }
         s->idx[s->count] = p;
-        memcpy(s->bits + s->count++ * words, core->op.bits + p * words, words * sizeof(uint64_t));
+        memcpy(s->bits + s->count++ * words, core->op.bits + p * words,
+               words * sizeof(uint64_t));
     }
 }
 
@@ -6996,7 +6997,8 @@ static void cvxr_newton_rescue(cvxr_core *core, cvxr_weights *weights, cvxr_weig
         if (sigma[k] < 0 && !core->stop) {
             cvxr_rescue_choose(&s, core, &rows, core->data->Y + k * core->data->n);
             cvxr_rescue_solve(&s, core, k);
-            for (j = 0; j < s.weights.m; j++) s.weights.pattern[j] = s.idx[s.weights.pattern[j]];
+            for (j = 0; j < s.weights.m; j++)
+                s.weights.pattern[j] = s.idx[s.weights.pattern[j]];
             rows = cvxr_weights_rows(&s.weights, 0);
         }
         for (j = 0; j < rows.m; j++, spare->m++) {
@@ -7830,7 +7832,7 @@ static double cvxr_fit_train_error(cvxr_fit *f) {
 static void cvxr_fit_report(cvxr_fit *f, cvxrelu_stop stop, cvxrelu_report *report) {
     cvxr_core *core = &f->core;
     cvxr_certificate check;
-    report->passes = core->op.passes + core->op_work.passes; /* the solver's, not this check's */
+    report->passes = core->op.passes + core->op_work.passes; /* without this check's own */
     report->flops = core->op.flops + core->op_work.flops;
     cvxr_certify(core, &f->weights, &check);
     report->solver = f->plan.solver;
@@ -9452,30 +9454,31 @@ CVXRELU_API cvxrelu_result cvxrelu_verify(const cvxrelu_model *model, cvxrelu_ma
 /* ==== LICENCE ============================================================================
    This software is available under two licences: choose whichever you prefer.
 
-   ALTERNATIVE A - MIT License. Copyright (c) 2026 the cvxrelu authors
-   Permission is hereby granted, free of charge, to any person obtaining a copy of this software
-   and associated documentation files (the "Software"), to deal in the Software without
-   restriction, including without limitation the rights to use, copy, modify, merge, publish,
-   distribute, sublicense, and/or sell copies of the Software, and to permit persons to whom the
-   Software is furnished to do so, subject to the following conditions: The above copyright notice
-   and this permission notice shall be included in all copies or substantial portions of the
-   Software. THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED,
-   INCLUDING BUT NOT LIMITED TO THE WARRANTIES OF MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE
-   AND NONINFRINGEMENT. IN NO EVENT SHALL THE AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM,
-   DAMAGES OR OTHER LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM,
-   OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE.
+   ALTERNATIVE A - MIT License. Copyright (c) 2026 the cvxrelu authors Permission is hereby
+   granted, free of charge, to any person obtaining a copy of this software and associated
+   documentation files (the "Software"), to deal in the Software without restriction,
+   including without limitation the rights to use, copy, modify, merge, publish, distribute,
+   sublicense, and/or sell copies of the Software, and to permit persons to whom the Software
+   is furnished to do so, subject to the following conditions: The above copyright notice and
+   this permission notice shall be included in all copies or substantial portions of the
+   Software. THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR
+   IMPLIED, INCLUDING BUT NOT LIMITED TO THE WARRANTIES OF MERCHANTABILITY, FITNESS FOR A
+   PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO EVENT SHALL THE AUTHORS OR COPYRIGHT HOLDERS
+   BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER LIABILITY, WHETHER IN AN ACTION OF CONTRACT,
+   TORT OR OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR
+   OTHER DEALINGS IN THE SOFTWARE.
 
-   ALTERNATIVE B - Public Domain (www.unlicense.org)
-   This is free and unencumbered software released into the public domain. Anyone is free to copy,
-   modify, publish, use, compile, sell, or distribute this software, either in source code form or
-   as a compiled binary, for any purpose, commercial or non-commercial, and by any means. In
-   jurisdictions that recognize copyright laws, the author or authors of this software dedicate any
-   and all copyright interest in the software to the public domain. We make this dedication for the
-   benefit of the public at large and to the detriment of our heirs and successors. We intend this
-   dedication to be an overt act of relinquishment in perpetuity of all present and future rights
-   to this software under copyright law. THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY
-   KIND, EXPRESS OR IMPLIED, INCLUDING BUT NOT LIMITED TO THE WARRANTIES OF MERCHANTABILITY,
-   FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO EVENT SHALL THE AUTHORS BE LIABLE
-   FOR ANY CLAIM, DAMAGES OR OTHER LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR OTHERWISE,
-   ARISING FROM, OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE
-   SOFTWARE.                                                                                   */
+   ALTERNATIVE B - Public Domain (www.unlicense.org) This is free and unencumbered software
+   released into the public domain. Anyone is free to copy, modify, publish, use, compile,
+   sell, or distribute this software, either in source code form or as a compiled binary, for
+   any purpose, commercial or non-commercial, and by any means. In jurisdictions that
+   recognize copyright laws, the author or authors of this software dedicate any and all
+   copyright interest in the software to the public domain. We make this dedication for the
+   benefit of the public at large and to the detriment of our heirs and successors. We intend
+   this dedication to be an overt act of relinquishment in perpetuity of all present and
+   future rights to this software under copyright law. THE SOFTWARE IS PROVIDED "AS IS",
+   WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED, INCLUDING BUT NOT LIMITED TO THE
+   WARRANTIES OF MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO
+   EVENT SHALL THE AUTHORS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER LIABILITY, WHETHER IN AN
+   ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTION WITH THE
+   SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE. */

@@ -283,7 +283,8 @@ TEST(gradient_block_takes_only_rows_of_a_second_mask) {
     job.X = (const double *)s.X, job.r = (const double *)s.r, job.out = (double *)s.out;
     job.ldx = job.ldo = job.width = dp;
     for (p = 0; p < select.count; p += CVXR_BLOCK)
-        cvxr_gradient_block_f64(&job, &part, p, cvxr_min_z(CVXR_BLOCK, select.count - p), 0, dp);
+        cvxr_gradient_block_f64(&job, &part, p, cvxr_min_z(CVXR_BLOCK, select.count - p), 0,
+                                dp);
     for (p = 0; p < select.count; p++)
         for (j = 0; j < d; j++) {
             double want = 0, size = 0;
