@@ -713,7 +713,9 @@ typedef struct cvxrelu_path_options {
                                       standard error of the smallest [HTF09 7.10]             */
 } cvxrelu_path_options;
 
-/* cvxrelu_path - solve for every strength in turn, each from the solution before.
+/* cvxrelu_path - solve for every strength in turn, each from the solution before. Patterns are
+ * screened: a strength begins with the groups near their bound there (||X^T D_i r|| above 0.8
+ * of it); the others are looked at again at every sweep, so that nothing is lost by it.
  *
  *   problem, options  as for cvxrelu_fit (problem->lambda is not used, but must be valid);
  *                     max_iters is for each strength, time_limit for all
