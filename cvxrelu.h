@@ -6922,47 +6922,89 @@ static void cvxr_rescue_close(cvxr_rescue *s, cvxr_core *core) {
     cvxr_release(core->mem, s->idx, s->capacity, sizeof(size_t));
 }
 
+/* Pattern p joins the set; with u its row of weights too. */
+static void cvxr_rescue_take(cvxr_rescue *s, const cvxr_core *core, size_t p, const double *u) {
+    const size_t dp = core->data->dp, words = core->op.words;
+    cvxr_weights *w = &s->weights;
+    if (u) {
+        w->output[w->m] = 0;
+        w->pattern[w->m] = s->count;
+        memcpy(w->u + w->m++ * dp, u, dp * sizeof(double));
+    }
+    s->idx[s->count] = p;
+    memcpy(s->bits + s->count++ * words, core->op.bits + p * words, words * sizeof(uint64_t));
+}
+
 /* The support of `rows` and the groups near their bound at its residual, as many as there is
    room for; the rows become weights over this set. */
 static void cvxr_rescue_choose(cvxr_rescue *s, cvxr_core *core, const cvxr_rows *rows,
                                const double *y) {
-    const size_t dp = core->data->dp, P = core->patterns->count, words = core->op.words;
+    const size_t dp = core->data->dp, P = core->patterns->count;
+    size_t p, q = 0, all[CVXR_BLOCK];
     cvxr_penalty_sums sums;
-    size_t p, q = 0;
     cvxr_predict_rows(core, rows, core->z);
     core->loss->dual(core->data->n, core->z, y, core->theta);
     cvxr_sweep_rows(core, rows, core->theta, core->lam, &sums);
     s->count = s->weights.m = 0;
     for (p = 0; p < P; p++) {
-        int member = q < rows->m && rows->pattern[q] == p;
-        if (!member && s->count + (rows->m - q) < s->capacity) {
-            cvxr_select one;
-            memset(&one, 0, sizeof one);
-            one.idx = &p;
-            one.count = 1;
-            cvxr_gradient_f64(&core->op, &one, core->theta, core->panel);
-            member = sqrt(cvxr_row_square_f64(dp, core->panel))
-                     > CVXR_KEEP * cvxr_max(core->lam, sums.most);
+        const double *g = core->panel + p % CVXR_BLOCK * dp;
+        if (p % CVXR_BLOCK == 0) {
+            cvxr_select panel;
+            memset(&panel, 0, sizeof panel);
+            panel.idx = all;
+            for (; panel.count < cvxr_min_z(CVXR_BLOCK, P - p); panel.count++)
+                all[panel.count] = p + panel.count;
+            cvxr_gradient_f64(&core->op, &panel, core->theta, core->panel);
         }
-        if (!member) continue;
-        if (q < rows->m && rows->pattern[q] == p) {
-            s->weights.output[s->weights.m] = 0;
-            s->weights.pattern[s->weights.m] = s->count;
-            memcpy(s->weights.u + s->weights.m++ * dp, rows->u + q++ * dp, dp * sizeof(double));
-        }
-        s->idx[s->count] = p;
-        memcpy(s->bits + s->count++ * words, core->op.bits + p * words,
-               words * sizeof(uint64_t));
+        if (q < rows->m && rows->pattern[q] == p)
+            cvxr_rescue_take(s, core, p, rows->u + q++ * dp);
+        else if (s->count + (rows->m - q) < s->capacity
+                 && sqrt(cvxr_row_square_f64(dp, g))
+                        > CVXR_KEEP * cvxr_max(core->lam, sums.most))
+            cvxr_rescue_take(s, core, p, NULL);
     }
 }
 
-/* R-FISTA on output k over the chosen set; the time limit still holds, progress is silent. */
-static void cvxr_rescue_solve(cvxr_rescue *s, cvxr_core *core, size_t k) {
+/* Progress of one output, shown as that of the whole. */
+typedef struct cvxr_rescue_watch {
+    cvxr_core *core;
+    double others; /* objective of the other outputs */
+} cvxr_rescue_watch;
+
+static int cvxr_rescue_progress(void *user, const cvxrelu_progress *part) {
+    const cvxr_rescue_watch *watch = (const cvxr_rescue_watch *)user;
+    cvxrelu_progress p = *part;
+    p.iteration += watch->core->report->iterations;
+    p.objective += watch->others;
+    p.dual_bound = cvxr_min(watch->core->best_bound, p.objective);
+    p.gap = cvxr_relative(p.objective - p.dual_bound, p.objective);
+    return watch->core->opt->progress(watch->core->opt->progress_user, &p);
+}
+
+/* Objective of all outputs but k. */
+static double cvxr_rescue_others(cvxr_core *core, const cvxr_weights *weights, size_t k) {
+    cvxr_certificate others;
+    size_t j;
+    memset(&others, 0, sizeof others);
+    for (j = 0; j < core->data->c; j++) {
+        cvxr_rows rows = cvxr_weights_rows(weights, j);
+        if (j != k) cvxr_certify_output(core, &rows, j, &others);
+    }
+    return others.objective / core->units;
+}
+
+/* R-FISTA on output k over the chosen set. */
+static void cvxr_rescue_solve(cvxr_rescue *s, cvxr_core *core, size_t k, double others) {
     cvxrelu_options opt = *core->opt;
     cvxr_data data = *core->data;
     cvxr_patterns patterns = *core->patterns;
+    cvxrelu_report report = *core->report;
     cvxr_core sub = *core;
-    opt.progress = NULL;
+    cvxr_rescue_watch watch;
+    watch.core = core;
+    watch.others = others;
+    if (opt.progress) opt.progress = cvxr_rescue_progress;
+    opt.progress_user = &watch;
     opt.subgradient_tol = 0;
     opt.max_iters = CVXR_RESCUE_ITERS;
     data.c = 1;
@@ -6970,14 +7012,17 @@ static void cvxr_rescue_solve(cvxr_rescue *s, cvxr_core *core, size_t k) {
     patterns.count = s->count;
     patterns.bits = s->bits;
     sub.opt = &opt;
+    sub.report = &report;
     sub.data = &data;
     sub.patterns = &patterns;
+    sub.best_bound = 0;
     sub.op.bits = s->bits;
     sub.op.patterns = s->count;
+    sub.op.passes = sub.op.flops = 0;
     sub.op_work = sub.op;
-    sub.op.passes = sub.op.flops = sub.op_work.passes = sub.op_work.flops = 0;
     (void)cvxr_fista_solve(&sub, &s->weights);
     core->stop = sub.stop;
+    core->report->iterations = report.iterations;
     core->op.passes += (sub.op.passes + sub.op_work.passes) * (double)s->count
                        / (double)core->patterns->count;
     core->op.flops += sub.op.flops + sub.op_work.flops;
@@ -6998,7 +7043,7 @@ static void cvxr_newton_rescue(cvxr_core *core, cvxr_weights *weights, cvxr_weig
         cvxr_rows rows = cvxr_weights_rows(weights, k);
         if (sigma[k] < 0 && !core->stop) {
             cvxr_rescue_choose(&s, core, &rows, core->data->Y + k * core->data->n);
-            cvxr_rescue_solve(&s, core, k);
+            cvxr_rescue_solve(&s, core, k, cvxr_rescue_others(core, weights, k));
             for (j = 0; j < s.weights.m; j++)
                 s.weights.pattern[j] = s.idx[s.weights.pattern[j]];
             rows = cvxr_weights_rows(&s.weights, 0);
