@@ -131,7 +131,10 @@
          V = E o (X Zh),  a_i = 1 - sigma lam/||z_i||,  Zh the unit vectors z_i/||z_i||
      or (k d) x (k d) by Woodbury for k active groups, whichever costs less; options.max_factor
      caps the order and so the memory; without a factor CG goes on with a diagonal and a rank-d
-     term.
+     term. Where rounding in sigma w holds the end phase up, sigma is divided by 10. A run that
+     ends without its proof hands back the point of least objective; one that stalled, or used
+     up the default 500 steps, goes on by R-FISTA over its working set
+     (at most 2000 iterations).
 
    WORK
      report.passes counts products X^T (D o r) and sum_i D_i X u_i over all P patterns, a
@@ -140,7 +143,7 @@
      Woodbury factor, 2 n^2, or 4 n k d + 2 (k d)^2, a solve with one (4 n d before the first
      factor, which costs 2 n d (d + k)). These are the operations of dense algebra; the mask
      kernels of S08 do the same with n d P / 4 additions a pass, so flops / seconds can exceed
-     the machine's peak.
+     the machine's peak. The report's own certificate is not counted.
 
    CONFIGURATION MACROS (each where the implementation is, unless "everywhere")
      CVXRELU_IMPLEMENTATION   in exactly one file: compile the code.
@@ -153,6 +156,8 @@
      CVXRELU_ASSERT(x)        default nothing: checks of the library's own invariants.
      CVXRELU_CBLAS            after including any cblas.h: adds cvxrelu_blas_from_cblas(), see
                               BLAS.
+     CVXRELU_SMALL            smaller blocks: the fixed workspace of a thread is 0.1 MB in the
+                              place of 0.6, large problems are slower.
      CVXRELU_NO_FLOAT32       leave out the float32 kernels: precision FLOAT32 is
                               ERR_UNSUPPORTED. Data may be float32.
      CVXRELU_NO_STDIO         no file access: cvxrelu_model_save and _load return
@@ -168,7 +173,8 @@
    MEMORY
      Inputs are borrowed for the call. A model is the caller's until cvxrelu_model_free; it
      keeps a copy of the allocator that it was made with. The memory of a solver is taken before
-     its first iteration, none inside the iterations; the model is allocated after them.
+     its first iteration, none inside the iterations (R-FISTA, when it takes over from Newton,
+     takes its own after Newton's was given back); the model is allocated after them.
      cvxrelu_fit_bytes bounds a fit; cvxrelu_arena serves it from a buffer, so that a device
      without malloc can train. memory_limit makes the plan smaller (a smaller factor, then with
      AUTO FISTA) or is an error that names both numbers. It holds for the fit and one model;
@@ -181,7 +187,7 @@
        workspace   0.6 MB a thread (585728 bytes, whatever the problem), 4120 dp + 32 n
        weights     2 c W (8 dp + 16)
        model       8 P d + c W (32 d + 40); it counts only when larger than the solver
-       Newton      8 N^2 + 8 dp (P + 15 W) + 3 n W/8 + 120 W + 16 P + 1136 n + 8 dp^2
+       Newton      8 N^2 + 8 dp (P + 16 W) + 3 n W/8 + 128 W + 16 P + 1136 n + 8 dp^2
        FISTA       4 c P dp e + (3 c + 1) n e + 8 n + 8 P; in float32 4 n dp more for X
        lambda = 0  24 P dp + 16 n
      In float32 dp is d rounded up to 16. A path may need the larger of several lines. A model
@@ -388,10 +394,11 @@ typedef struct cvxrelu_blas {
     size_t (*spotrf)(void *context, char uplo, size_t n, float *a, size_t lda);
 } cvxrelu_blas;
 
-/* What a progress callback sees, for the strength being solved: NEWTON after every product over
-   all patterns (some steps apart), FISTA after every iteration, lambda = 0 after every step of
-   conjugate gradients (objective and active are then those of the output at work). Borrowed for
-   the callback. Called from the thread that called the library.                              */
+/* What a progress callback sees, for the strength being solved: NEWTON after every step (the
+   bound moves with the products over all patterns, some steps apart), FISTA after every
+   iteration, lambda = 0 after every step of conjugate gradients (objective and active are then
+   those of the output at work). Borrowed for the callback. Called from the thread that called
+   the library.                                                                               */
 typedef struct cvxrelu_progress {
     int    iteration;      /* Newton steps so far, all outputs; FISTA's iteration, from 1; the
                               output's step at lambda = 0, from 0                             */

@@ -23,6 +23,13 @@ else
 fi
 if sort -c "$BUILD/contents.banners"; then pass; else fail "sections are out of order"; fi
 
+# Every configuration macro that the code asks for stands in the manual.
+for macro in $(grep -E '^#(if|ifdef|ifndef|elif)' cvxrelu.h | grep -o 'CVXRELU_[A-Z0-9_]*' |
+    grep -vE '^CVXRELU_(H|IMPLEMENTED)$' | sort -u); do
+    if sed '/^#ifndef CVXRELU_H/,$d' cvxrelu.h | grep -q "$macro"; then pass
+    else fail "the manual does not name $macro"; fi
+done
+
 for file in cvxrelu.h cvxrelu_cuda.cuh examples/*.[ch] tests/*.[ch] tests/bench/*.[ch]; do
     [ -f "$file" ] || continue
     # A function starts at a line without indentation that ends in `{` and holds `(`, possibly

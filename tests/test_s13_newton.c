@@ -516,7 +516,7 @@ TEST(nth_largest_agrees_with_sorting) {
 
 /* ---- The optimum. */
 
-/* Over all strengths the reported gap is at most 1e-6, and true, after so many steps an output. */
+/* Over all strengths the gap is at most 1e-6, and true, after so many steps an output. */
 static void s13_check_strengths_within(const cvxrelu_problem *given, int steps) {
     static const double shares[] = { 0.9, 0.1, 1e-2, 1e-4, 1e-7 };
     cvxrelu_options o = s13_options(CVXRELU_SOLVER_NEWTON, 0);
