@@ -41,9 +41,9 @@
      S05 DENSE ALGEBRA, BLAS HOOK        S06 DATA
      S07 PATTERNS                        S08 VECTORS AND MODEL OPERATOR
      S09 LOSSES                          S10 GROUP NORMS AND PROX
-     S11 CERTIFICATES                    S12 FIRST-ORDER METHODS
-     S13 CERTIFIED NEWTON                S14 NETWORK
-     S15 FIT, PATH, CROSS-VALIDATION     S16 SAVE, LOAD, VERIFY
+     S12 CERTIFICATES                    S13 FIRST-ORDER METHODS
+     S14 CERTIFIED NEWTON                S17 NETWORK
+     S22 FIT, PATH, CROSS-VALIDATION     S24 SAVE, LOAD, VERIFY
 
      Entries of this manual: OBJECTIVE, CONCEPTS, GATES, SOLVERS, NEWTON, WORK, CONFIGURATION
      MACROS, MEMORY, ERRORS, THREADS AND DETERMINISM, CLOCK, BLAS, UNITS AND LAYOUTS,
@@ -642,7 +642,7 @@ typedef struct cvxrelu_arena {
 CVXRELU_API cvxrelu_allocator cvxrelu_arena_init(cvxrelu_arena *arena, void *buffer,
                                                  size_t size);
 
-/* ---- Fit (S15) -------------------------------------------------------------------------- */
+/* ---- Fit (S22) -------------------------------------------------------------------------- */
 
 typedef struct cvxrelu_model cvxrelu_model;    /* opaque; freed by cvxrelu_model_free         */
 
@@ -667,7 +667,7 @@ typedef struct cvxrelu_model cvxrelu_model;    /* opaque; freed by cvxrelu_model
  *   CLOCK        a time_limit without a clock
  *   SIZE, LIMIT, MEMORY   too large for size_t; for memory_limit; for the allocator
  * Cost: 2 n d flops a drawn gate, then report->flops; memory by the manual, MEMORY.
- * Threads: any number of fits at once. Source: [MSP22 eq. 3, Thm 2.2]; solvers as S12, S13 say.
+ * Threads: any number of fits at once. Source: [MSP22 eq. 3, Thm 2.2]; solvers as S13, S14 say.
  */
 CVXRELU_API cvxrelu_result cvxrelu_fit(const cvxrelu_problem *problem,
                                        const cvxrelu_options *options,
@@ -777,7 +777,7 @@ CVXRELU_API cvxrelu_result cvxrelu_cross_validate(const cvxrelu_problem *problem
                                                   cvxrelu_model **model,
                                                   cvxrelu_report *report);
 
-/* ---- Models (S14) ----------------------------------------------------------------------- */
+/* ---- Models (S17) ----------------------------------------------------------------------- */
 
 /* A model owns all it holds, and is never changed but by cvxrelu_model_set_text and _free: any
    other call may run in many threads at once.                                                */
@@ -901,10 +901,10 @@ CVXRELU_API cvxrelu_result cvxrelu_model_set_text(cvxrelu_model *model, int kind
    be out of range). The model's, until it is freed or the kind is set again.                 */
 CVXRELU_API const char *cvxrelu_model_text(const cvxrelu_model *model, int kind, size_t index);
 
-/* ---- Save, load, verify (S16) ----------------------------------------------------------- */
+/* ---- Save, load, verify (S24) ----------------------------------------------------------- */
 
 /* cvxrelu_model_write - serialise a model: versioned, checksummed, the same bytes on every
- * machine; S16 describes them.
+ * machine; S24 describes them.
  *
  *   model   not NULL
  *   strip   nonzero: leave out the recipe of the patterns and given gates; a certificate can
@@ -990,7 +990,7 @@ CVXRELU_API cvxrelu_result cvxrelu_model_load(const char *path,
  * above the fit's.
  * Cost: 4 n d c flops a pattern; memory 8 n (dp + 3 c), the patterns, m n / 8 and 512 c d
  * bytes.
- * Threads: any number at once. Source: the Fenchel dual of [MSP22 eq. 3], as S16 states it.
+ * Threads: any number at once. Source: the Fenchel dual of [MSP22 eq. 3], as S24 states it.
  */
 CVXRELU_API cvxrelu_result cvxrelu_verify(const cvxrelu_model *model, cvxrelu_matrix X,
                                           cvxrelu_matrix Y, double lambda,
@@ -1427,7 +1427,7 @@ static cvxrelu_result cvxr_mem_result(const cvxr_mem *mem, char *message) {
 /* ==== S04 RANDOM =========================================================================
    xoshiro256** (Blackman and Vigna 2018) seeded by splitmix64; normal deviates by the polar
    method of Marsaglia. Integer arithmetic fixes the sequence; a test pins it. Uses S01. Used
-   by S07, S15. Tests: tests/test_s04_random.c. */
+   by S07, S22. Tests: tests/test_s04_random.c. */
 
 CVXRELU_API void cvxrelu_random_init(cvxrelu_random *random, uint64_t seed) {
     int i;
@@ -1492,7 +1492,7 @@ CVXRELU_API double cvxrelu_random_normal(cvxrelu_random *random) {
    call; every element of a result is one fixed chain of operations, however the work was cut
    or padded. A non-NULL entry of the caller's BLAS table takes the place of the built-in
    operation, unless a size exceeds 2^31 - 1 (a table with 32-bit integers never sees one).
-   Uses S01. Used by S06-S16. Tests: tests/test_s05_dense.c.
+   Uses S01. Used by S06-S24. Tests: tests/test_s05_dense.c.
    Sources: [GV08] Goto, van de Geijn 2008; Golub, Van Loan, Matrix Computations, 4, 5, 8. */
 
 typedef struct cvxr_la {
@@ -2962,7 +2962,7 @@ CVXR_UNUSED static cvxrelu_blas cvxrelu_blas_from_cblas(void) {
    The caller's views become the solver's matrices: everything about X and Y is checked, X is
    copied to float64 rows padded with zeros, scaled by column, and given its bias column; Y is
    coded (classes), centred (on request) and stored one output after the other.
-   Uses S02, S03. Used by S07, S08, S14 to S16. Tests: tests/test_s06_data.c.
+   Uses S02, S03. Used by S07, S08, S17 to S24. Tests: tests/test_s06_data.c.
    Sources: column scaling [MSP22 C.1]; coding of classes: CLASSES in the manual.             */
 
 
@@ -3304,7 +3304,7 @@ static cvxrelu_result cvxr_data_make(cvxr_mem *mem, const cvxrelu_problem *p, cv
    on the gate's support are ties. Masks are computed once, in float64.
    Each draw has its own generator, seeded by the recipe's: the first draws of a longer recipe
    are the draws of the shorter one.
-   Uses S01 to S04, S06. Used by S08, S15, S16. Tests: tests/test_s07_patterns.c.
+   Uses S01 to S04, S06. Used by S08, S22, S24. Tests: tests/test_s07_patterns.c.
    Sources: [MSP22] sections 2 and 3.2, E.1 (share of active rows), F (patches).              */
 
 #define CVXR_PANEL   8         /* gates multiplied with X together                            */
@@ -4037,7 +4037,7 @@ static cvxrelu_result cvxr_patterns_make(cvxr_mem *mem, const cvxr_data *data,
    additions a pass where a matrix product takes n d P multiply-adds, and no product with a
    zero. Tables for 32 rows and 256 bytes of columns stay in the first-level cache. One
    kernel, cvxr_table_add, serves all. The order of additions is fixed by the data, so
-   results do not depend on threads. Uses S01, S02, S05-S07. Used by S10-S16. Tests:
+   results do not depend on threads. Uses S01, S02, S05-S07. Used by S10-S24. Tests:
    tests/test_s08_operator.c. Source: [ADKF70]; the Gram identity is [MSP22]'s expanded
    matrix M(X) written blockwise. */
 
@@ -4737,7 +4737,7 @@ static void cvxr_gram_masks(cvxr_op *op, const cvxr_select *select, const double
    One table a loss, in units of the sum over rows and outputs (the objective of the manual
    times n c), for one output: value f, dual direction -f'(z), the excess f(z1) - f(z0) -
    <f'(z0), z1 - z0> and the gap between f and its conjugate at a scaled dual point. A new
-   loss is one more table. Uses S01. Used by S11-S15. Tests: tests/test_s09_losses.c. Source:
+   loss is one more table. Uses S01. Used by S12-S22. Tests: tests/test_s09_losses.c. Source:
    [BT09], [MSP22 eq. 3]. */
 
 typedef struct cvxr_loss_table {
@@ -4789,7 +4789,7 @@ static const cvxr_loss_table cvxr_losses[] = { { cvxr_squared_value, cvxr_square
    One table a penalty, for the weights U (patterns x dp) of one output: value, prox, the
    squared minimum-norm subgradient and the dual norm, the last two gathered over panels of
    patterns so that no gradient need ever be whole. A new penalty is one more table. Uses
-   S01. Used by S11-S15. Tests: tests/test_s10_prox.c. Source: [MSP22 4.1], [BT09]. */
+   S01. Used by S12-S22. Tests: tests/test_s10_prox.c. Source: [MSP22 4.1], [BT09]. */
 
 /* The sums that a sweep over panels leaves behind. `columns` has dp entries where the table
    asks. */
@@ -5031,7 +5031,7 @@ static double cvxr_penalty_value(const cvxr_penalty_table *p, cvxrelu_type type,
                                    : p->value_f32(count, dp, (const float *)U);
 }
 
-/* ==== S11 CERTIFICATES ===================================================================
+/* ==== S12 CERTIFICATES ===================================================================
    What a fit carries from solver to solver (cvxr_core), and the certificate of a weight
    matrix over its patterns, always in float64: with theta = -f'(A u), g_i = X^T D_i theta, s
    = min(1, lam / max ||g_i||)
@@ -5040,8 +5040,8 @@ static double cvxr_penalty_value(const cvxr_penalty_table *p, cvxrelu_type type,
 
    Both parts are >= 0 and nothing cancels; dual bound = objective - gap. For the squared
    loss the first is (1-s)^2 ||r||^2 / 2. Squared l2 has no ball: s = 1 and the second part
-   is ||lam U - G||^2 / (2 lam). Uses S05-S10. Used by S12-S15. Tests:
-   tests/test_s11_certificates.c. Source: [MSP22 eq. 3], its Fenchel dual; no exact equation
+   is ||lam U - G||^2 / (2 lam). Uses S05-S10. Used by S13-S22. Tests:
+   tests/test_s12_certificates.c. Source: [MSP22 eq. 3], its Fenchel dual; no exact equation
    of the papers has the form with s. */
 
 typedef struct cvxr_core {
@@ -5351,7 +5351,7 @@ static double cvxr_lambda_max(cvxr_core *core) {
     return core->penalty->is_norm ? most / core->units : 0;
 }
 
-/* ==== S12 FIRST-ORDER METHODS ============================================================
+/* ==== S13 FIRST-ORDER METHODS ============================================================
    R-FISTA for every penalty, all outputs together [MSP22 4.1.1, G.1]; and the minimum-norm
    least squares of lambda = 0 by conjugate gradients.
 
@@ -5365,7 +5365,7 @@ static double cvxr_lambda_max(cvxr_core *core) {
        y = u' + (t - 1)/t' (u' - u)
    f(u') - l_y(u') is taken as the loss's excess, so it never cancels. Predictions are
    extrapolated with the weights: an iteration costs one gradient and one forward a trial
-   step. Uses S08-S11. Used by S13, S15. Tests: tests/test_s12_fista.c. */
+   step. Uses S08-S12. Used by S14, S22. Tests: tests/test_s13_fista.c. */
 
 #define CVXR_PATIENCE 200 /* checks without a smaller gap or objective before it has stalled */
 
@@ -5785,7 +5785,7 @@ static cvxrelu_stop cvxr_least_squares(cvxr_core *core, cvxr_weights *weights) {
     return stop;
 }
 
-/* ==== S13 CERTIFIED NEWTON ===============================================================
+/* ==== S14 CERTIFIED NEWTON ===============================================================
    Semismooth Newton on the augmented Lagrangian of the dual, over a working set W that moves
    while x, xi and sigma are kept, one output column at a time. In sum units (lam = lambda n
    c, A_i = D_i X):
@@ -5805,7 +5805,7 @@ static cvxrelu_stop cvxr_least_squares(cvxr_core *core, cvxr_weights *weights) {
    Newton systems: conjugate gradients preconditioned by the last factor of H, whatever its
    sigma and active set; a new factor, n x n by K o (E diag(a) E^T) + V diag(1-a) V^T or (k
    d) x (k d) by Woodbury, when the work in CG since the last one exceeds its price. All of
-   it is float64. Uses S05-S12. Used by S15. Tests: tests/test_s13_newton.c. Source: [LST18]
+   it is float64. Uses S05-S13. Used by S22. Tests: tests/test_s14_newton.c. Source: [LST18]
    for the family, the manual's NEWTON entry for what differs. */
 
 #define CVXR_SIGMA_START 0.1 /* sigma_0 = this * n / trace(K) */
@@ -7095,13 +7095,13 @@ static cvxrelu_stop cvxr_newton_solve(cvxr_core *core, cvxr_weights *weights,
 #undef CVXR_NEWTON_VECTORS
 #undef CVXR_POINT_VECTORS
 
-/* ==== S14 NETWORK ========================================================================
+/* ==== S17 NETWORK ========================================================================
    A model: the nonzero groups of a solution, each of them one neuron, with its gate, the column
    shift and scale of the solver, and the text that the user keeps with it. All but the text
    lies in one block. Prediction works in the solver's coordinates, x -> (x - shift)/scale, so
    badly scaled columns lose no digits; the network in the user's coordinates, with shift and
    scale folded into weights, gates and bias, is what cvxrelu_model_network exports.
-   Uses S01, S02, S06, S07. Used by S15, S16. Tests: tests/test_s14_network.c.
+   Uses S01, S02, S06, S07. Used by S22, S24. Tests: tests/test_s17_network.c.
    Source: [MSP22 Thm 2.2], the solution map w1 = u / sqrt(||u||), w2 = sqrt(||u||) e_k.      */
 
 /* `count` zero-terminated strings in one block: the offsets of all, then `bytes` characters. */
@@ -7500,10 +7500,10 @@ CVXRELU_API const char *cvxrelu_model_text(const cvxrelu_model *model, int kind,
 #undef CVXR_EVAL_COLUMNS
 #undef CVXR_EVAL_OUTPUTS
 
-/* ==== S15 FIT, PATH, CROSS-VALIDATION ====================================================
+/* ==== S22 FIT, PATH, CROSS-VALIDATION ====================================================
    Options resolved in one place, a plan of the memory that a fit takes, and the calls that
    put data, patterns, solver, certificate and model together. A fit is a path of one
-   strength. Uses S01-S14. Tests: tests/test_s15_fit.c. Source: [MSP22 4.1, C.1];
+   strength. Uses S01-S17. Tests: tests/test_s22_fit.c. Source: [MSP22 4.1, C.1];
    one-standard-error rule: [HTF09 7.10]. */
 
 /* ---- Options. */
@@ -8446,10 +8446,10 @@ CVXRELU_API cvxrelu_result cvxrelu_cross_validate(const cvxrelu_problem *problem
     return cvxrelu_fit(&final, &opt, NULL, model, report);
 }
 
-/* ==== S16 SAVE, LOAD, VERIFY =============================================================
+/* ==== S24 SAVE, LOAD, VERIFY =============================================================
    A model as bytes, in memory or in a file, and the recomputation of its certificate from the
    definition by plain float64 loops that share nothing with the solvers.
-   Uses S01 to S03, S06, S07, S14. Tests: tests/test_s16_save.c.
+   Uses S01 to S03, S06, S07, S17. Tests: tests/test_s24_save.c.
 
    The bytes, version 1. Numbers are little-endian on every machine: u32 and u64 unsigned, f64
    the bits of an IEEE double. d = features + has_bias, c = outputs, m = neurons, P = patterns.
@@ -8472,7 +8472,7 @@ CVXRELU_API cvxrelu_result cvxrelu_cross_validate(const cvxrelu_problem *problem
              u8      class labels, then feature names, each string ending with a zero byte
       end-4  u32     CRC-32 (IEEE 802.3, as in zlib) of everything before
 
-   Weights and gates are in the solver's coordinates; the network of S14 follows from them. */
+   Weights and gates are in the solver's coordinates; the network of S17 follows from them. */
 
 #define CVXR_FILE_VERSION 1
 #define CVXR_FILE_HEAD    224

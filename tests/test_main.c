@@ -22,12 +22,12 @@
 #include "test_s08_operator.c"
 #include "test_s09_losses.c"
 #include "test_s10_prox.c"
-#include "test_s11_certificates.c"
-#include "test_s12_fista.c"
-#include "test_s13_newton.c"
-#include "test_s14_network.c"
-#include "test_s15_fit.c"
-#include "test_s16_save.c"
+#include "test_s12_certificates.c"
+#include "test_s13_fista.c"
+#include "test_s14_newton.c"
+#include "test_s17_network.c"
+#include "test_s22_fit.c"
+#include "test_s24_save.c"
 
 int main(int argc, char **argv) {
     runner_open(argc, argv);
@@ -41,11 +41,11 @@ int main(int argc, char **argv) {
     RUN_SUITE(s08_operator);
     RUN_SUITE(s09_losses);
     RUN_SUITE(s10_prox);
-    RUN_SUITE(s11_certificates);
-    RUN_SUITE(s12_fista);
-    RUN_SUITE(s13_newton);
-    RUN_SUITE(s14_network);
-    RUN_SUITE(s15_fit);
-    RUN_SUITE(s16_save);
+    RUN_SUITE(s12_certificates);
+    RUN_SUITE(s13_fista);
+    RUN_SUITE(s14_newton);
+    RUN_SUITE(s17_network);
+    RUN_SUITE(s22_fit);
+    RUN_SUITE(s24_save);
     return runner_close();
 }

@@ -68,7 +68,7 @@ static double s10_subgradient(cvxrelu_penalty penalty, size_t rows, size_t cols,
     return sum;
 }
 
-/* The prox by its closed form; S12's plain solver uses it. */
+/* The prox by its closed form; S13's plain solver uses it. */
 static void s10_shrink(cvxrelu_penalty penalty, size_t rows, size_t cols, double *U, double t) {
     size_t i, j;
     for (i = 0; i < s10_groups(penalty, rows, cols); i++) {

@@ -1,18 +1,18 @@
-/* Tests of S16 SAVE, LOAD, VERIFY. Included by test_main.c after test_s14_network.c, whose
+/* Tests of S24 SAVE, LOAD, VERIFY. Included by test_main.c after test_s17_network.c, whose
    cases and allocator it uses. */
 
 /* Beside the test program and named after it, so that several of them can run at once. */
-static char s16_path[1024], s16_aside[1024 + 8];
+static char s24_path[1024], s24_aside[1024 + 8];
 
-static void s16_name_files(void) {
-    snprintf(s16_path, sizeof s16_path, "%s.model", runner.program);
-    snprintf(s16_aside, sizeof s16_aside, "%s.tmp", s16_path);
+static void s24_name_files(void) {
+    snprintf(s24_path, sizeof s24_path, "%s.model", runner.program);
+    snprintf(s24_aside, sizeof s24_aside, "%s.tmp", s24_path);
 }
 
-typedef struct s16_bytes { unsigned char *data; size_t size; } s16_bytes;
+typedef struct s24_bytes { unsigned char *data; size_t size; } s24_bytes;
 
-static s16_bytes s16_write(const cvxrelu_model *model, int strip) {
-    s16_bytes bytes = { NULL, 0 };
+static s24_bytes s24_write(const cvxrelu_model *model, int strip) {
+    s24_bytes bytes = { NULL, 0 };
     CHECK(cvxrelu_model_write(model, strip, NULL, &bytes.size) == CVXRELU_OK);
     bytes.data = (unsigned char *)malloc(bytes.size);
     CHECK(cvxrelu_model_write(model, strip, bytes.data, &bytes.size) == CVXRELU_OK);
@@ -20,10 +20,10 @@ static s16_bytes s16_write(const cvxrelu_model *model, int strip) {
 }
 
 /* The result of reading a copy that ends where its memory ends; nothing may stay held. */
-static cvxrelu_result s16_read(const unsigned char *data, size_t size, char *message) {
+static cvxrelu_result s24_read(const unsigned char *data, size_t size, char *message) {
     unsigned char *copy = (unsigned char *)malloc(size ? size : 1);
-    s14_heap heap;
-    cvxrelu_allocator allocator = s14_allocator(&heap, 0);
+    s17_heap heap;
+    cvxrelu_allocator allocator = s17_allocator(&heap, 0);
     cvxrelu_model *model = NULL;
     cvxrelu_result result;
     memcpy(copy, data, size);
@@ -37,25 +37,25 @@ static cvxrelu_result s16_read(const unsigned char *data, size_t size, char *mes
 }
 
 /* A small model with class labels, feature names and the recipe of sampled patterns. */
-static void s16_small(void) {
+static void s24_small(void) {
     static const char *const labels[] = { "benign", "malignant" };
     static const char *const names[] = { "r", "t\xc3\xa9" };
-    s14_problem(20, 2, 1, 2, 2.0);
+    s17_problem(20, 2, 1, 2, 2.0);
     s14.problem.gates.seed = 0x0123456789abcdefu;
-    s14_model(2, NULL);
+    s17_model(2, NULL);
     CHECK(cvxrelu_model_set_text(s14.model, CVXRELU_TEXT_CLASSES, 2, labels) == CVXRELU_OK);
     CHECK(cvxrelu_model_set_text(s14.model, CVXRELU_TEXT_FEATURES, 2, names) == CVXRELU_OK);
     s14.model->info.objective = 0.5, s14.model->info.has_bound = 1;
     s14.model->info.dual_bound = 0.25, s14.model->info.gap = 0.5;
 }
 
-static void s16_put(unsigned char *at, int count, uint64_t value) {
+static void s24_put(unsigned char *at, int count, uint64_t value) {
     int i;
     for (i = 0; i < count; i++) at[i] = (unsigned char)(value >> (8 * i) & 255);
 }
 
 /* Makes the checksum right again after a change. */
-static void s16_seal(s16_bytes bytes) {
+static void s24_seal(s24_bytes bytes) {
     uint32_t crc = 0xffffffffu;
     size_t i;
     int bit;
@@ -63,7 +63,7 @@ static void s16_seal(s16_bytes bytes) {
         crc ^= bytes.data[i];
         for (bit = 0; bit < 8; bit++) crc = crc >> 1 ^ (crc & 1 ? 0xedb88320u : 0);
     }
-    s16_put(bytes.data + bytes.size - 4, 4, ~crc & 0xffffffffu);
+    s24_put(bytes.data + bytes.size - 4, 4, ~crc & 0xffffffffu);
 }
 
 /* ---- Bytes. */
@@ -73,9 +73,9 @@ TEST(layout_of_version_1_is_pinned) {
                                            1, 0, 0, 0, 7, 0 };
     static const unsigned char half[] = { 0, 0, 0, 0, 0, 0, 0xe0, 0x3f };
     static const unsigned char text[] = "benign\0malignant\0r\0t\xc3\xa9";
-    s16_bytes bytes;
-    s16_small();
-    bytes = s16_write(s14.model, 0);
+    s24_bytes bytes;
+    s24_small();
+    bytes = s24_write(s14.model, 0);
     CHECK(bytes.size == 224 + 8 * (3 + 3 + 1 + 2 + 2 + 6 + 6) + 7 + 10 + 2 + 4 + 4);
     CHECK(memcmp(bytes.data, start, sizeof start) == 0);
     CHECK(bytes.data[16] == (bytes.size & 255) && bytes.data[17] == bytes.size >> 8);
@@ -85,13 +85,13 @@ TEST(layout_of_version_1_is_pinned) {
     CHECK(bytes.data[136] == 0xef && bytes.data[143] == 0x01);     /* seed */
     CHECK(memcmp(bytes.data + bytes.size - 4 - 23, text, 23) == 0);
     CHECK(cvxr_crc32(0, (const unsigned char *)"123456789", 9) == 0xcbf43926u);
-    s16_seal(bytes);                                               /* the slow formula agrees */
-    CHECK(s16_read(bytes.data, bytes.size, NULL) == CVXRELU_OK);
+    s24_seal(bytes);                                               /* the slow formula agrees */
+    CHECK(s24_read(bytes.data, bytes.size, NULL) == CVXRELU_OK);
     free(bytes.data);
-    s14_close();
+    s17_close();
 }
 
-static void s16_check_same(const cvxrelu_model *a, const cvxrelu_model *b) {
+static void s24_check_same(const cvxrelu_model *a, const cvxrelu_model *b) {
     cvxrelu_model_info x, y;
     double p[4], q[4];
     size_t i;
@@ -111,14 +111,14 @@ static void s16_check_same(const cvxrelu_model *a, const cvxrelu_model *b) {
     CHECK(memcmp(a->W1, b->W1, a->m * (s14.features + 1) * sizeof(double)) == 0);
 }
 
-static void s16_check_round_trip(int strip) {
-    s16_bytes one = s16_write(s14.model, strip), two;
+static void s24_check_round_trip(int strip) {
+    s24_bytes one = s24_write(s14.model, strip), two;
     cvxrelu_model *model = NULL;
     char message[CVXRELU_MESSAGE_SIZE] = "";
     CHECK(cvxrelu_model_read(one.data, one.size, NULL, &model, message) == CVXRELU_OK);
     CHECK_TEXT(message, "");
-    s16_check_same(s14.model, model);
-    two = s16_write(model, strip);
+    s24_check_same(s14.model, model);
+    two = s24_write(model, strip);
     CHECK(one.size == two.size && memcmp(one.data, two.data, one.size) == 0);
     CHECK(model->info.has_recipe == !strip);
     cvxrelu_model_free(model);
@@ -130,77 +130,77 @@ TEST(reading_gives_the_written_model_back) {
     double gates[6 * 5];
     size_t i;
     for (i = 0; i < 30; i++) gates[i] = sin((double)i * 3.7);
-    s16_small();
-    s16_check_round_trip(0);
-    s16_check_round_trip(1);
-    s14_close();
-    s14_problem(30, 5, 3, 0, 7.0);
+    s24_small();
+    s24_check_round_trip(0);
+    s24_check_round_trip(1);
+    s17_close();
+    s17_problem(30, 5, 3, 0, 7.0);
     s14.problem.centre_targets = 1;
     s14.problem.gates.sampler = CVXRELU_SAMPLER_SPARSE;
     s14.problem.gates.order = 3, s14.problem.gates.no_gate_bias = 1;
-    s14_model(20, NULL);
-    s16_check_round_trip(0);
-    s14_close();
-    s14_problem(30, 5, 2, 0, 1.0);
+    s17_model(20, NULL);
+    s24_check_round_trip(0);
+    s17_close();
+    s17_problem(30, 5, 2, 0, 1.0);
     s14.problem.no_bias = 1;
     s14.problem.gates.sampler = CVXRELU_SAMPLER_GIVEN;
     s14.problem.gates.given.data = gates;
     s14.problem.gates.given.rows = 6, s14.problem.gates.given.cols = 5;
-    s14_model(7, NULL);
-    s16_check_round_trip(0);
-    s16_check_round_trip(1);
-    s14_close();
+    s17_model(7, NULL);
+    s24_check_round_trip(0);
+    s24_check_round_trip(1);
+    s17_close();
 }
 
 TEST(given_gates_are_kept_bit_for_bit_and_sampled_ones_are_not_kept) {
     double gates[6 * 5], G[6 * 5] = { 0 }, kept[6 * 5] = { 1 };
     cvxrelu_model *model = NULL;
-    s16_bytes bytes;
+    s24_bytes bytes;
     size_t i;
     for (i = 0; i < 30; i++) gates[i] = sin((double)i * 3.7);
-    s14_problem(30, 4, 2, 0, 3.0);
+    s17_problem(30, 4, 2, 0, 3.0);
     s14.problem.gates.sampler = CVXRELU_SAMPLER_GIVEN;
     s14.problem.gates.given.data = gates;
     s14.problem.gates.given.rows = 6, s14.problem.gates.given.cols = 5;
-    s14_model(7, NULL);
-    bytes = s16_write(s14.model, 0);
+    s17_model(7, NULL);
+    bytes = s24_write(s14.model, 0);
     CHECK(cvxrelu_model_read(bytes.data, bytes.size, NULL, &model, NULL) == CVXRELU_OK);
     CHECK(cvxrelu_model_convex(s14.model, NULL, G) == CVXRELU_OK);
     CHECK(cvxrelu_model_convex(model, NULL, kept) == CVXRELU_OK);
     CHECK(memcmp(G, kept, sizeof G) == 0);
     cvxrelu_model_free(model);
     free(bytes.data);
-    s14_close();
-    s16_small();
-    bytes = s16_write(s14.model, 0);
+    s17_close();
+    s24_small();
+    bytes = s24_write(s14.model, 0);
     CHECK(cvxrelu_model_read(bytes.data, bytes.size, NULL, &model, NULL) == CVXRELU_OK);
     CHECK(cvxrelu_model_convex(model, NULL, NULL) == CVXRELU_ERR_UNSUPPORTED);
     CHECK(model->recipe.seed == 0x0123456789abcdefu && model->info.seed == model->recipe.seed);
     CHECK_TEXT(cvxrelu_model_text(model, CVXRELU_TEXT_CLASSES, 1), "malignant");
     cvxrelu_model_free(model);
     free(bytes.data);
-    s14_close();
+    s17_close();
 }
 
 TEST(stripped_models_hold_no_recipe) {
     cvxrelu_model_info info;
     cvxrelu_model *model = NULL;
-    s16_bytes bytes;
-    s16_small();
-    bytes = s16_write(s14.model, 1);
+    s24_bytes bytes;
+    s24_small();
+    bytes = s24_write(s14.model, 1);
     CHECK(cvxrelu_model_read(bytes.data, bytes.size, NULL, &model, NULL) == CVXRELU_OK);
     cvxrelu_model_get_info(model, &info);
     CHECK(!info.has_recipe && info.seed == 0);
     CHECK(model->recipe.count == 0 && model->gates == NULL);
     cvxrelu_model_free(model);
     free(bytes.data);
-    s14_close();
+    s17_close();
 }
 
 TEST(buffer_that_is_too_small_stays_untouched) {
     unsigned char buffer[64];
     size_t size = sizeof buffer, need = 0, i;
-    s16_small();
+    s24_small();
     memset(buffer, 7, sizeof buffer);
     CHECK(cvxrelu_model_write(s14.model, 0, NULL, &need) == CVXRELU_OK);
     CHECK(cvxrelu_model_write(s14.model, 0, buffer, &size) == CVXRELU_ERR_ARGUMENT);
@@ -208,108 +208,108 @@ TEST(buffer_that_is_too_small_stays_untouched) {
     for (i = 0; i < sizeof buffer; i++) CHECK(buffer[i] == 7);
     CHECK(cvxrelu_model_write(NULL, 0, buffer, &size) == CVXRELU_ERR_ARGUMENT);
     CHECK(cvxrelu_model_write(s14.model, 0, buffer, NULL) == CVXRELU_ERR_ARGUMENT);
-    s14_close();
+    s17_close();
 }
 
 TEST(every_truncation_is_rejected) {
-    s16_bytes bytes;
+    s24_bytes bytes;
     size_t size;
-    s16_small();
-    bytes = s16_write(s14.model, 0);
+    s24_small();
+    bytes = s24_write(s14.model, 0);
     for (size = 0; size < bytes.size; size++)
-        CHECK(s16_read(bytes.data, size, NULL) == CVXRELU_ERR_CORRUPT);
+        CHECK(s24_read(bytes.data, size, NULL) == CVXRELU_ERR_CORRUPT);
     bytes.data = (unsigned char *)realloc(bytes.data, bytes.size + 1);
     bytes.data[bytes.size] = 0;
-    CHECK(s16_read(bytes.data, bytes.size + 1, NULL) == CVXRELU_ERR_CORRUPT);
+    CHECK(s24_read(bytes.data, bytes.size + 1, NULL) == CVXRELU_ERR_CORRUPT);
     free(bytes.data);
-    s14_close();
+    s17_close();
 }
 
 TEST(every_flipped_bit_and_byte_is_rejected) {
-    s16_bytes bytes;
+    s24_bytes bytes;
     size_t i;
     int flip;
-    s16_small();
-    bytes = s16_write(s14.model, 0);
+    s24_small();
+    bytes = s24_write(s14.model, 0);
     for (i = 0; i < bytes.size; i++)
         for (flip = 0; flip < 9; flip++) {
             unsigned char old = bytes.data[i];
             bytes.data[i] = (unsigned char)(flip < 8 ? old ^ 1 << flip : old ^ 255);
-            CHECK(s16_read(bytes.data, bytes.size, NULL) != CVXRELU_OK);
+            CHECK(s24_read(bytes.data, bytes.size, NULL) != CVXRELU_OK);
             bytes.data[i] = old;
         }
-    CHECK(s16_read(bytes.data, bytes.size, NULL) == CVXRELU_OK);
+    CHECK(s24_read(bytes.data, bytes.size, NULL) == CVXRELU_OK);
     free(bytes.data);
-    s14_close();
+    s17_close();
 }
 
 TEST(foreign_bytes_and_newer_versions_are_named) {
     char message[CVXRELU_MESSAGE_SIZE];
     cvxrelu_model *model = NULL;
-    s16_bytes bytes;
-    CHECK(s16_read((const unsigned char *)"\x93NUMPY\1", 8, message) == CVXRELU_ERR_FORMAT);
+    s24_bytes bytes;
+    CHECK(s24_read((const unsigned char *)"\x93NUMPY\1", 8, message) == CVXRELU_ERR_FORMAT);
     CHECK_TEXT(message, "not a cvxrelu model");
-    CHECK(s16_read((const unsigned char *)"a,b\n", 4, message) == CVXRELU_ERR_FORMAT);
+    CHECK(s24_read((const unsigned char *)"a,b\n", 4, message) == CVXRELU_ERR_FORMAT);
     CHECK(cvxrelu_model_read(NULL, 9, NULL, &model, message) == CVXRELU_ERR_ARGUMENT);
     CHECK(cvxrelu_model_read(message, 9, NULL, NULL, message) == CVXRELU_ERR_ARGUMENT);
-    s16_small();
-    bytes = s16_write(s14.model, 0);
+    s24_small();
+    bytes = s24_write(s14.model, 0);
     bytes.data[8] = 2;
-    s16_seal(bytes);
-    CHECK(s16_read(bytes.data, bytes.size, message) == CVXRELU_ERR_UNSUPPORTED);
+    s24_seal(bytes);
+    CHECK(s24_read(bytes.data, bytes.size, message) == CVXRELU_ERR_UNSUPPORTED);
     CHECK_TEXT(message, "the model has format version 2, this library reads 1");
     free(bytes.data);
-    s14_close();
+    s17_close();
 }
 
 TEST(hostile_fields_with_a_right_checksum_are_rejected) {
     static const uint64_t values[] = { 0, 1, 3, 1000, 0x7fffffff, 0xffffffffu,
                                        (uint64_t)1 << 32, (uint64_t)1 << 60,
                                        (uint64_t)1 << 61, UINT64_MAX };
-    s16_bytes bytes, changed;
+    s24_bytes bytes, changed;
     size_t at, v;
-    s16_small();
-    bytes = s16_write(s14.model, 0);
+    s24_small();
+    bytes = s24_write(s14.model, 0);
     changed = bytes;
     changed.data = (unsigned char *)malloc(bytes.size);
     for (at = 12; at + 8 <= 224; at += 4)
         for (v = 0; v < sizeof values / sizeof *values; v++) {
             memcpy(changed.data, bytes.data, bytes.size);
-            s16_put(changed.data + at, 8, values[v]);
-            s16_seal(changed);
-            (void)s16_read(changed.data, changed.size, NULL);  /* it checks the memory */
+            s24_put(changed.data + at, 8, values[v]);
+            s24_seal(changed);
+            (void)s24_read(changed.data, changed.size, NULL);  /* it checks the memory */
         }
     for (at = 224; at + 8 <= bytes.size - 4 - 23; at += 8) {   /* infinity, or a huge number */
         memcpy(changed.data, bytes.data, bytes.size);
-        s16_put(changed.data + at, 8, (uint64_t)0x7ff << 52);
-        s16_seal(changed);
-        CHECK(s16_read(changed.data, changed.size, NULL) == CVXRELU_ERR_CORRUPT);
+        s24_put(changed.data + at, 8, (uint64_t)0x7ff << 52);
+        s24_seal(changed);
+        CHECK(s24_read(changed.data, changed.size, NULL) == CVXRELU_ERR_CORRUPT);
     }
     memcpy(changed.data, bytes.data, bytes.size);
     changed.data[bytes.size - 4 - 23] = 0;                        /* one string too many */
-    s16_seal(changed);
-    CHECK(s16_read(changed.data, changed.size, NULL) == CVXRELU_ERR_CORRUPT);
+    s24_seal(changed);
+    CHECK(s24_read(changed.data, changed.size, NULL) == CVXRELU_ERR_CORRUPT);
     memcpy(changed.data, bytes.data, bytes.size);
     changed.data[bytes.size - 5] = 'x';                         /* the last string has no end */
-    s16_seal(changed);
-    CHECK(s16_read(changed.data, changed.size, NULL) == CVXRELU_ERR_CORRUPT);
+    s24_seal(changed);
+    CHECK(s24_read(changed.data, changed.size, NULL) == CVXRELU_ERR_CORRUPT);
     free(changed.data);
     free(bytes.data);
-    s14_close();
+    s17_close();
 }
 
 TEST(reading_survives_every_refused_allocation) {
-    s14_heap heap;
+    s17_heap heap;
     cvxrelu_allocator allocator;
     cvxrelu_model *model = NULL;
-    s16_bytes bytes;
+    s24_bytes bytes;
     size_t refuse;
     cvxrelu_result result = CVXRELU_ERR_MEMORY;
-    s16_small();
-    bytes = s16_write(s14.model, 0);
+    s24_small();
+    bytes = s24_write(s14.model, 0);
     for (refuse = 1; result != CVXRELU_OK; refuse++) {
         char message[CVXRELU_MESSAGE_SIZE] = "";
-        allocator = s14_allocator(&heap, refuse);
+        allocator = s17_allocator(&heap, refuse);
         result = cvxrelu_model_read(bytes.data, bytes.size, &allocator, &model, message);
         CHECK(result == CVXRELU_OK || (result == CVXRELU_ERR_MEMORY && message[0]));
         CHECK((result == CVXRELU_OK) == (model != NULL));
@@ -318,62 +318,62 @@ TEST(reading_survives_every_refused_allocation) {
     }
     CHECK(refuse == 5);                        /* model, two tables, then none is refused */
     free(bytes.data);
-    s14_close();
+    s17_close();
 }
 
 /* ---- Files. */
 
 #ifndef CVXRELU_NO_STDIO
-static void s16_put_file(const char *path, const char *text) {
+static void s24_put_file(const char *path, const char *text) {
     FILE *file = fopen(path, "wb");
     CHECK(file != NULL && fputs(text, file) >= 0 && fclose(file) == 0);
 }
 
 TEST(loading_gives_the_saved_model_back) {
     char message[CVXRELU_MESSAGE_SIZE] = "";
-    s14_heap heap;
+    s17_heap heap;
     cvxrelu_allocator allocator;
     cvxrelu_model *model = NULL;
     cvxrelu_result result = CVXRELU_ERR_MEMORY;
     size_t refuse;
-    s16_name_files();
-    s16_small();
-    s16_put_file(s16_path, "an older file is replaced");
-    CHECK(cvxrelu_model_save(s14.model, 0, s16_path, message) == CVXRELU_OK);
+    s24_name_files();
+    s24_small();
+    s24_put_file(s24_path, "an older file is replaced");
+    CHECK(cvxrelu_model_save(s14.model, 0, s24_path, message) == CVXRELU_OK);
     for (refuse = 1; result != CVXRELU_OK && refuse < 9; refuse++) {
-        allocator = s14_allocator(&heap, refuse);
-        result = cvxrelu_model_load(s16_path, &allocator, &model, message);
+        allocator = s17_allocator(&heap, refuse);
+        result = cvxrelu_model_load(s24_path, &allocator, &model, message);
         CHECK(result == CVXRELU_OK || (result == CVXRELU_ERR_MEMORY && model == NULL));
-        if (result == CVXRELU_OK) s16_check_same(s14.model, model);
+        if (result == CVXRELU_OK) s24_check_same(s14.model, model);
         cvxrelu_model_free(model);
         CHECK(heap.held == 0);
     }
-    CHECK(result == CVXRELU_OK && fopen(s16_aside, "rb") == NULL);
-    CHECK(remove(s16_path) == 0);
-    s14_close();
+    CHECK(result == CVXRELU_OK && fopen(s24_aside, "rb") == NULL);
+    CHECK(remove(s24_path) == 0);
+    s17_close();
 }
 
 TEST(file_errors_name_the_file) {
     char message[CVXRELU_MESSAGE_SIZE] = "", want[1100];
     cvxrelu_model *model = NULL;
-    s16_name_files();
-    s16_small();
+    s24_name_files();
+    s24_small();
     CHECK(cvxrelu_model_load("no/such.model", NULL, &model, message) == CVXRELU_ERR_IO);
     CHECK_TEXT(message, "no/such.model cannot be opened");
     CHECK(cvxrelu_model_save(s14.model, 0, "no/such.model", message) == CVXRELU_ERR_IO);
     CHECK(strstr(message, "no/such.model.tmp cannot be written") == message);
     CHECK(cvxrelu_model_load(NULL, NULL, &model, message) == CVXRELU_ERR_ARGUMENT);
-    CHECK(cvxrelu_model_save(NULL, 0, s16_path, message) == CVXRELU_ERR_ARGUMENT);
-    s16_put_file(s16_path, "x,y\n1,2\n");
-    CHECK(cvxrelu_model_load(s16_path, NULL, &model, message) == CVXRELU_ERR_FORMAT);
-    snprintf(want, sizeof want, "%s: not a cvxrelu model", s16_path);
+    CHECK(cvxrelu_model_save(NULL, 0, s24_path, message) == CVXRELU_ERR_ARGUMENT);
+    s24_put_file(s24_path, "x,y\n1,2\n");
+    CHECK(cvxrelu_model_load(s24_path, NULL, &model, message) == CVXRELU_ERR_FORMAT);
+    snprintf(want, sizeof want, "%s: not a cvxrelu model", s24_path);
     CHECK_TEXT(message, want);
-    s16_put_file(s16_path, "");
-    CHECK(cvxrelu_model_load(s16_path, NULL, &model, message) == CVXRELU_ERR_CORRUPT);
-    s16_put_file(s16_path, "\x89" "CVXR\r\n\x1a");
-    CHECK(cvxrelu_model_load(s16_path, NULL, &model, message) == CVXRELU_ERR_CORRUPT);
-    CHECK(model == NULL && remove(s16_path) == 0);
-    s14_close();
+    s24_put_file(s24_path, "");
+    CHECK(cvxrelu_model_load(s24_path, NULL, &model, message) == CVXRELU_ERR_CORRUPT);
+    s24_put_file(s24_path, "\x89" "CVXR\r\n\x1a");
+    CHECK(cvxrelu_model_load(s24_path, NULL, &model, message) == CVXRELU_ERR_CORRUPT);
+    CHECK(model == NULL && remove(s24_path) == 0);
+    s17_close();
 }
 
 #ifdef __linux__
@@ -382,19 +382,19 @@ TEST(full_disk_leaves_the_old_file_whole) {
     FILE *file = fopen("/dev/full", "wb");
     if (file == NULL) SKIP("no /dev/full");
     (void)fclose(file);
-    s16_name_files();
-    snprintf(command, sizeof command, "ln -sf /dev/full '%s'", s16_aside);
+    s24_name_files();
+    snprintf(command, sizeof command, "ln -sf /dev/full '%s'", s24_aside);
     if (system(command) != 0) SKIP("no symbolic links");
-    s16_small();
-    s16_put_file(s16_path, "old model");
-    CHECK(cvxrelu_model_save(s14.model, 0, s16_path, message) == CVXRELU_ERR_IO);
-    CHECK(strstr(message, s16_path) == message);
-    file = fopen(s16_path, "rb");
+    s24_small();
+    s24_put_file(s24_path, "old model");
+    CHECK(cvxrelu_model_save(s14.model, 0, s24_path, message) == CVXRELU_ERR_IO);
+    CHECK(strstr(message, s24_path) == message);
+    file = fopen(s24_path, "rb");
     CHECK(file != NULL && fgets(old, sizeof old, file) != NULL);
     if (file) (void)fclose(file);
     CHECK_TEXT(old, "old model");
-    CHECK(remove(s16_path) == 0);
-    s14_close();
+    CHECK(remove(s24_path) == 0);
+    s17_close();
 }
 
 TEST(directory_is_not_a_model) {
@@ -407,23 +407,23 @@ TEST(directory_is_not_a_model) {
 
 /* ---- Verification. */
 
-static cvxrelu_result s16_verify_model(const cvxrelu_model *model, double lambda,
+static cvxrelu_result s24_verify_model(const cvxrelu_model *model, double lambda,
                                        cvxrelu_report *report) {
     return cvxrelu_verify(model, s14.problem.X, s14.problem.Y, lambda, NULL, report);
 }
 
-static cvxrelu_result s16_verify(double lambda, cvxrelu_report *report) {
-    return s16_verify_model(s14.model, lambda, report);
+static cvxrelu_result s24_verify(double lambda, cvxrelu_report *report) {
+    return s24_verify_model(s14.model, lambda, report);
 }
 
-static cvxrelu_result s16_verify_with(const cvxrelu_options *options, cvxrelu_report *report) {
+static cvxrelu_result s24_verify_with(const cvxrelu_options *options, cvxrelu_report *report) {
     return cvxrelu_verify(s14.model, s14.problem.X, s14.problem.Y, -1, options, report);
 }
 
 TEST(certificate_of_one_weight_is_the_one_on_paper) {
     static const double one[] = { 1.0 };
     cvxrelu_report report;
-    s14_problem(1, 1, 1, 0, 0.0);
+    s17_problem(1, 1, 1, 0, 0.0);
     s14.X[0] = s14.Y[0] = 1.0;
     s14.problem.scale = CVXRELU_SCALE_NONE;
     s14.problem.no_bias = 1;
@@ -431,173 +431,173 @@ TEST(certificate_of_one_weight_is_the_one_on_paper) {
     s14.problem.gates.sampler = CVXRELU_SAMPLER_GIVEN;
     s14.problem.gates.given.data = one;
     s14.problem.gates.given.rows = s14.problem.gates.given.cols = 1;
-    s14_model(1, NULL);
+    s17_model(1, NULL);
     s14.model->u[0] = 0.5;                 /* optimum u = 0.7: 0.3^2/2 + 0.3 * 0.7 = 0.255 */
-    CHECK(s16_verify(-1, &report) == CVXRELU_OK);
+    CHECK(s24_verify(-1, &report) == CVXRELU_OK);
     CHECK_NEAR(report.objective, 0.275, 1e-16);
     CHECK_NEAR(report.dual_bound, 0.255, 1e-15);
     CHECK_NEAR(report.gap, 0.02 / 0.275, 1e-14);
     CHECK_NEAR(report.lambda_max, 1.0, 1e-15);
     CHECK_NEAR(report.train_error, 0.25, 1e-15);
     CHECK(report.has_bound && report.scope == CVXRELU_SCOPE_PATTERNS && report.neurons == 1);
-    CHECK(s16_verify(0.0, &report) == CVXRELU_OK);
+    CHECK(s24_verify(0.0, &report) == CVXRELU_OK);
     CHECK(!report.has_bound && report.dual_bound == 0 && report.gap == 0);
     CHECK_NEAR(report.objective, 0.125, 1e-16);
     CHECK_NEAR(report.stationarity, 0.5, 1e-15);
     s14.model->info.penalty = CVXRELU_PENALTY_L2;      /* optimum u = 1/1.3: 0.15/1.3 */
     s14.model->u[0] = 1 / 1.3;
-    CHECK(s16_verify(-1, &report) == CVXRELU_OK);
+    CHECK(s24_verify(-1, &report) == CVXRELU_OK);
     CHECK_NEAR(report.dual_bound, 0.15 / 1.3, 1e-15);
     CHECK_NEAR(report.gap, 0, 1e-15);
-    s14_close();
+    s17_close();
 }
 
 /* Any dual bound is below any objective of the same problem: a solution's bound against it. */
-static void s16_check_penalty(cvxrelu_penalty penalty, size_t classes) {
+static void s24_check_penalty(cvxrelu_penalty penalty, size_t classes) {
     cvxrelu_report fitted, checked, rough;
     cvxrelu_options options;
     cvxrelu_model *model = NULL;
     double shrink;
     memset(&options, 0, sizeof options);
     options.tol = 1e-7;
-    s14_problem(40, 4, 2, classes, 3.0);
+    s17_problem(40, 4, 2, classes, 3.0);
     s14.problem.penalty = penalty;
     CHECK(cvxrelu_fit(&s14.problem, &options, NULL, &model, &fitted) == CVXRELU_OK);
-    CHECK(s16_verify_model(model, -1, &checked) == CVXRELU_OK);
+    CHECK(s24_verify_model(model, -1, &checked) == CVXRELU_OK);
     CHECK_NEAR(checked.objective, fitted.objective, 1e-12 * fitted.objective);
     CHECK_NEAR(checked.dual_bound, fitted.dual_bound, 1.1e-7 * fitted.objective);
     CHECK_NEAR(checked.lambda_max, fitted.lambda_max, 1e-12 * fitted.lambda_max);
     CHECK_NEAR(checked.train_error, fitted.train_error, 1e-10);
     CHECK(checked.gap >= 0 && checked.gap <= 1.01e-7 && checked.patterns == fitted.patterns);
-    s14_model(25, NULL);
+    s17_model(25, NULL);
     for (shrink = 1; shrink > 1e-4; shrink /= 4) {
         size_t j;
-        CHECK(s16_verify(-1, &rough) == CVXRELU_OK);
+        CHECK(s24_verify(-1, &rough) == CVXRELU_OK);
         CHECK(rough.dual_bound <= checked.objective * (1 + 1e-12));
         CHECK(rough.objective >= checked.dual_bound && rough.gap >= 0 && rough.gap <= 1);
         for (j = 0; j < s14.m * s14.data.d; j++) s14.model->u[j] /= 4;
     }
-    s14_close();
+    s17_close();
     cvxrelu_model_free(model);
 }
 
 TEST(bounds_hold_and_close_for_every_penalty) {
-    s16_check_penalty(CVXRELU_PENALTY_NEURON, 0);
-    s16_check_penalty(CVXRELU_PENALTY_FEATURE, 0);
-    s16_check_penalty(CVXRELU_PENALTY_L1, 0);
-    s16_check_penalty(CVXRELU_PENALTY_L2, 0);
-    s16_check_penalty(CVXRELU_PENALTY_NEURON, 2);
-    s16_check_penalty(CVXRELU_PENALTY_NEURON, 3);
+    s24_check_penalty(CVXRELU_PENALTY_NEURON, 0);
+    s24_check_penalty(CVXRELU_PENALTY_FEATURE, 0);
+    s24_check_penalty(CVXRELU_PENALTY_L1, 0);
+    s24_check_penalty(CVXRELU_PENALTY_L2, 0);
+    s24_check_penalty(CVXRELU_PENALTY_NEURON, 2);
+    s24_check_penalty(CVXRELU_PENALTY_NEURON, 3);
 }
 
 TEST(stripped_and_loaded_models_are_verified_over_what_they_hold) {
     cvxrelu_report whole, loaded, kept;
     cvxrelu_model *model = NULL;
-    s16_bytes bytes;
-    s14_problem(40, 4, 2, 0, 3.0);
-    s14_model(9, NULL);
-    CHECK(s16_verify(-1, &whole) == CVXRELU_OK);
+    s24_bytes bytes;
+    s17_problem(40, 4, 2, 0, 3.0);
+    s17_model(9, NULL);
+    CHECK(s24_verify(-1, &whole) == CVXRELU_OK);
     CHECK(whole.patterns == s14.patterns.count && whole.scope == CVXRELU_SCOPE_PATTERNS);
-    bytes = s16_write(s14.model, 0);
+    bytes = s24_write(s14.model, 0);
     CHECK(cvxrelu_model_read(bytes.data, bytes.size, NULL, &model, NULL) == CVXRELU_OK);
-    CHECK(s16_verify_model(model, -1, &loaded) == CVXRELU_OK);
+    CHECK(s24_verify_model(model, -1, &loaded) == CVXRELU_OK);
     CHECK(loaded.objective == whole.objective && loaded.dual_bound == whole.dual_bound);
     cvxrelu_model_free(model);
     free(bytes.data);
-    bytes = s16_write(s14.model, 1);
+    bytes = s24_write(s14.model, 1);
     CHECK(cvxrelu_model_read(bytes.data, bytes.size, NULL, &model, NULL) == CVXRELU_OK);
-    CHECK(s16_verify_model(model, -1, &kept) == CVXRELU_OK);
+    CHECK(s24_verify_model(model, -1, &kept) == CVXRELU_OK);
     CHECK(kept.scope == CVXRELU_SCOPE_KEPT && kept.patterns == 5);   /* 9 neurons, 2 outputs */
     CHECK(kept.objective == whole.objective && kept.dual_bound >= whole.dual_bound);
     cvxrelu_model_free(model);
     free(bytes.data);
-    s14_close();
+    s17_close();
 }
 
 TEST(other_data_get_the_networks_own_objective) {
     cvxrelu_report report;
     double out[2], sum = 0;
     size_t i, k;
-    s14_problem(40, 4, 2, 0, 3.0);
+    s17_problem(40, 4, 2, 0, 3.0);
     s14.problem.centre_targets = 1;
-    s14_model(9, NULL);
+    s17_model(9, NULL);
     for (i = 0; i < 40 * 4; i++) s14.X[i] *= 1 + 0.3 * sin((double)i);
     for (i = 0; i < 80; i++) s14.Y[i] += cos((double)i);
-    CHECK(s16_verify(-1, &report) == CVXRELU_OK);
+    CHECK(s24_verify(-1, &report) == CVXRELU_OK);
     for (i = 0; i < 40; i++) {
         cvxrelu_model_predict(s14.model, s14.X + i * 4, out);
         for (k = 0; k < 2; k++) sum += pow(out[k] - s14.Y[i * 2 + k], 2);
     }
     CHECK_NEAR(report.train_error, sum / 80, 1e-10 * sum);
     CHECK(report.dual_bound <= report.objective && report.dual_bound >= 0);
-    s14_close();
+    s17_close();
 }
 
 TEST(zero_network_is_proven_from_lambda_max_on) {
     cvxrelu_report report;
     size_t i;
-    s14_problem(30, 4, 2, 0, 1.0);
-    s14_model(0, NULL);
-    CHECK(s16_verify(1e-3, &report) == CVXRELU_OK && report.gap > 0);
-    CHECK(s16_verify(report.lambda_max * (1 + 1e-12), &report) == CVXRELU_OK);
+    s17_problem(30, 4, 2, 0, 1.0);
+    s17_model(0, NULL);
+    CHECK(s24_verify(1e-3, &report) == CVXRELU_OK && report.gap > 0);
+    CHECK(s24_verify(report.lambda_max * (1 + 1e-12), &report) == CVXRELU_OK);
     CHECK(report.gap == 0 && report.dual_bound == report.objective && report.neurons == 0);
     for (i = 0; i < 60; i++) s14.Y[i] = 0;
-    CHECK(s16_verify(1e-3, &report) == CVXRELU_OK);
+    CHECK(s24_verify(1e-3, &report) == CVXRELU_OK);
     CHECK(report.objective == 0 && report.dual_bound == 0);
     CHECK(report.gap == 0 && report.has_bound);
-    s14_close();
+    s17_close();
 }
 
 TEST(data_that_do_not_match_are_named) {
     cvxrelu_report report;
     cvxrelu_matrix X;
-    s14_problem(30, 4, 1, 3, 1.0);
-    s14_model(4, NULL);
+    s17_problem(30, 4, 1, 3, 1.0);
+    s17_model(4, NULL);
     X = s14.problem.X;
     X.cols = 3, X.stride = 4;
     s14.problem.X = X;
-    CHECK(s16_verify(-1, &report) == CVXRELU_ERR_ARGUMENT);
+    CHECK(s24_verify(-1, &report) == CVXRELU_ERR_ARGUMENT);
     CHECK_TEXT(report.message, "X has 3 columns, the model was trained on 4");
     s14.problem.X.cols = 4;
     s14.Y[7] = 3;
-    CHECK(s16_verify(-1, &report) == CVXRELU_ERR_ARGUMENT);
+    CHECK(s24_verify(-1, &report) == CVXRELU_ERR_ARGUMENT);
     CHECK_TEXT(report.message, "Y has labels of 4 classes, the model was trained on 3");
     s14.Y[7] = 0, s14.X[5] = HUGE_VAL;
-    CHECK(s16_verify(-1, &report) == CVXRELU_ERR_NONFINITE && report.message[0]);
+    CHECK(s24_verify(-1, &report) == CVXRELU_ERR_NONFINITE && report.message[0]);
     s14.X[5] = 0;
-    CHECK(s16_verify(HUGE_VAL, &report) == CVXRELU_ERR_ARGUMENT);
+    CHECK(s24_verify(HUGE_VAL, &report) == CVXRELU_ERR_ARGUMENT);
     CHECK(cvxrelu_verify(NULL, X, X, -1, NULL, &report) == CVXRELU_ERR_ARGUMENT);
     CHECK(cvxrelu_verify(s14.model, X, X, -1, NULL, NULL) == CVXRELU_ERR_ARGUMENT);
-    s14_close();
+    s17_close();
 }
 
 TEST(verifying_survives_every_refused_allocation) {
-    s14_heap heap;
+    s17_heap heap;
     cvxrelu_options options;
     cvxrelu_report report;
     cvxrelu_result result = CVXRELU_ERR_MEMORY;
     size_t refuse, pass;
     memset(&options, 0, sizeof options);
-    s14_problem(30, 4, 2, 0, 1.0);
-    s14_model(9, NULL);
+    s17_problem(30, 4, 2, 0, 1.0);
+    s17_model(9, NULL);
     for (pass = 0; pass < 2; pass++, s14.X[3] += 1) {          /* the same data, then others */
         result = CVXRELU_ERR_MEMORY;
         for (refuse = 1; result != CVXRELU_OK && refuse < 50; refuse++) {
-            options.allocator = s14_allocator(&heap, refuse);
-            result = s16_verify_with(&options, &report);
+            options.allocator = s17_allocator(&heap, refuse);
+            result = s24_verify_with(&options, &report);
             CHECK(result == CVXRELU_OK || (result == CVXRELU_ERR_MEMORY && report.message[0]));
             CHECK(heap.held == 0);
         }
         CHECK(result == CVXRELU_OK && report.peak_bytes == heap.most);
     }
-    options.allocator = s14_allocator(&heap, 0);
+    options.allocator = s17_allocator(&heap, 0);
     options.memory_limit = 1000;
-    result = s16_verify_with(&options, &report);
+    result = s24_verify_with(&options, &report);
     CHECK(result == CVXRELU_ERR_LIMIT && heap.held == 0);
-    s14_close();
+    s17_close();
 }
 
-static void s16_backwards(void *context, size_t count, void (*body)(void *arg, size_t i),
+static void s24_backwards(void *context, size_t count, void (*body)(void *arg, size_t i),
                           void *arg) {
     (void)context;
     while (count-- > 0) body(arg, count);
@@ -607,20 +607,20 @@ TEST(verified_numbers_do_not_depend_on_the_threads) {
     cvxrelu_options options;
     cvxrelu_report one, many;
     memset(&options, 0, sizeof options);
-    s14_problem(40, 4, 2, 0, 1.0);
+    s17_problem(40, 4, 2, 0, 1.0);
     s14.problem.penalty = CVXRELU_PENALTY_FEATURE;
     s14.problem.gates.count = 100;
-    s14_model(20, NULL);
-    CHECK(s16_verify(-1, &one) == CVXRELU_OK);
+    s17_model(20, NULL);
+    CHECK(s24_verify(-1, &one) == CVXRELU_OK);
     options.threads = 3;
-    options.parallel.parallel_for = s16_backwards;
-    CHECK(s16_verify_with(&options, &many) == CVXRELU_OK);
+    options.parallel.parallel_for = s24_backwards;
+    CHECK(s24_verify_with(&options, &many) == CVXRELU_OK);
     CHECK(one.objective == many.objective && one.dual_bound == many.dual_bound);
     CHECK(one.gap == many.gap && many.threads == 3);
-    s14_close();
+    s17_close();
 }
 
-SUITE(s16_save) {
+SUITE(s24_save) {
     RUN(layout_of_version_1_is_pinned);
     RUN(reading_gives_the_written_model_back);
     RUN(given_gates_are_kept_bit_for_bit_and_sampled_ones_are_not_kept);

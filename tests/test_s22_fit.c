@@ -1,13 +1,13 @@
-/* Tests of S15 FIT, PATH, CROSS-VALIDATION. Included by test_main.c after test_s13_newton.c,
+/* Tests of S22 FIT, PATH, CROSS-VALIDATION. Included by test_main.c after test_s14_newton.c,
    whose problems and judge it uses. */
 
 /* Counts what is held and refuses the request of a given number (from 1; 0 = none). */
-typedef struct s15_heap {
+typedef struct s22_heap {
     size_t calls, refuse, held, most;
-} s15_heap;
+} s22_heap;
 
-static void *s15_allocate(void *context, size_t size, size_t align) {
-    s15_heap *heap = (s15_heap *)context;
+static void *s22_allocate(void *context, size_t size, size_t align) {
+    s22_heap *heap = (s22_heap *)context;
     (void)align;
     if (++heap->calls == heap->refuse) return NULL;
     heap->held += size;
@@ -15,35 +15,35 @@ static void *s15_allocate(void *context, size_t size, size_t align) {
     return cvxr_default_allocate(size);
 }
 
-static void s15_release(void *context, void *memory, size_t size) {
-    ((s15_heap *)context)->held -= size;
+static void s22_release(void *context, void *memory, size_t size) {
+    ((s22_heap *)context)->held -= size;
     cvxr_default_release(memory);
 }
 
-static void s15_use_heap(cvxrelu_options *o, s15_heap *heap, size_t refuse) {
+static void s22_use_heap(cvxrelu_options *o, s22_heap *heap, size_t refuse) {
     memset(heap, 0, sizeof *heap);
     heap->refuse = refuse;
     o->allocator.context = heap;
-    o->allocator.allocate = s15_allocate;
-    o->allocator.release = s15_release;
+    o->allocator.allocate = s22_allocate;
+    o->allocator.release = s22_release;
 }
 
 /* Columns from 1e-6 to 1e6 with offsets of a few spreads. */
-static void s15_spoil(size_t n, size_t d) {
+static void s22_spoil(size_t n, size_t d) {
     size_t i, j;
     for (i = 0; i < n; i++)
         for (j = 0; j < d; j++) {
             double unit = pow(10.0, d > 1 ? 12.0 * (double)j / (double)(d - 1) - 6 : 0.0);
-            s13_X[i * d + j] = unit * (s13_X[i * d + j] + (j % 2 ? 3 : -1));
+            s14_X[i * d + j] = unit * (s14_X[i * d + j] + (j % 2 ? 3 : -1));
         }
 }
 
 /* Labels 0 .. C-1 by the size of the first target. */
-static void s15_labels(cvxrelu_problem *p, size_t classes) {
+static void s22_labels(cvxrelu_problem *p, size_t classes) {
     size_t i, c = p->Y.cols, n = p->Y.rows;
     for (i = 0; i < n; i++) {
-        double y = s13_Y[i * c];
-        s13_Y[i] = classes == 2 ? y > 0 : y > 0.5 ? 2 : y > -0.5 ? 1 : 0;
+        double y = s14_Y[i * c];
+        s14_Y[i] = classes == 2 ? y > 0 : y > 0.5 ? 2 : y > -0.5 ? 1 : 0;
     }
     p->Y.cols = 1;
     p->task = CVXRELU_TASK_CLASSES;
@@ -53,11 +53,11 @@ static void s15_labels(cvxrelu_problem *p, size_t classes) {
 
 /* A number that the enumeration at `field` lacks. C++ does not define reading it, so C only. */
 #ifndef __cplusplus
-static void s15_enum(void *field, int value) { memcpy(field, &value, sizeof value); }
+static void s22_enum(void *field, int value) { memcpy(field, &value, sizeof value); }
 #endif
 
 /* A fit fails with this code, names the field, and leaves no model. */
-static void s15_refused(const cvxrelu_problem *p, const cvxrelu_options *o, cvxrelu_result code,
+static void s22_refused(const cvxrelu_problem *p, const cvxrelu_options *o, cvxrelu_result code,
                         const char *name) {
     cvxrelu_report report;
     cvxrelu_model *model = (cvxrelu_model *)(void *)&report;
@@ -71,7 +71,7 @@ static void s15_refused(const cvxrelu_problem *p, const cvxrelu_options *o, cvxr
     if (result == CVXRELU_OK) cvxrelu_model_free(model);
 }
 
-static double s15_nan(void) {
+static double s22_nan(void) {
     const uint64_t bits = (uint64_t)0x7ff8 << 48;
     double x;
     memcpy(&x, &bits, sizeof x);
@@ -82,64 +82,64 @@ static double s15_nan(void) {
     do {                                                                                       \
         memset(&o, 0, sizeof o);                                                               \
         o.member = value;                                                                      \
-        s15_refused(&p, &o, CVXRELU_ERR_ARGUMENT, #member);                                    \
+        s22_refused(&p, &o, CVXRELU_ERR_ARGUMENT, #member);                                    \
     } while (0)
 
 #define S15_BAD_ENUM(member, value)                                                            \
     do {                                                                                       \
         memset(&o, 0, sizeof o);                                                               \
-        s15_enum(&o.member, value);                                                            \
-        s15_refused(&p, &o, CVXRELU_ERR_ARGUMENT, #member);                                    \
+        s22_enum(&o.member, value);                                                            \
+        s22_refused(&p, &o, CVXRELU_ERR_ARGUMENT, #member);                                    \
     } while (0)
 
 #define S15_BAD_HALF(member, value)                                                            \
     do {                                                                                       \
         memset(&o, 0, sizeof o);                                                               \
         o.allocator.member = value;                                                            \
-        s15_refused(&p, &o, CVXRELU_ERR_ARGUMENT, "allocator");                                \
+        s22_refused(&p, &o, CVXRELU_ERR_ARGUMENT, "allocator");                                \
     } while (0)
 
 TEST(option_out_of_range_is_named) {
-    cvxrelu_problem p = s13_problem(10, 2, 1, 8);
+    cvxrelu_problem p = s14_problem(10, 2, 1, 8);
     cvxrelu_options o;
     const double infinite = HUGE_VAL;
     p.lambda = 0.01;
-    S15_BAD(tol, s15_nan());
+    S15_BAD(tol, s22_nan());
     S15_BAD(tol, infinite);
     S15_BAD(tol, -infinite);
     S15_BAD(tol, 2);
     S15_BAD(subgradient_tol, -1e-9);
-    S15_BAD(subgradient_tol, s15_nan());
+    S15_BAD(subgradient_tol, s22_nan());
     S15_BAD(max_iters, -1);
     S15_BAD(max_iters, INT_MIN);
     S15_BAD(time_limit, -1);
-    S15_BAD(time_limit, s15_nan());
+    S15_BAD(time_limit, s22_nan());
     S15_BAD(time_limit, infinite);
     S15_BAD(threads, -1);
     S15_BAD(threads, INT_MAX);
     S15_BAD(step_first, -1);
-    S15_BAD(step_first, s15_nan());
+    S15_BAD(step_first, s22_nan());
     S15_BAD(step_first, infinite);
     S15_BAD(step_shrink, -0.5);
     S15_BAD(step_shrink, 1);
-    S15_BAD(step_shrink, s15_nan());
+    S15_BAD(step_shrink, s22_nan());
     S15_BAD(step_grow, 0.5);
     S15_BAD(step_grow, -2);
-    S15_BAD(step_grow, s15_nan());
+    S15_BAD(step_grow, s22_nan());
     S15_BAD(step_threshold, -1);
-    S15_BAD(step_threshold, s15_nan());
+    S15_BAD(step_threshold, s22_nan());
 #ifndef __cplusplus
     S15_BAD_ENUM(solver, 3);
     S15_BAD_ENUM(solver, -1);
     S15_BAD_ENUM(precision, 2);
     S15_BAD_ENUM(step_rule, 4);
 #endif
-    S15_BAD_HALF(allocate, s15_allocate);
-    S15_BAD_HALF(release, s15_release);
+    S15_BAD_HALF(allocate, s22_allocate);
+    S15_BAD_HALF(release, s22_release);
 }
 
 TEST(documented_open_ends_of_the_step_options_are_refused) {
-    cvxrelu_problem p = s13_problem(10, 2, 1, 8);
+    cvxrelu_problem p = s14_problem(10, 2, 1, 8);
     cvxrelu_options o;
     p.lambda = 0.01;
     S15_BAD(step_grow, 1);        /* alpha > 1 */
@@ -150,22 +150,22 @@ TEST(documented_open_ends_of_the_step_options_are_refused) {
     do {                                                                                       \
         cvxrelu_problem q = p;                                                                 \
         q.member = value;                                                                      \
-        s15_refused(&q, NULL, code, #member);                                                  \
+        s22_refused(&q, NULL, code, #member);                                                  \
     } while (0)
 
 #define S15_BAD_CHOICE(member, value, code)                                                    \
     do {                                                                                       \
         cvxrelu_problem q = p;                                                                 \
-        s15_enum(&q.member, value);                                                            \
-        s15_refused(&q, NULL, code, #member);                                                  \
+        s22_enum(&q.member, value);                                                            \
+        s22_refused(&q, NULL, code, #member);                                                  \
     } while (0)
 
 TEST(problem_field_out_of_range_is_named) {
-    cvxrelu_problem p = s13_problem(10, 2, 1, 8);
+    cvxrelu_problem p = s14_problem(10, 2, 1, 8);
     const cvxrelu_result bad = CVXRELU_ERR_ARGUMENT;
     p.lambda = 0.01;
     S15_BAD_PROBLEM(lambda, -1, bad);
-    S15_BAD_PROBLEM(lambda, s15_nan(), bad);
+    S15_BAD_PROBLEM(lambda, s22_nan(), bad);
     S15_BAD_PROBLEM(lambda, HUGE_VAL, bad);
     S15_BAD_PROBLEM(kind, CVXRELU_RELU, CVXRELU_ERR_UNSUPPORTED);
 #ifndef __cplusplus
@@ -179,21 +179,21 @@ TEST(problem_field_out_of_range_is_named) {
     S15_BAD_PROBLEM(scale, CVXRELU_SCALE_STANDARD, bad); /* without bias */
     S15_BAD_PROBLEM(gates.active_share, 1.5, bad);
     S15_BAD_PROBLEM(X.rows, 9, bad);
-    s15_refused(NULL, NULL, bad, "problem");
-    s13_X[5] = s15_nan();
-    s15_refused(&p, NULL, CVXRELU_ERR_NONFINITE, "row 2, column 1");
+    s22_refused(NULL, NULL, bad, "problem");
+    s14_X[5] = s22_nan();
+    s22_refused(&p, NULL, CVXRELU_ERR_NONFINITE, "row 2, column 1");
 }
 
 TEST(newton_with_another_penalty_is_refused) {
-    cvxrelu_problem p = s13_problem(10, 2, 1, 8);
-    cvxrelu_options o = s13_options(CVXRELU_SOLVER_NEWTON, 0);
+    cvxrelu_problem p = s14_problem(10, 2, 1, 8);
+    cvxrelu_options o = s14_options(CVXRELU_SOLVER_NEWTON, 0);
     p.penalty = CVXRELU_PENALTY_L1;
     p.lambda = 0.1;
-    s15_refused(&p, &o, CVXRELU_ERR_UNSUPPORTED, "penalty");
+    s22_refused(&p, &o, CVXRELU_ERR_UNSUPPORTED, "penalty");
 }
 
 TEST(null_arguments_are_refused) {
-    cvxrelu_problem p = s13_problem(10, 2, 1, 8);
+    cvxrelu_problem p = s14_problem(10, 2, 1, 8);
     cvxrelu_report report, reports[20];
     cvxrelu_cv_point points[20];
     cvxrelu_model *model = NULL;
@@ -244,12 +244,12 @@ TEST(zero_options_resolve_to_the_documented_defaults) {
 }
 
 TEST(report_says_what_the_defaults_were) {
-    cvxrelu_problem p = s13_problem(20, 3, 2, 0);
+    cvxrelu_problem p = s14_problem(20, 3, 2, 0);
     cvxrelu_report report;
     cvxrelu_model *model;
-    p.lambda = 0.1 * s13_lambda_max(&p);
+    p.lambda = 0.1 * s14_lambda_max(&p);
     p.gates.count = 0;
-    model = s13_fit(&p, NULL, &report);
+    model = s14_fit(&p, NULL, &report);
     CHECK(report.tol == 1e-6 && report.threads == 1 && report.solver == CVXRELU_SOLVER_NEWTON);
     CHECK(report.n == 20 && report.d == 3 && report.c == 2
           && report.scope == CVXRELU_SCOPE_PATTERNS);
@@ -263,54 +263,54 @@ TEST(report_says_what_the_defaults_were) {
 /* ---- Strengths at the ends. */
 
 TEST(strength_above_lambda_max_gives_the_zero_network_with_gap_zero) {
-    cvxrelu_problem p = s13_problem(30, 3, 2, 40);
-    const double most = s13_lambda_max(&p);
+    cvxrelu_problem p = s14_problem(30, 3, 2, 40);
+    const double most = s14_lambda_max(&p);
     int k;
     for (k = 0; k < 6; k++) {
         cvxrelu_options o =
-            s13_options(k % 2 ? CVXRELU_SOLVER_FISTA : CVXRELU_SOLVER_NEWTON, 0);
+            s14_options(k % 2 ? CVXRELU_SOLVER_FISTA : CVXRELU_SOLVER_NEWTON, 0);
         cvxrelu_report report;
         cvxrelu_model *model;
         p.lambda = most * (k < 2 ? 1 : k < 4 ? 1.001 : 1e8);
-        model = s13_fit(&p, &o, &report);
+        model = s14_fit(&p, &o, &report);
         CHECK(report.neurons == 0 && report.stop == CVXRELU_STOP_GAP
               && report.lambda_max == most);
         CHECK(k < 2 ? report.gap <= 1e-15 : report.gap == 0);
-        s13_check_report(&p, model, &report);
+        s14_check_report(&p, model, &report);
         cvxrelu_model_free(model);
     }
 }
 
 TEST(lambda_max_is_the_smallest_strength_of_the_zero_network) {
-    cvxrelu_problem p = s13_problem(30, 3, 2, 40);
-    const double most = s13_lambda_max(&p);
+    cvxrelu_problem p = s14_problem(30, 3, 2, 40);
+    const double most = s14_lambda_max(&p);
     cvxrelu_report report;
     cvxrelu_model *model;
     p.lambda = most;
-    model = s13_fit(&p, NULL, &report); /* its judge has max ||X^T D y|| / (lambda n c) - 1 */
+    model = s14_fit(&p, NULL, &report); /* its judge has max ||X^T D y|| / (lambda n c) - 1 */
     CHECK(model != NULL
-          && fabs(s13_judge(&p, model, most * (1 - 1e-9)).inactive - 1e-9) <= 1e-13);
+          && fabs(s14_judge(&p, model, most * (1 - 1e-9)).inactive - 1e-9) <= 1e-13);
     cvxrelu_model_free(model);
     p.lambda = 0.99 * most;
-    model = s13_fit(&p, NULL, &report);
+    model = s14_fit(&p, NULL, &report);
     CHECK(report.neurons > 0);
     cvxrelu_model_free(model);
 }
 
 TEST(zero_targets_have_objective_bound_and_gap_zero) {
-    cvxrelu_problem p = s13_problem(20, 3, 2, 30);
+    cvxrelu_problem p = s14_problem(20, 3, 2, 30);
     cvxrelu_path_options path;
     cvxrelu_report report, reports[4];
     cvxrelu_model *model;
     cvxrelu_cv_point points[4];
     char message[CVXRELU_MESSAGE_SIZE] = "";
     size_t chosen, i;
-    memset(s13_Y, 0, sizeof s13_Y);
+    memset(s14_Y, 0, sizeof s14_Y);
     for (i = 0; i < 4; i++) {
         cvxrelu_options o =
-            s13_options(i % 2 ? CVXRELU_SOLVER_FISTA : CVXRELU_SOLVER_NEWTON, 0);
+            s14_options(i % 2 ? CVXRELU_SOLVER_FISTA : CVXRELU_SOLVER_NEWTON, 0);
         p.lambda = i < 2 ? 1e-3 : 0;
-        model = s13_fit(&p, &o, &report);
+        model = s14_fit(&p, &o, &report);
         CHECK(report.objective == 0 && report.dual_bound == 0 && report.gap == 0);
         CHECK(report.neurons == 0 && report.train_error == 0 && report.stationarity == 0);
         cvxrelu_model_free(model);
@@ -329,19 +329,19 @@ TEST(strength_zero_is_least_squares_without_a_bound) {
     static const size_t sizes[][2] = { { 60, 2 }, { 10, 6 } }; /* the second interpolates */
     int k;
     for (k = 0; k < 4; k++) {
-        cvxrelu_problem p = s13_problem(sizes[k / 2][0], sizes[k / 2][1], 2, 6);
+        cvxrelu_problem p = s14_problem(sizes[k / 2][0], sizes[k / 2][1], 2, 6);
         cvxrelu_options o =
-            s13_options(k % 2 ? CVXRELU_SOLVER_FISTA : CVXRELU_SOLVER_NEWTON, 1e-9);
+            s14_options(k % 2 ? CVXRELU_SOLVER_FISTA : CVXRELU_SOLVER_NEWTON, 1e-9);
         cvxrelu_report report;
         cvxrelu_model_info info;
-        cvxrelu_model *model = s13_fit(&p, &o, &report);
+        cvxrelu_model *model = s14_fit(&p, &o, &report);
         if (model == NULL) return;
         CHECK(report.stop == CVXRELU_STOP_STATIONARY && report.stationarity <= 1e-9);
         CHECK(!report.has_bound && report.dual_bound == 0 && report.gap == 0);
         CHECK(k < 2 ? report.objective > 1e-4 : report.objective < 1e-12);
         cvxrelu_model_get_info(model, &info);
         CHECK(!info.has_bound && info.lambda == 0);
-        s13_check_report(&p, model, &report);
+        s14_check_report(&p, model, &report);
         cvxrelu_model_free(model);
     }
 }
@@ -349,7 +349,7 @@ TEST(strength_zero_is_least_squares_without_a_bound) {
 /* ---- Memory. */
 
 /* The numbers in a message, in their order; at most `most`. */
-static size_t s15_numbers(const char *text, size_t most, double *out) {
+static size_t s22_numbers(const char *text, size_t most, double *out) {
     size_t count = 0;
     while (*text && count < most) {
         if (*text >= '0' && *text <= '9') {
@@ -361,7 +361,7 @@ static size_t s15_numbers(const char *text, size_t most, double *out) {
     return count;
 }
 
-static size_t s15_bytes(const cvxrelu_problem *p, const cvxrelu_options *o) {
+static size_t s22_bytes(const cvxrelu_problem *p, const cvxrelu_options *o) {
     char message[CVXRELU_MESSAGE_SIZE] = "";
     size_t bytes = 0;
     CHECK(cvxrelu_fit_bytes(p, o, &bytes, message) == CVXRELU_OK);
@@ -370,25 +370,25 @@ static size_t s15_bytes(const cvxrelu_problem *p, const cvxrelu_options *o) {
 }
 
 /* A fit under a limit either keeps to it with a true gap, or names it and what it takes. */
-static int s15_fit_under(const cvxrelu_problem *p, cvxrelu_solver solver, size_t limit) {
-    cvxrelu_options o = s13_options(solver, 0);
+static int s22_fit_under(const cvxrelu_problem *p, cvxrelu_solver solver, size_t limit) {
+    cvxrelu_options o = s14_options(solver, 0);
     cvxrelu_report report;
     cvxrelu_model *model;
     cvxrelu_result result;
     double numbers[2];
-    s15_heap heap;
-    s15_use_heap(&o, &heap, 0);
+    s22_heap heap;
+    s22_use_heap(&o, &heap, 0);
     o.memory_limit = limit;
     result = cvxrelu_fit(p, &o, NULL, &model, &report);
     CHECK(heap.most <= limit);
     if (result == CVXRELU_OK) {
         CHECK(report.peak_bytes <= limit && report.peak_bytes == heap.most);
         CHECK(report.stop == CVXRELU_STOP_GAP && report.gap <= 1e-6);
-        s13_check_report(p, model, &report);
+        s14_check_report(p, model, &report);
         cvxrelu_model_free(model);
     } else {
         CHECK(result == CVXRELU_ERR_LIMIT && model == NULL);
-        CHECK(s15_numbers(report.message, 2, numbers) == 2);
+        CHECK(s22_numbers(report.message, 2, numbers) == 2);
         CHECK(numbers[0] == (double)limit && numbers[1] > (double)limit);
     }
     CHECK(heap.held == 0);
@@ -396,32 +396,32 @@ static int s15_fit_under(const cvxrelu_problem *p, cvxrelu_solver solver, size_t
 }
 
 TEST(memory_limit_is_kept_or_named) {
-    cvxrelu_problem p = s13_problem(400, 6, 1, 100);
+    cvxrelu_problem p = s14_problem(400, 6, 1, 100);
     size_t bytes, share;
-    p.lambda = 0.05 * s13_lambda_max(&p);
-    bytes = s15_bytes(&p, NULL);
-    CHECK(s15_fit_under(&p, CVXRELU_SOLVER_AUTO, bytes));
-    CHECK(s15_fit_under(&p, CVXRELU_SOLVER_NEWTON, bytes));
-    CHECK(s15_fit_under(&p, CVXRELU_SOLVER_NEWTON, 3 * bytes / 4)); /* a smaller factor */
-    CHECK(!s15_fit_under(&p, CVXRELU_SOLVER_NEWTON, 1));
-    CHECK(!s15_fit_under(&p, CVXRELU_SOLVER_AUTO, 1000));
+    p.lambda = 0.05 * s14_lambda_max(&p);
+    bytes = s22_bytes(&p, NULL);
+    CHECK(s22_fit_under(&p, CVXRELU_SOLVER_AUTO, bytes));
+    CHECK(s22_fit_under(&p, CVXRELU_SOLVER_NEWTON, bytes));
+    CHECK(s22_fit_under(&p, CVXRELU_SOLVER_NEWTON, 3 * bytes / 4)); /* a smaller factor */
+    CHECK(!s22_fit_under(&p, CVXRELU_SOLVER_NEWTON, 1));
+    CHECK(!s22_fit_under(&p, CVXRELU_SOLVER_AUTO, 1000));
     for (share = 7; share >= 1; share--)
-        s15_fit_under(&p, CVXRELU_SOLVER_AUTO, share * bytes / 8);
+        s22_fit_under(&p, CVXRELU_SOLVER_AUTO, share * bytes / 8);
 }
 
 /* heap.most <= fit_bytes <= 2 peak_bytes. */
-static void s15_check_bytes(const cvxrelu_problem *p, cvxrelu_solver solver,
+static void s22_check_bytes(const cvxrelu_problem *p, cvxrelu_solver solver,
                             cvxrelu_type type) {
-    cvxrelu_options o = s13_options(solver, 0);
+    cvxrelu_options o = s14_options(solver, 0);
     cvxrelu_report report;
     cvxrelu_model *model;
-    s15_heap heap;
+    s22_heap heap;
     size_t bytes;
     o.precision = type;
     o.max_iters = 2;
-    bytes = s15_bytes(p, &o);
-    s15_use_heap(&o, &heap, 0);
-    model = s13_fit(p, &o, &report);
+    bytes = s22_bytes(p, &o);
+    s22_use_heap(&o, &heap, 0);
+    model = s14_fit(p, &o, &report);
     if (bytes > 2 * report.peak_bytes)
         printf("     %lu bytes planned, %lu at the peak\n", (unsigned long)bytes,
                (unsigned long)report.peak_bytes);
@@ -434,19 +434,19 @@ static void s15_check_bytes(const cvxrelu_problem *p, cvxrelu_solver solver,
 TEST(bytes_of_a_fit_bound_its_peak_within_a_factor_of_two) {
     int k;
     for (k = 0; k < 2; k++) {
-        cvxrelu_problem p = k ? s13_problem(1000, 20, 1, 100) : s13_problem(250, 50, 1, 1000);
+        cvxrelu_problem p = k ? s14_problem(1000, 20, 1, 100) : s14_problem(250, 50, 1, 1000);
         p.lambda = 1e-3;
-        s15_check_bytes(&p, CVXRELU_SOLVER_NEWTON, CVXRELU_FLOAT64);
-        s15_check_bytes(&p, CVXRELU_SOLVER_NEWTON, CVXRELU_FLOAT32);
-        s15_check_bytes(&p, CVXRELU_SOLVER_FISTA, CVXRELU_FLOAT64);
-        s15_check_bytes(&p, CVXRELU_SOLVER_FISTA, CVXRELU_FLOAT32);
+        s22_check_bytes(&p, CVXRELU_SOLVER_NEWTON, CVXRELU_FLOAT64);
+        s22_check_bytes(&p, CVXRELU_SOLVER_NEWTON, CVXRELU_FLOAT32);
+        s22_check_bytes(&p, CVXRELU_SOLVER_FISTA, CVXRELU_FLOAT64);
+        s22_check_bytes(&p, CVXRELU_SOLVER_FISTA, CVXRELU_FLOAT32);
     }
 }
 
 /* Training inside an arena of exactly the bytes asked for, from an address of any alignment. */
-static void s15_check_arena(const cvxrelu_problem *p, cvxrelu_solver solver, cvxrelu_type type,
+static void s22_check_arena(const cvxrelu_problem *p, cvxrelu_solver solver, cvxrelu_type type,
                             size_t skip) {
-    cvxrelu_options o = s13_options(solver, 0);
+    cvxrelu_options o = s14_options(solver, 0);
     cvxrelu_report report;
     cvxrelu_arena arena;
     cvxrelu_model *model;
@@ -454,10 +454,10 @@ static void s15_check_arena(const cvxrelu_problem *p, cvxrelu_solver solver, cvx
     size_t bytes;
     o.precision = type;
     o.max_iters = p->lambda > 0 && solver == CVXRELU_SOLVER_FISTA ? 5 : 0;
-    bytes = s15_bytes(p, &o);
+    bytes = s22_bytes(p, &o);
     buffer = (unsigned char *)malloc(bytes + skip);
     o.allocator = cvxrelu_arena_init(&arena, buffer + skip, bytes);
-    model = s13_fit(p, &o, &report);
+    model = s14_fit(p, &o, &report);
     CHECK(arena.peak <= bytes && arena.used > 0);
     cvxrelu_model_free(model);
     CHECK(arena.used == 0);
@@ -468,9 +468,9 @@ TEST(arena_of_the_bytes_asked_for_is_enough) {
     static const double gate[] = { 1, -1, 0.5, 2, 1, 1, -1, 0, 1 };
     int k;
     for (k = 0; k < 10; k++) {
-        cvxrelu_problem p = s13_problem(k == 4 ? 1 : 70, 3, k % 3 ? 1 : 3, k == 5 ? 600 : 50);
+        cvxrelu_problem p = s14_problem(k == 4 ? 1 : 70, 3, k % 3 ? 1 : 3, k == 5 ? 600 : 50);
         p.lambda = k == 6 ? 0 : k == 8 ? 1e-6 : 1e-2;
-        if (k == 7) s15_labels(&p, 3);
+        if (k == 7) s22_labels(&p, 3);
         if (k % 2) p.no_bias = 0, p.scale = CVXRELU_SCALE_STANDARD;
         if (k == 3) p.gates.sampler = CVXRELU_SAMPLER_POINTS;
         if (k == 5) p.gates.active_share = 0.3;
@@ -478,28 +478,28 @@ TEST(arena_of_the_bytes_asked_for_is_enough) {
             p.gates.sampler = CVXRELU_SAMPLER_GIVEN;
             p.gates.given.data = gate, p.gates.given.rows = p.gates.given.cols = 3;
         }
-        s15_check_arena(&p, CVXRELU_SOLVER_NEWTON, CVXRELU_FLOAT64, (size_t)k);
-        s15_check_arena(&p, CVXRELU_SOLVER_FISTA, CVXRELU_FLOAT64, 8);
-        s15_check_arena(&p, CVXRELU_SOLVER_FISTA, CVXRELU_FLOAT32, 63);
+        s22_check_arena(&p, CVXRELU_SOLVER_NEWTON, CVXRELU_FLOAT64, (size_t)k);
+        s22_check_arena(&p, CVXRELU_SOLVER_FISTA, CVXRELU_FLOAT64, 8);
+        s22_check_arena(&p, CVXRELU_SOLVER_FISTA, CVXRELU_FLOAT32, 63);
     }
 }
 
 /* One call of each kind with every allocation refused in turn, until one goes through. */
-static void s15_refuse_each(const cvxrelu_problem *p, cvxrelu_solver solver, int call) {
+static void s22_refuse_each(const cvxrelu_problem *p, cvxrelu_solver solver, int call) {
     cvxrelu_path_options path;
     size_t refuse, i, chosen;
     memset(&path, 0, sizeof path);
     path.count = 2;
     path.folds = 2;
     for (refuse = 1; refuse < 2000; refuse++) {
-        cvxrelu_options o = s13_options(solver, 1e-2);
+        cvxrelu_options o = s14_options(solver, 1e-2);
         cvxrelu_model *models[2] = { NULL, NULL };
         cvxrelu_report reports[2];
         cvxrelu_cv_point points[2];
         cvxrelu_result result;
-        s15_heap heap;
+        s22_heap heap;
         char message[CVXRELU_MESSAGE_SIZE] = "";
-        s15_use_heap(&o, &heap, refuse);
+        s22_use_heap(&o, &heap, refuse);
         o.max_iters = 3;
         reports->message[0] = 0;
         if (call == 0) result = cvxrelu_fit(p, &o, NULL, models, reports);
@@ -519,29 +519,29 @@ static void s15_refuse_each(const cvxrelu_problem *p, cvxrelu_solver solver, int
 }
 
 TEST(every_refused_allocation_is_an_error_without_a_leak) {
-    cvxrelu_problem p = s13_problem(8, 2, 1, 6);
+    cvxrelu_problem p = s14_problem(8, 2, 1, 6);
     p.lambda = 0.01;
-    s15_refuse_each(&p, CVXRELU_SOLVER_NEWTON, 0);
-    s15_refuse_each(&p, CVXRELU_SOLVER_FISTA, 0);
-    s15_refuse_each(&p, CVXRELU_SOLVER_NEWTON, 1);
-    s15_refuse_each(&p, CVXRELU_SOLVER_NEWTON, 2);
+    s22_refuse_each(&p, CVXRELU_SOLVER_NEWTON, 0);
+    s22_refuse_each(&p, CVXRELU_SOLVER_FISTA, 0);
+    s22_refuse_each(&p, CVXRELU_SOLVER_NEWTON, 1);
+    s22_refuse_each(&p, CVXRELU_SOLVER_NEWTON, 2);
     p.lambda = 0;
-    s15_refuse_each(&p, CVXRELU_SOLVER_AUTO, 0);
+    s22_refuse_each(&p, CVXRELU_SOLVER_AUTO, 0);
 }
 
 TEST(cross_validation_keeps_to_the_memory_limit) {
-    cvxrelu_problem p = s13_problem(60, 48, 1, 10);
-    cvxrelu_options o = s13_options(CVXRELU_SOLVER_FISTA, 1e-2);
+    cvxrelu_problem p = s14_problem(60, 48, 1, 10);
+    cvxrelu_options o = s14_options(CVXRELU_SOLVER_FISTA, 1e-2);
     cvxrelu_path_options path;
     cvxrelu_cv_point points[2];
     cvxrelu_report report;
     cvxrelu_model *model;
-    s15_heap heap;
+    s22_heap heap;
     size_t chosen;
     memset(&path, 0, sizeof path);
     path.count = 2, path.ratio = 0.5, path.folds = 30;
-    o.memory_limit = s15_bytes(&p, &o); /* enough for a fit of all rows */
-    s15_use_heap(&o, &heap, 0);
+    o.memory_limit = s22_bytes(&p, &o); /* enough for a fit of all rows */
+    s22_use_heap(&o, &heap, 0);
     if (cvxrelu_cross_validate(&p, &o, &path, points, &chosen, &model, &report) == CVXRELU_OK)
         cvxrelu_model_free(model);
     else CHECK(strstr(report.message, "limit") != NULL);
@@ -550,16 +550,16 @@ TEST(cross_validation_keeps_to_the_memory_limit) {
 
 /* ---- Stopping. */
 
-typedef struct s15_watch {
+typedef struct s22_watch {
     int calls, stop_at;
     double optimum, lambda, bound; /* optimum 0: not known */
     int iteration;
     size_t groups;
-} s15_watch;
+} s22_watch;
 
 /* Bounds never fall, never pass the optimum; no iterate is below it. */
-static int s15_progress(void *user, const cvxrelu_progress *p) {
-    s15_watch *watch = (s15_watch *)user;
+static int s22_progress(void *user, const cvxrelu_progress *p) {
+    s22_watch *watch = (s22_watch *)user;
     CHECK(p->lambda == watch->lambda && p->seconds >= 0 && p->active <= watch->groups);
     CHECK(p->iteration >= watch->iteration);
     CHECK(p->dual_bound >= watch->bound && p->dual_bound <= p->objective);
@@ -574,78 +574,78 @@ static int s15_progress(void *user, const cvxrelu_progress *p) {
 }
 
 /* First unwatched for the optimum, then watched to the end, then stopped at some calls. */
-static void s15_check_progress(cvxrelu_problem *p, cvxrelu_solver solver) {
-    cvxrelu_options o = s13_options(solver, 1e-8);
+static void s22_check_progress(cvxrelu_problem *p, cvxrelu_solver solver) {
+    cvxrelu_options o = s14_options(solver, 1e-8);
     cvxrelu_report report;
     cvxrelu_model *model;
     double optimum;
     int stop_at, calls = 0;
-    p->lambda = 0.02 * s13_lambda_max(p);
-    model = s13_fit(p, &o, &report);
+    p->lambda = 0.02 * s14_lambda_max(p);
+    model = s14_fit(p, &o, &report);
     optimum = report.objective;
     cvxrelu_model_free(model);
     for (stop_at = 0; stop_at <= 8; stop_at = stop_at ? 2 * stop_at : 1) {
-        s15_watch watch;
+        s22_watch watch;
         memset(&watch, 0, sizeof watch);
         watch.optimum = optimum, watch.lambda = p->lambda, watch.stop_at = stop_at;
         watch.groups = report.patterns * report.c;
-        o.progress = s15_progress;
+        o.progress = s22_progress;
         o.progress_user = &watch;
-        model = s13_fit(p, &o, &report);
+        model = s14_fit(p, &o, &report);
         if (stop_at == 0) calls = watch.calls;
         CHECK(watch.calls == (stop_at == 0 || stop_at > calls ? calls : stop_at));
         if (stop_at && stop_at < calls)
             CHECK(report.stop == CVXRELU_STOP_USER && report.gap > 1e-8);
-        s13_check_report(p, model, &report);
+        s14_check_report(p, model, &report);
         cvxrelu_model_free(model);
     }
     CHECK(calls > 3);
 }
 
 TEST(progress_of_newton_is_honest_and_can_stop_it) {
-    cvxrelu_problem p = s13_problem(60, 4, 1, 80);
-    s15_check_progress(&p, CVXRELU_SOLVER_NEWTON);
+    cvxrelu_problem p = s14_problem(60, 4, 1, 80);
+    s22_check_progress(&p, CVXRELU_SOLVER_NEWTON);
 }
 
 TEST(progress_of_newton_with_three_outputs_is_honest_and_can_stop_it) {
-    cvxrelu_problem p = s13_problem(60, 4, 3, 80);
-    s15_check_progress(&p, CVXRELU_SOLVER_NEWTON);
+    cvxrelu_problem p = s14_problem(60, 4, 3, 80);
+    s22_check_progress(&p, CVXRELU_SOLVER_NEWTON);
 }
 
 TEST(progress_of_fista_is_honest_and_can_stop_it) {
-    cvxrelu_problem p = s13_problem(40, 3, 2, 40);
-    s15_check_progress(&p, CVXRELU_SOLVER_FISTA);
+    cvxrelu_problem p = s14_problem(40, 3, 2, 40);
+    s22_check_progress(&p, CVXRELU_SOLVER_FISTA);
 }
 
-static double s15_clock(void *user) { return *(double *)user += 1; }
+static double s22_clock(void *user) { return *(double *)user += 1; }
 
 TEST(time_limit_stops_with_a_true_gap) {
-    cvxrelu_problem p = s13_problem(60, 4, 2, 80);
+    cvxrelu_problem p = s14_problem(60, 4, 2, 80);
     cvxrelu_report report;
     cvxrelu_model *model;
     int k;
     for (k = 0; k < 6; k++) {
         cvxrelu_options o =
-            s13_options(k % 2 ? CVXRELU_SOLVER_FISTA : CVXRELU_SOLVER_NEWTON, 1e-9);
+            s14_options(k % 2 ? CVXRELU_SOLVER_FISTA : CVXRELU_SOLVER_NEWTON, 1e-9);
         double now = 1e6;
         o.clock.user = &now;
-        o.clock.seconds = s15_clock;
+        o.clock.seconds = s22_clock;
         o.time_limit = k / 2 == 2 ? 1e5 : 3;
         p.lambda = k / 2 == 1 ? 0 : 1e-3;
-        model = s13_fit(&p, &o, &report);
+        model = s14_fit(&p, &o, &report);
         CHECK((report.stop == CVXRELU_STOP_TIME) == (k / 2 != 2));
         CHECK(report.seconds >= 1 && report.seconds <= (k / 2 == 2 ? 1e5 : 10));
-        s13_check_report(&p, model, &report);
+        s14_check_report(&p, model, &report);
         cvxrelu_model_free(model);
     }
 }
 
 /* The limit is of the call, not of each of its fits. */
 TEST(time_limit_of_cross_validation_is_of_the_whole_call) {
-    cvxrelu_problem p = s13_problem(40, 3, 1, 40);
+    cvxrelu_problem p = s14_problem(40, 3, 1, 40);
     cvxrelu_path_options path;
     cvxrelu_cv_point points[3];
-    cvxrelu_options o = s13_options(CVXRELU_SOLVER_NEWTON, 1e-3);
+    cvxrelu_options o = s14_options(CVXRELU_SOLVER_NEWTON, 1e-3);
     cvxrelu_report report;
     cvxrelu_model *model;
     size_t chosen;
@@ -653,7 +653,7 @@ TEST(time_limit_of_cross_validation_is_of_the_whole_call) {
     memset(&path, 0, sizeof path);
     path.count = 3;
     o.clock.user = &now;
-    o.clock.seconds = s15_clock;
+    o.clock.seconds = s22_clock;
     o.time_limit = 1e6;
     CHECK(cvxrelu_cross_validate(&p, &o, &path, points, &chosen, &model, &report)
           == CVXRELU_OK);
@@ -669,46 +669,46 @@ TEST(time_limit_of_cross_validation_is_of_the_whole_call) {
 }
 
 TEST(one_iteration_is_a_fit_with_a_true_gap) {
-    cvxrelu_problem p = s13_problem(40, 3, 1, 40);
+    cvxrelu_problem p = s14_problem(40, 3, 1, 40);
     int k;
     for (k = 0; k < 3; k++) {
         cvxrelu_options o =
-            s13_options(k == 1 ? CVXRELU_SOLVER_FISTA : CVXRELU_SOLVER_NEWTON, 0);
+            s14_options(k == 1 ? CVXRELU_SOLVER_FISTA : CVXRELU_SOLVER_NEWTON, 0);
         cvxrelu_report report;
         cvxrelu_model *model;
         p.lambda = k == 2 ? 0 : 1e-3;
         o.max_iters = 1;
-        model = s13_fit(&p, &o, &report);
+        model = s14_fit(&p, &o, &report);
         CHECK(report.stop == CVXRELU_STOP_ITERATIONS && report.iterations == 1);
         CHECK(report.gap > 1e-6 || k == 2);
-        s13_check_report(&p, model, &report);
+        s14_check_report(&p, model, &report);
         cvxrelu_model_free(model);
     }
 }
 
 TEST(float32_fit_reports_a_true_gap) {
-    cvxrelu_problem p = s13_problem(60, 5, 2, 60);
-    cvxrelu_options o = s13_options(CVXRELU_SOLVER_FISTA, 1e-3);
+    cvxrelu_problem p = s14_problem(60, 5, 2, 60);
+    cvxrelu_options o = s14_options(CVXRELU_SOLVER_FISTA, 1e-3);
     cvxrelu_report report;
     cvxrelu_model *model;
     o.precision = CVXRELU_FLOAT32;
-    p.lambda = 0.05 * s13_lambda_max(&p);
-    model = s13_fit(&p, &o, &report);
+    p.lambda = 0.05 * s14_lambda_max(&p);
+    model = s14_fit(&p, &o, &report);
     CHECK(report.stop == CVXRELU_STOP_GAP && report.gap <= 1e-3);
-    s13_check_report(&p, model, &report);
+    s14_check_report(&p, model, &report);
     cvxrelu_model_free(model);
 }
 
 /* ---- Warm starts. */
 
 /* The objective of `p` from `start`, to 1e-9; solver as asked. */
-static double s15_from(const cvxrelu_problem *p, cvxrelu_solver solver,
+static double s22_from(const cvxrelu_problem *p, cvxrelu_solver solver,
                        const cvxrelu_model *start, cvxrelu_report *report,
                        cvxrelu_model **model) {
-    cvxrelu_options o = s13_options(solver, 1e-9);
+    cvxrelu_options o = s14_options(solver, 1e-9);
     CHECK(cvxrelu_fit(p, &o, start, model, report) == CVXRELU_OK);
     CHECK_TEXT(report->message, "");
-    s13_check_report(p, *model, report);
+    s14_check_report(p, *model, report);
     CHECK(report->gap <= 1e-9);
     return report->objective;
 }
@@ -716,25 +716,25 @@ static double s15_from(const cvxrelu_problem *p, cvxrelu_solver solver,
 TEST(warm_start_ends_at_the_same_objective) {
     int k;
     for (k = 0; k < 4; k++) {
-        cvxrelu_problem p = s13_problem(40, 3, k % 2 ? 2 : 1, 40);
+        cvxrelu_problem p = s14_problem(40, 3, k % 2 ? 2 : 1, 40);
         const cvxrelu_solver solver = k < 2 ? CVXRELU_SOLVER_NEWTON : CVXRELU_SOLVER_FISTA;
-        const double most = s13_lambda_max(&p);
+        const double most = s14_lambda_max(&p);
         cvxrelu_report report;
         cvxrelu_model *first, *cold, *warm;
         double objective;
         int steps;
         p.lambda = 0.2 * most;
-        s15_from(&p, solver, NULL, &report, &first);
+        s22_from(&p, solver, NULL, &report, &first);
         p.lambda = 0.1 * most;
-        objective = s15_from(&p, solver, NULL, &report, &cold);
+        objective = s22_from(&p, solver, NULL, &report, &cold);
         steps = report.iterations;
-        CHECK_NEAR(s15_from(&p, solver, first, &report, &warm), objective, 2e-9 * objective);
+        CHECK_NEAR(s22_from(&p, solver, first, &report, &warm), objective, 2e-9 * objective);
         cvxrelu_model_free(warm);
-        CHECK_NEAR(s15_from(&p, solver, cold, &report, &warm), objective, 2e-9 * objective);
+        CHECK_NEAR(s22_from(&p, solver, cold, &report, &warm), objective, 2e-9 * objective);
         CHECK(report.iterations < steps);
         cvxrelu_model_free(warm);
         p.lambda = most * 1.01; /* from a network to none */
-        s15_from(&p, solver, cold, &report, &warm);
+        s22_from(&p, solver, cold, &report, &warm);
         CHECK(report.neurons == 0);
         cvxrelu_model_free(warm);
         cvxrelu_model_free(cold);
@@ -743,12 +743,12 @@ TEST(warm_start_ends_at_the_same_objective) {
 }
 
 TEST(start_from_other_data_or_gates_is_refused) {
-    cvxrelu_problem p = s13_problem(30, 3, 2, 40), q;
+    cvxrelu_problem p = s14_problem(30, 3, 2, 40), q;
     cvxrelu_report report;
     cvxrelu_model *start, *model;
     int k;
-    p.lambda = 0.1 * s13_lambda_max(&p);
-    start = s13_fit(&p, NULL, &report);
+    p.lambda = 0.1 * s14_lambda_max(&p);
+    start = s14_fit(&p, NULL, &report);
     for (k = 0; k < 5; k++) {
         q = p;
         if (k == 0) q.gates.seed = 1;
@@ -764,18 +764,18 @@ TEST(start_from_other_data_or_gates_is_refused) {
 }
 
 TEST(start_is_taken_with_a_zero_column_and_given_gates) {
-    cvxrelu_problem p = s13_problem(30, 3, 1, 0);
+    cvxrelu_problem p = s14_problem(30, 3, 1, 0);
     cvxrelu_random random;
     cvxrelu_report report;
     cvxrelu_model *start, *model = NULL;
     size_t i;
     cvxrelu_random_init(&random, 3);
-    s13_normals(&random, 60, s13_gates);
-    for (i = 0; i < 30; i++) s13_X[3 * i + 1] = 0;
+    s14_normals(&random, 60, s14_gates);
+    for (i = 0; i < 30; i++) s14_X[3 * i + 1] = 0;
     p.gates.sampler = CVXRELU_SAMPLER_GIVEN;
-    p.gates.given.data = s13_gates, p.gates.given.rows = 20, p.gates.given.cols = 3;
-    p.lambda = 0.1 * s13_lambda_max(&p);
-    start = s13_fit(&p, NULL, &report);
+    p.gates.given.data = s14_gates, p.gates.given.rows = 20, p.gates.given.cols = 3;
+    p.lambda = 0.1 * s14_lambda_max(&p);
+    start = s14_fit(&p, NULL, &report);
     CHECK(report.neurons > 0);
     CHECK(cvxrelu_fit(&p, NULL, start, &model, &report) == CVXRELU_OK);
     CHECK_TEXT(report.message, "");
@@ -788,14 +788,14 @@ TEST(start_is_taken_with_a_zero_column_and_given_gates) {
 TEST(path_falls_from_lambda_max_and_equals_separate_fits) {
     int k;
     for (k = 0; k < 3; k++) {
-        cvxrelu_problem p = s13_problem(30, 3, k == 1 ? 2 : 1, 40);
+        cvxrelu_problem p = s14_problem(30, 3, k == 1 ? 2 : 1, 40);
         cvxrelu_options o =
-            s13_options(k == 2 ? CVXRELU_SOLVER_FISTA : CVXRELU_SOLVER_NEWTON, 1e-7);
+            s14_options(k == 2 ? CVXRELU_SOLVER_FISTA : CVXRELU_SOLVER_NEWTON, 1e-7);
         cvxrelu_path_options path;
         cvxrelu_model *models[6], *model;
         cvxrelu_report reports[6], report;
         char message[CVXRELU_MESSAGE_SIZE] = "";
-        const double most = s13_lambda_max(&p);
+        const double most = s14_lambda_max(&p);
         size_t i;
         memset(&path, 0, sizeof path);
         path.count = 6;
@@ -805,11 +805,11 @@ TEST(path_falls_from_lambda_max_and_equals_separate_fits) {
         CHECK(reports[0].lambda == most && reports[0].neurons == 0);
         CHECK_NEAR(reports[5].lambda / most, k == 2 ? 1e-1 : 1e-4, 1e-12);
         for (i = 0; i < 6; i++) {
-            s13_check_report(&p, models[i], &reports[i]);
+            s14_check_report(&p, models[i], &reports[i]);
             CHECK(reports[i].gap <= 1e-7 && reports[i].lambda_max == most);
             CHECK(i == 0 || reports[i].lambda < reports[i - 1].lambda);
             p.lambda = reports[i].lambda;
-            model = s13_fit(&p, &o, &report);
+            model = s14_fit(&p, &o, &report);
             CHECK_NEAR(report.objective, reports[i].objective, 2e-7 * report.objective);
             cvxrelu_model_free(model);
             cvxrelu_model_free(models[i]);
@@ -818,8 +818,8 @@ TEST(path_falls_from_lambda_max_and_equals_separate_fits) {
 }
 
 TEST(path_takes_given_strengths_and_zero_among_them) {
-    cvxrelu_problem p = s13_problem(30, 3, 2, 40);
-    const double most = s13_lambda_max(&p);
+    cvxrelu_problem p = s14_problem(30, 3, 2, 40);
+    const double most = s14_lambda_max(&p);
     double lambdas[5];
     cvxrelu_path_options path;
     cvxrelu_model *models[5];
@@ -835,7 +835,7 @@ TEST(path_takes_given_strengths_and_zero_among_them) {
     for (i = 0; i < 5; i++) {
         CHECK(reports[i].lambda == lambdas[i]);
         CHECK(reports[i].stop == (i == 2 ? CVXRELU_STOP_STATIONARY : CVXRELU_STOP_GAP));
-        s13_check_report(&p, models[i], &reports[i]);
+        s14_check_report(&p, models[i], &reports[i]);
         cvxrelu_model_free(models[i]);
     }
     CHECK(reports[0].neurons == 0 && !reports[2].has_bound && reports[3].has_bound);
@@ -843,27 +843,27 @@ TEST(path_takes_given_strengths_and_zero_among_them) {
           == CVXRELU_OK); /* reports only */
 }
 
-static int s15_stop_second(void *user, const cvxrelu_progress *p) {
+static int s22_stop_second(void *user, const cvxrelu_progress *p) {
     return p->lambda < *(const double *)user;
 }
 
 TEST(stopped_path_keeps_what_was_solved) {
-    cvxrelu_problem p = s13_problem(30, 3, 1, 40);
-    cvxrelu_options o = s13_options(CVXRELU_SOLVER_AUTO, 1e-9);
+    cvxrelu_problem p = s14_problem(30, 3, 1, 40);
+    cvxrelu_options o = s14_options(CVXRELU_SOLVER_AUTO, 1e-9);
     cvxrelu_path_options path;
     cvxrelu_model *models[4];
     cvxrelu_report reports[4];
-    double limit = 0.5 * s13_lambda_max(&p);
+    double limit = 0.5 * s14_lambda_max(&p);
     size_t i;
     memset(&path, 0, sizeof path);
     path.count = 4;
-    o.progress = s15_stop_second;
+    o.progress = s22_stop_second;
     o.progress_user = &limit;
     CHECK(cvxrelu_path(&p, &o, &path, models, reports, NULL) == CVXRELU_OK);
     CHECK(reports[0].stop == CVXRELU_STOP_GAP && reports[1].stop == CVXRELU_STOP_USER);
     CHECK(models[0] != NULL && models[1] != NULL && models[2] == NULL && models[3] == NULL);
     CHECK(reports[2].stop == CVXRELU_STOP_NONE && reports[3].stop == CVXRELU_STOP_NONE);
-    s13_check_report(&p, models[1], &reports[1]);
+    s14_check_report(&p, models[1], &reports[1]);
     for (i = 0; i < 4; i++) cvxrelu_model_free(models[i]);
 }
 
@@ -877,7 +877,7 @@ TEST(stopped_path_keeps_what_was_solved) {
     } while (0)
 
 TEST(path_option_out_of_range_is_named) {
-    cvxrelu_problem p = s13_problem(12, 2, 1, 8);
+    cvxrelu_problem p = s14_problem(12, 2, 1, 8);
     static const double bad[] = { 0.1, -0.1 };
     cvxrelu_path_options path;
     cvxrelu_report reports[20];
@@ -887,7 +887,7 @@ TEST(path_option_out_of_range_is_named) {
     size_t chosen, k;
     S15_BAD_PATH(ratio, -0.1, "ratio");
     S15_BAD_PATH(ratio, 1, "ratio");
-    S15_BAD_PATH(ratio, s15_nan(), "ratio");
+    S15_BAD_PATH(ratio, s22_nan(), "ratio");
     S15_BAD_PATH(lambdas, bad, "count");
     memset(&path, 0, sizeof path);
     path.count = 2, path.lambdas = bad;
@@ -904,7 +904,7 @@ TEST(path_option_out_of_range_is_named) {
 
 /* ---- Cross-validation. */
 
-static cvxrelu_model *s15_cross(const cvxrelu_problem *p, const cvxrelu_path_options *path,
+static cvxrelu_model *s22_cross(const cvxrelu_problem *p, const cvxrelu_path_options *path,
                                 cvxrelu_cv_point *points, size_t *chosen,
                                 cvxrelu_report *report) {
     cvxrelu_model *model = NULL;
@@ -916,7 +916,7 @@ static cvxrelu_model *s15_cross(const cvxrelu_problem *p, const cvxrelu_path_opt
 }
 
 /* Every row its own fold, the zero network: errors by plain loops, centred by other rows. */
-static void s15_check_zero_network(const cvxrelu_problem *p) {
+static void s22_check_zero_network(const cvxrelu_problem *p) {
     const size_t n = p->X.rows, c = p->Y.cols;
     static const double huge_strength[] = { 1e8 };
     cvxrelu_path_options path;
@@ -926,16 +926,16 @@ static void s15_check_zero_network(const cvxrelu_problem *p) {
     size_t i, j, k, chosen = 9;
     memset(&path, 0, sizeof path);
     path.count = 1, path.lambdas = huge_strength, path.folds = n;
-    cvxrelu_model_free(s15_cross(p, &path, &point, &chosen, &report));
+    cvxrelu_model_free(s22_cross(p, &path, &point, &chosen, &report));
     for (i = 0; i < n; i++)
         for (error[i] = 0, k = 0; k < c; k++) {
             double others = 0;
-            for (j = 0; j < n; j++) others += j != i ? s13_Y[j * c + k] / (double)(n - 1) : 0;
+            for (j = 0; j < n; j++) others += j != i ? s14_Y[j * c + k] / (double)(n - 1) : 0;
             if (!p->centre_targets) others = 0;
-            if (p->task == CVXRELU_TASK_CLASSES) error[i] = s13_Y[i] != 0;
+            if (p->task == CVXRELU_TASK_CLASSES) error[i] = s14_Y[i] != 0;
             else
                 error[i] +=
-                    (s13_Y[i * c + k] - others) * (s13_Y[i * c + k] - others) / (double)c;
+                    (s14_Y[i * c + k] - others) * (s14_Y[i * c + k] - others) / (double)c;
         }
     for (i = 0; i < n; i++) mean += error[i] / (double)n;
     for (i = 0; i < n; i++) var += (error[i] - mean) * (error[i] - mean) / (double)(n - 1);
@@ -945,40 +945,40 @@ static void s15_check_zero_network(const cvxrelu_problem *p) {
 }
 
 TEST(leave_one_out_errors_of_the_zero_network_match_plain_loops) {
-    cvxrelu_problem p = s13_problem(15, 2, 2, 8);
-    s15_check_zero_network(&p);
+    cvxrelu_problem p = s14_problem(15, 2, 2, 8);
+    s22_check_zero_network(&p);
     p.centre_targets = 1;
-    s15_check_zero_network(&p);
+    s22_check_zero_network(&p);
     p.centre_targets = 0;
-    s15_labels(&p, 2);
-    s15_check_zero_network(&p);
+    s22_labels(&p, 2);
+    s22_check_zero_network(&p);
 }
 
 /* Errors of leave-one-out by fits of our own: the folds are known but for their order. */
 TEST(leave_one_out_errors_match_separate_fits) {
-    cvxrelu_problem p = s13_problem(9, 2, 1, 12), part;
+    cvxrelu_problem p = s14_problem(9, 2, 1, 12), part;
     cvxrelu_path_options path;
     cvxrelu_cv_point points[3];
     cvxrelu_report report;
     double X[18], Y[9], lambdas[3], out, error;
     size_t i, k, chosen;
     memset(&path, 0, sizeof path);
-    for (k = 0; k < 3; k++) lambdas[k] = pow(10.0, -(double)k) * 0.1 * s13_lambda_max(&p);
+    for (k = 0; k < 3; k++) lambdas[k] = pow(10.0, -(double)k) * 0.1 * s14_lambda_max(&p);
     path.count = 3, path.lambdas = lambdas, path.folds = 9;
-    cvxrelu_model_free(s15_cross(&p, &path, points, &chosen, &report));
+    cvxrelu_model_free(s22_cross(&p, &path, points, &chosen, &report));
     for (k = 0; k < 3; k++) {
         for (error = 0, i = 0; i < 9; i++) {
-            cvxrelu_options o = s13_options(CVXRELU_SOLVER_AUTO, 1e-9);
+            cvxrelu_options o = s14_options(CVXRELU_SOLVER_AUTO, 1e-9);
             cvxrelu_model *model;
-            memcpy(X, s13_X, sizeof X), memcpy(Y, s13_Y, sizeof Y);
+            memcpy(X, s14_X, sizeof X), memcpy(Y, s14_Y, sizeof Y);
             memcpy(X + 2 * i, X + 16, 2 * sizeof(double)), Y[i] = Y[8];
             part = p;
             part.X.data = X, part.Y.data = Y, part.X.rows = part.Y.rows = 8;
             part.lambda = lambdas[k];
-            model = s13_fit(&part, &o, &report);
+            model = s14_fit(&part, &o, &report);
             if (model == NULL) return;
-            cvxrelu_model_predict(model, s13_X + 2 * i, &out);
-            error += (out - s13_Y[i]) * (out - s13_Y[i]) / 9;
+            cvxrelu_model_predict(model, s14_X + 2 * i, &out);
+            error += (out - s14_Y[i]) * (out - s14_Y[i]) / 9;
             cvxrelu_model_free(model);
         }
         /* 1e-2: gaps of 1e-6 leave predictions uncertain by a thousandth */
@@ -987,7 +987,7 @@ TEST(leave_one_out_errors_match_separate_fits) {
 }
 
 TEST(cross_validation_is_deterministic_and_refits_all_rows) {
-    cvxrelu_problem p = s13_problem(40, 3, 2, 30);
+    cvxrelu_problem p = s14_problem(40, 3, 2, 30);
     cvxrelu_path_options path;
     cvxrelu_cv_point points[6], again[6], other[6];
     cvxrelu_report report, fit;
@@ -996,10 +996,10 @@ TEST(cross_validation_is_deterministic_and_refits_all_rows) {
     p.centre_targets = 1;
     memset(&path, 0, sizeof path);
     path.count = 6, path.fold_seed = 5;
-    model = s15_cross(&p, &path, points, &chosen, &report);
+    model = s22_cross(&p, &path, points, &chosen, &report);
     if (model == NULL) return;
     CHECK(chosen < 6 && report.lambda == points[chosen].lambda && report.n == 40);
-    CHECK(points[0].lambda == s13_lambda_max(&p));
+    CHECK(points[0].lambda == s14_lambda_max(&p));
     for (i = 0; i < 6; i++) {
         CHECK(points[i].error > 0 && points[i].deviation >= 0);
         CHECK(i == 0 || points[i].lambda < points[i - 1].lambda);
@@ -1007,19 +1007,19 @@ TEST(cross_validation_is_deterministic_and_refits_all_rows) {
     }
     CHECK(chosen == best);
     p.lambda = points[chosen].lambda;
-    same = s13_fit(&p, NULL, &fit);
+    same = s14_fit(&p, NULL, &fit);
     CHECK(fit.objective == report.objective && fit.train_error == report.train_error);
-    s13_check_report(&p, model, &report);
+    s14_check_report(&p, model, &report);
     cvxrelu_model_free(same);
     cvxrelu_model_free(model);
     p.lambda = 77; /* ignored */
-    cvxrelu_model_free(s15_cross(&p, &path, again, &chosen2, &report));
+    cvxrelu_model_free(s22_cross(&p, &path, again, &chosen2, &report));
     CHECK(chosen2 == chosen && memcmp(points, again, sizeof points) == 0);
     path.fold_seed = 6;
-    cvxrelu_model_free(s15_cross(&p, &path, other, &chosen2, &report));
+    cvxrelu_model_free(s22_cross(&p, &path, other, &chosen2, &report));
     CHECK(memcmp(points, other, sizeof points) != 0);
     path.fold_seed = 5, path.one_standard_error = 1;
-    cvxrelu_model_free(s15_cross(&p, &path, again, &chosen2, &report));
+    cvxrelu_model_free(s22_cross(&p, &path, again, &chosen2, &report));
     CHECK(memcmp(points, again, sizeof points) == 0 && chosen2 <= chosen);
     CHECK(points[chosen2].error <= points[best].error + points[best].deviation);
     CHECK(chosen2 == 0
@@ -1027,20 +1027,20 @@ TEST(cross_validation_is_deterministic_and_refits_all_rows) {
 }
 
 TEST(cross_validation_bears_a_class_that_a_fold_lacks) {
-    cvxrelu_problem p = s13_problem(24, 3, 1, 20);
+    cvxrelu_problem p = s14_problem(24, 3, 1, 20);
     cvxrelu_path_options path;
     cvxrelu_cv_point points[3];
     cvxrelu_report report;
     cvxrelu_model *model;
     cvxrelu_model_info info;
     size_t chosen, i, folds;
-    s15_labels(&p, 2);
-    s13_Y[7] = 2; /* one row of class 2 */
+    s22_labels(&p, 2);
+    s14_Y[7] = 2; /* one row of class 2 */
     memset(&path, 0, sizeof path);
     path.count = 3;
     for (folds = 2; folds <= 24; folds += 11) {
         path.folds = folds;
-        model = s15_cross(&p, &path, points, &chosen, &report);
+        model = s22_cross(&p, &path, points, &chosen, &report);
         if (model == NULL) return;
         cvxrelu_model_get_info(model, &info);
         CHECK(info.classes == 3 && info.outputs == 3 && chosen < 3);
@@ -1050,7 +1050,7 @@ TEST(cross_validation_bears_a_class_that_a_fold_lacks) {
 }
 
 TEST(cross_validation_of_two_rows_works) {
-    cvxrelu_problem p = s13_problem(2, 2, 1, 8);
+    cvxrelu_problem p = s14_problem(2, 2, 1, 8);
     cvxrelu_path_options path;
     cvxrelu_cv_point points[2];
     cvxrelu_report report;
@@ -1058,27 +1058,27 @@ TEST(cross_validation_of_two_rows_works) {
     p.no_bias = 0, p.scale = CVXRELU_SCALE_AUTO;
     memset(&path, 0, sizeof path);
     path.count = path.folds = 2;
-    cvxrelu_model_free(s15_cross(&p, &path, points, &chosen, &report));
+    cvxrelu_model_free(s22_cross(&p, &path, points, &chosen, &report));
 }
 
 /* ---- Predictions of the network against the solver's own. */
 
 /* Objective from predictions of the network and the penalty of its convex form; train_error. */
-static void s15_check_predictions(const cvxrelu_problem *p, const cvxrelu_model *model,
+static void s22_check_predictions(const cvxrelu_problem *p, const cvxrelu_model *model,
                                   const cvxrelu_report *report) {
     const size_t n = p->X.rows, d = p->X.cols, c = report->c;
     double sum = 0, wrong = 0, out[4];
-    s13_truth t = s13_judge(p, model, report->lambda);
+    s14_truth t = s14_judge(p, model, report->lambda);
     size_t i, k;
     if (model == NULL) return;
     for (i = 0; i < n; i++) {
-        cvxrelu_model_predict(model, s13_X + i * d, out);
+        cvxrelu_model_predict(model, s14_X + i * d, out);
         if (p->task == CVXRELU_TASK_CLASSES)
-            wrong += (double)cvxrelu_model_class(model, out) != s13_Y[i];
+            wrong += (double)cvxrelu_model_class(model, out) != s14_Y[i];
         for (k = 0; k < c; k++) {
-            double y = p->task == CVXRELU_TASK_REGRESSION ? s13_Y[i * c + k]
-                       : c == 1                           ? 2 * s13_Y[i] - 1
-                                                          : s13_Y[i] == (double)k;
+            double y = p->task == CVXRELU_TASK_REGRESSION ? s14_Y[i * c + k]
+                       : c == 1                           ? 2 * s14_Y[i] - 1
+                                                          : s14_Y[i] == (double)k;
             sum += (out[k] - y) * (out[k] - y);
         }
     }
@@ -1098,19 +1098,19 @@ TEST(network_predicts_what_the_solver_did_for_every_scale_bias_and_task) {
         for (no_bias = 0; no_bias < 2; no_bias++)
             for (task = 0; task < 4; task++) /* two outputs, centred, 2 classes, 3 classes */
                 for (solver = 1; solver <= 2; solver++) {
-                    cvxrelu_problem p = s13_problem(40, 5, task < 2 ? 2 : 1, 40);
-                    cvxrelu_options o = s13_options((cvxrelu_solver)solver, 0);
+                    cvxrelu_problem p = s14_problem(40, 5, task < 2 ? 2 : 1, 40);
+                    cvxrelu_options o = s14_options((cvxrelu_solver)solver, 0);
                     cvxrelu_report report;
                     cvxrelu_model *model;
                     if (scale == 0 && no_bias) continue;
-                    s15_spoil(40, 5);
+                    s22_spoil(40, 5);
                     p.scale = scales[scale], p.no_bias = no_bias, p.centre_targets = task == 1;
-                    if (task >= 2) s15_labels(&p, (size_t)task);
+                    if (task >= 2) s22_labels(&p, (size_t)task);
                     o.max_iters = 40;
-                    p.lambda = 1e-3 * s13_lambda_max(&p);
-                    model = s13_fit(&p, &o, &report);
+                    p.lambda = 1e-3 * s14_lambda_max(&p);
+                    model = s14_fit(&p, &o, &report);
                     CHECK(report.neurons > 0);
-                    s15_check_predictions(&p, model, &report);
+                    s22_check_predictions(&p, model, &report);
                     cvxrelu_model_free(model);
                 }
 }
@@ -1118,23 +1118,23 @@ TEST(network_predicts_what_the_solver_did_for_every_scale_bias_and_task) {
 TEST(network_of_least_squares_and_of_other_penalties_predicts_what_the_solver_did) {
     int k;
     for (k = 0; k < 5; k++) {
-        cvxrelu_problem p = s13_problem(40, 5, 2, 30);
-        cvxrelu_options o = s13_options(CVXRELU_SOLVER_AUTO, 1e-3);
+        cvxrelu_problem p = s14_problem(40, 5, 2, 30);
+        cvxrelu_options o = s14_options(CVXRELU_SOLVER_AUTO, 1e-3);
         cvxrelu_report report;
         cvxrelu_model *model;
         size_t i;
         double out[2], sum = 0;
-        s15_spoil(40, 5);
+        s22_spoil(40, 5);
         p.no_bias = 0, p.scale = CVXRELU_SCALE_STANDARD;
         if (k < 4) p.penalty = (cvxrelu_penalty)k;
         p.lambda = k < 4 ? 1e-2 : 0;
         o.max_iters = 100;
-        model = s13_fit(&p, &o, &report);
+        model = s14_fit(&p, &o, &report);
         if (model == NULL) return;
         for (i = 0; i < 40; i++) {
-            cvxrelu_model_predict(model, s13_X + i * 5, out);
-            sum += (out[0] - s13_Y[2 * i]) * (out[0] - s13_Y[2 * i]) / 80;
-            sum += (out[1] - s13_Y[2 * i + 1]) * (out[1] - s13_Y[2 * i + 1]) / 80;
+            cvxrelu_model_predict(model, s14_X + i * 5, out);
+            sum += (out[0] - s14_Y[2 * i]) * (out[0] - s14_Y[2 * i]) / 80;
+            sum += (out[1] - s14_Y[2 * i + 1]) * (out[1] - s14_Y[2 * i + 1]) / 80;
         }
         CHECK_NEAR(report.train_error, sum, 1e-10 * (sum + 1e-3));
         cvxrelu_model_free(model);
@@ -1142,26 +1142,26 @@ TEST(network_of_least_squares_and_of_other_penalties_predicts_what_the_solver_di
 }
 
 TEST(float32_views_and_strides_train_as_float64_copies_do) {
-    cvxrelu_problem p = s13_problem(30, 4, 1, 30);
+    cvxrelu_problem p = s14_problem(30, 4, 1, 30);
     float narrow[30 * 7];
     cvxrelu_report one, two;
     cvxrelu_model *model;
     size_t i, j;
     for (i = 0; i < 30; i++)
         for (j = 0; j < 4; j++) {
-            narrow[7 * i + j] = (float)s13_X[4 * i + j];
-            s13_X[4 * i + j] = (double)narrow[7 * i + j];
+            narrow[7 * i + j] = (float)s14_X[4 * i + j];
+            s14_X[4 * i + j] = (double)narrow[7 * i + j];
         }
     p.lambda = 1e-3;
-    model = s13_fit(&p, NULL, &one);
+    model = s14_fit(&p, NULL, &one);
     cvxrelu_model_free(model);
     p.X.data = narrow, p.X.stride = 7, p.X.type = CVXRELU_FLOAT32;
-    model = s13_fit(&p, NULL, &two);
+    model = s14_fit(&p, NULL, &two);
     CHECK(one.objective == two.objective && one.neurons == two.neurons);
     cvxrelu_model_free(model);
 }
 
-SUITE(s15_fit) {
+SUITE(s22_fit) {
     RUN(option_out_of_range_is_named);
     RUN(documented_open_ends_of_the_step_options_are_refused);
     RUN(problem_field_out_of_range_is_named);
