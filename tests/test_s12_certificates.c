@@ -2,8 +2,8 @@
    s12_evaluate computes everything from the definitions with plain loops over X, Y and the bits
    of the patterns; it is the truth for S13 too. Weights are dense: c x P x d, unpadded.     */
 
-enum { S11_N = 90, S11_D = 5, S11_C = 3, S11_P = 600, S11_SIZE = S11_C * S11_P * S11_D };
-static double s12_X[S11_N * S11_D], s12_Y[S11_N * S11_C], s12_U[S11_SIZE];
+enum { S12_N = 90, S12_D = 5, S12_C = 3, S12_P = 600, S12_SIZE = S12_C * S12_P * S12_D };
+static double s12_X[S12_N * S12_D], s12_Y[S12_N * S12_C], s12_U[S12_SIZE];
 
 /* The first n rows and c columns of: a kinked function of X and noise. Scaling and bias off. */
 static cvxrelu_problem s12_problem(size_t n, size_t d, size_t c, size_t P,
@@ -83,7 +83,7 @@ typedef struct s12_truth {
     size_t active;
 } s12_truth;
 
-static double s12_z[S11_N], s12_theta[S11_N], s12_G[S11_P * S11_D];
+static double s12_z[S12_N], s12_theta[S12_N], s12_G[S12_P * S12_D];
 
 /* The share of output k: 1/2 ||z - y||^2 + lam R(u), and y.t - t.t/2 at t = s theta inside the
    dual ball; for the squared l2 penalty y.t - t.t/2 - ||A^T t||^2 / (2 lam) at t = theta. */
@@ -171,7 +171,7 @@ TEST(certificate_of_random_weights_is_that_of_the_definition) {
     for (run = 0; run < 8; run++) {
         cvxrelu_report report;
         const double lambda = run < 4 ? 0.01 : 0.2;
-        cvxrelu_problem p = s12_problem(S11_N, S11_D, run / 4 ? S11_C : 1, S11_P,
+        cvxrelu_problem p = s12_problem(S12_N, S12_D, run / 4 ? S12_C : 1, S12_P,
                                         s10_penalties[run % 4]);
         cvxr_fit f;
         s12_open(&f, &p, NULL, lambda, &report);
@@ -195,7 +195,7 @@ TEST(relative_gap_is_that_of_objective_and_bound) {
     for (run = 0; run < 12; run++) {
         static const double scales[3] = { 1e-3, 1, 100 };
         cvxrelu_report report;
-        cvxrelu_problem p = s12_problem(S11_N, S11_D, 1, 40, s10_penalties[run % 4]);
+        cvxrelu_problem p = s12_problem(S12_N, S12_D, 1, 40, s10_penalties[run % 4]);
         cvxr_certificate got;
         cvxr_fit f;
         s12_open(&f, &p, NULL, 0.01, &report);
@@ -210,7 +210,7 @@ TEST(stationarity_is_the_largest_pattern_gradient_for_every_penalty) {
     size_t k;
     for (k = 0; k < 4; k++) {
         cvxrelu_report report;
-        cvxrelu_problem p = s12_problem(S11_N, S11_D, 2, 40, s10_penalties[k]);
+        cvxrelu_problem p = s12_problem(S12_N, S12_D, 2, 40, s10_penalties[k]);
         cvxr_certificate got;
         cvxr_fit f;
         s12_open(&f, &p, NULL, 0.01, &report);
@@ -225,7 +225,7 @@ TEST(stationarity_is_the_largest_pattern_gradient_for_every_penalty) {
 TEST(certificate_of_dense_rows_is_that_of_sorted_rows) {
     size_t type, i, k;
     cvxrelu_report report;
-    cvxrelu_problem p = s12_problem(S11_N, S11_D, 2, S11_P, CVXRELU_PENALTY_NEURON);
+    cvxrelu_problem p = s12_problem(S12_N, S12_D, 2, S12_P, CVXRELU_PENALTY_NEURON);
     cvxr_fit f;
     s12_open(&f, &p, NULL, 0.02, &report);
     s12_weights(&f, 0.1);
@@ -233,7 +233,7 @@ TEST(certificate_of_dense_rows_is_that_of_sorted_rows) {
         f.weights.u[i] = (double)(float)f.weights.u[i];
     for (type = 0; type < S08_TYPES; type++) {
         const cvxr_space *space = s08_spaces[type];
-        const size_t P = f.patterns.count, ld = 16, d = S11_D, bytes = 2 * P * ld * space->size;
+        const size_t P = f.patterns.count, ld = 16, d = S12_D, bytes = 2 * P * ld * space->size;
         unsigned char *dense = (unsigned char *)cvxr_alloc_zero(&f.mem, bytes, 1);
         cvxr_certificate sorted, got;
         for (i = 0; i < f.weights.m; i++)
@@ -257,7 +257,7 @@ TEST(certificate_of_dense_rows_is_that_of_sorted_rows) {
 /* Interpolation and y = 0: objective = bound = 0 and gap 0, without a division by zero. */
 TEST(gap_of_a_zero_objective_is_zero) {
     cvxrelu_report report;
-    cvxrelu_problem p = s12_problem(S11_N, S11_D, 1, 40, CVXRELU_PENALTY_NEURON);
+    cvxrelu_problem p = s12_problem(S12_N, S12_D, 1, 40, CVXRELU_PENALTY_NEURON);
     cvxr_certificate got;
     cvxr_fit f;
     memset(s12_Y, 0, sizeof s12_Y);
@@ -274,15 +274,15 @@ TEST(lambda_max_is_where_the_zero_network_stops_being_optimal) {
     size_t run, k;
     for (run = 0; run < 6; run++) {
         const cvxrelu_penalty penalty = s10_penalties[run % 3];
-        cvxrelu_problem p = s12_problem(S11_N, S11_D, run / 3 ? S11_C : 1, S11_P, penalty);
+        cvxrelu_problem p = s12_problem(S12_N, S12_D, run / 3 ? S12_C : 1, S12_P, penalty);
         cvxrelu_report report;
         cvxr_certificate got;
         cvxr_fit f;
         double most = 0, lambda_max;
         s12_open(&f, &p, NULL, 1, &report);
         for (k = 0; k < f.data.c; k++) {
-            s12_gradient(&f, f.data.Y + k * S11_N, s12_G);
-            most = cvxr_max(most, s10_dual_norm(penalty, f.patterns.count, S11_D, s12_G));
+            s12_gradient(&f, f.data.Y + k * S12_N, s12_G);
+            most = cvxr_max(most, s10_dual_norm(penalty, f.patterns.count, S12_D, s12_G));
         }
         lambda_max = cvxr_lambda_max(&f.core);
         CHECK_NEAR(lambda_max / (most / f.core.units), 1, 1000 * DBL_EPSILON);

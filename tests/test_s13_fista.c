@@ -1,14 +1,14 @@
 /* Tests of S13 FIRST-ORDER METHODS. Included by test_main.c after test_s12_certificates.c,
    whose problems and plain-loop truth they use. s13_step is R-FISTA written down again.     */
 
-enum { S12_N = 40, S12_D = 4, S12_P = 24, S12_C = 2, S12_SIZE = S12_C * S12_P * S12_D };
+enum { S13_N = 40, S13_D = 4, S13_P = 24, S13_C = 2, S13_SIZE = S13_C * S13_P * S13_D };
 
 typedef struct s13_plain {
-    double u[S12_SIZE], y[S12_SIZE], t, eta, omega;
+    double u[S13_SIZE], y[S13_SIZE], t, eta, omega;
     int grown, shrunk, restarts;
 } s13_plain;
 
-static double s13_W[S11_SIZE], s13_next[S12_SIZE], s13_move[S12_SIZE];
+static double s13_W[S11_SIZE], s13_next[S13_SIZE], s13_move[S13_SIZE];
 
 /* -f'(y), c x P x d, in the units of the objective. */
 static void s13_slope(const cvxr_fit *f, const double *y, double *G) {
@@ -58,7 +58,7 @@ static void s13_search(const cvxr_fit *f, s13_plain *s, const double *G) {
 static void s13_step(const cvxr_fit *f, s13_plain *s) {
     const size_t size = f->data.c * f->patterns.count * f->data.d;
     double t = (1 + sqrt(1 + 4 * s->t * s->t)) / 2, by = (s->t - 1) / t;
-    double G[S12_SIZE], against = 0;
+    double G[S13_SIZE], against = 0;
     size_t i;
     s13_slope(f, s->y, G);
     s13_search(f, s, G);
@@ -90,7 +90,7 @@ static double s13_distance(const cvxr_fit *f, const void *padded, const double *
    hundred operations an iteration: 60 * 1000 * 300 eps = 4e-9. */
 static s13_plain s13_side_by_side(cvxrelu_penalty penalty, const cvxrelu_options *o,
                                   double lambda) {
-    cvxrelu_problem p = s12_problem(S12_N, S12_D, S12_C, S12_P, penalty);
+    cvxrelu_problem p = s12_problem(S13_N, S13_D, S13_C, S13_P, penalty);
     cvxrelu_report report;
     cvxr_fista s;
     cvxr_fit f;
@@ -151,7 +151,7 @@ TEST(every_switch_of_r_fista_follows_its_plain_twin) {
 
 /* u, y and u' differ in one weight; restart exactly when (u' - u)(y - u') > 0. */
 static double s13_t_after(double u, double y, double next, double *extrapolated) {
-    cvxrelu_problem p = s12_problem(S12_N, S12_D, 1, S12_P, CVXRELU_PENALTY_NEURON);
+    cvxrelu_problem p = s12_problem(S13_N, S13_D, 1, S13_P, CVXRELU_PENALTY_NEURON);
     cvxrelu_report report;
     cvxr_fista s;
     cvxr_fit f;
@@ -183,7 +183,7 @@ TEST(restart_comes_when_the_step_turned_against_the_gradient_step) {
 
 TEST(forward_step_grows_by_alpha_when_the_bound_was_loose) {
     static const double omegas[3] = { 4.99, 5, 1e300 }, grown[3] = { 1e-6, 1.25e-6, 1.25e-6 };
-    cvxrelu_problem p = s12_problem(S12_N, S12_D, 1, S12_P, CVXRELU_PENALTY_NEURON);
+    cvxrelu_problem p = s12_problem(S13_N, S13_D, 1, S13_P, CVXRELU_PENALTY_NEURON);
     cvxrelu_report report;
     cvxr_fista s;
     cvxr_fit f;
@@ -227,7 +227,7 @@ static cvxrelu_report s13_fit(const cvxrelu_problem *p, const cvxrelu_options *o
 
 /* 1 / the largest eigenvalue of A^T A / (n c), by 300 power steps; 2% short to be safe. */
 static double s13_safe_step(const cvxrelu_problem *p) {
-    double v[S12_SIZE], norm = 1;
+    double v[S13_SIZE], norm = 1;
     cvxrelu_report report;
     cvxr_fit f;
     size_t i, it, size;
@@ -246,7 +246,7 @@ static double s13_safe_step(const cvxrelu_problem *p) {
 }
 
 TEST(every_step_rule_and_ablation_reaches_the_same_optimum) {
-    cvxrelu_problem p = s12_problem(S12_N, S12_D, S12_C, S12_P, CVXRELU_PENALTY_NEURON);
+    cvxrelu_problem p = s12_problem(S13_N, S13_D, S13_C, S13_P, CVXRELU_PENALTY_NEURON);
     cvxrelu_options o;
     s12_truth t;
     double least = 0;
@@ -271,7 +271,7 @@ TEST(every_step_rule_and_ablation_reaches_the_same_optimum) {
 TEST(float32_work_reaches_the_optimum_to_its_own_precision) {
     size_t k;
     for (k = 0; k < 4; k++) {
-        cvxrelu_problem p = s12_problem(S12_N, S12_D, S12_C, S12_P, s10_penalties[k]);
+        cvxrelu_problem p = s12_problem(S13_N, S13_D, S13_C, S13_P, s10_penalties[k]);
         cvxrelu_options o;
         cvxrelu_report narrow, wide;
         s12_truth t;
@@ -317,7 +317,7 @@ static size_t s13_wrong_kkt(cvxrelu_penalty penalty, size_t P, size_t d, const d
 TEST(optimum_meets_the_kkt_conditions_of_every_penalty) {
     size_t q, k, i;
     for (q = 0; q < 4; q++) {
-        cvxrelu_problem p = s12_problem(S12_N, S12_D, S12_C, S12_P, s10_penalties[q]);
+        cvxrelu_problem p = s12_problem(S13_N, S13_D, S13_C, S13_P, s10_penalties[q]);
         cvxrelu_report r;
         cvxrelu_options o;
         s12_truth t;
@@ -329,14 +329,14 @@ TEST(optimum_meets_the_kkt_conditions_of_every_penalty) {
         r = s13_fit(&p, &o, &t);
         CHECK(r.stop == CVXRELU_STOP_GAP && (q == 3 || t.active < r.c * r.patterns || q == 1));
         s12_open(&f, &p, &o, p.lambda, &r);
-        for (k = 0; k < S12_C; k++) {
-            const double *U = s13_W + k * f.patterns.count * S12_D;
+        for (k = 0; k < S13_C; k++) {
+            const double *U = s13_W + k * f.patterns.count * S13_D;
             s12_forward(&f, U, s12_z);
-            for (i = 0; i < S12_N; i++) s12_theta[i] = f.data.Y[k * S12_N + i] - s12_z[i];
+            for (i = 0; i < S13_N; i++) s12_theta[i] = f.data.Y[k * S13_N + i] - s12_z[i];
             s12_gradient(&f, s12_theta, s12_G);
-            CHECK(s13_wrong_kkt(s10_penalties[q], f.patterns.count, S12_D, U, s12_G, f.core.lam,
+            CHECK(s13_wrong_kkt(s10_penalties[q], f.patterns.count, S13_D, U, s12_G, f.core.lam,
                                 1e-12 * t.objective * f.core.units,
-                                sqrt(s12_dot(S12_N, s12_theta, s12_theta))) == 0);
+                                sqrt(s12_dot(S13_N, s12_theta, s12_theta))) == 0);
         }
         s12_close(&f);
     }
@@ -345,7 +345,7 @@ TEST(optimum_meets_the_kkt_conditions_of_every_penalty) {
 TEST(subgradient_tolerance_stops_the_run) {
     size_t k;
     for (k = 0; k < 4; k++) {
-        cvxrelu_problem p = s12_problem(S12_N, S12_D, S12_C, S12_P, s10_penalties[k]);
+        cvxrelu_problem p = s12_problem(S13_N, S13_D, S13_C, S13_P, s10_penalties[k]);
         cvxrelu_options o;
         cvxrelu_report r;
         s12_truth t;
@@ -376,7 +376,7 @@ static int s13_progress(void *user, const cvxrelu_progress *progress) {
 /* Without restarts the objective goes up and down: what comes back must be the least seen. The
    cheap objective of progress differs from the certificate's by rounding. */
 static cvxrelu_stop s13_best_iterate(int max_iters, int stop_at, int *rose) {
-    cvxrelu_problem p = s12_problem(S12_N, S12_D, S12_C, S12_P, CVXRELU_PENALTY_NEURON);
+    cvxrelu_problem p = s12_problem(S13_N, S13_D, S13_C, S13_P, CVXRELU_PENALTY_NEURON);
     cvxrelu_options o;
     cvxrelu_report r;
     s12_truth t;
@@ -417,7 +417,7 @@ TEST(stopped_run_returns_the_best_iterate_with_a_true_gap) {
 TEST(step_far_too_long_returns_finite_weights) {
     size_t type;
     for (type = 0; type < S08_TYPES; type++) {
-        cvxrelu_problem p = s12_problem(S12_N, S12_D, S12_C, S12_P, CVXRELU_PENALTY_NEURON);
+        cvxrelu_problem p = s12_problem(S13_N, S13_D, S13_C, S13_P, CVXRELU_PENALTY_NEURON);
         cvxrelu_options o;
         cvxrelu_report r;
         s12_truth t;
@@ -436,7 +436,7 @@ TEST(step_far_too_long_returns_finite_weights) {
 /* Far below lambda_max the gap stays flat for thousands of iterations while the objective
    falls: that is no stall. A stalled run gains nothing from 2000 iterations more. */
 TEST(slow_progress_is_not_taken_for_a_stall) {
-    cvxrelu_problem p = s12_problem(80, S12_D, 1, 20, CVXRELU_PENALTY_NEURON);
+    cvxrelu_problem p = s12_problem(80, S13_D, 1, 20, CVXRELU_PENALTY_NEURON);
     cvxrelu_options o;
     cvxrelu_model *first = NULL, *more = NULL;
     cvxrelu_report r, s;
@@ -456,7 +456,7 @@ TEST(slow_progress_is_not_taken_for_a_stall) {
 TEST(start_at_the_optimum_ends_at_once) {
     size_t type;
     for (type = 0; type < S08_TYPES; type++) {
-        cvxrelu_problem p = s12_problem(S12_N, S12_D, S12_C, S12_P, CVXRELU_PENALTY_NEURON);
+        cvxrelu_problem p = s12_problem(S13_N, S13_D, S13_C, S13_P, CVXRELU_PENALTY_NEURON);
         cvxrelu_options o;
         cvxrelu_model *first = NULL, *again = NULL;
         cvxrelu_report r;
@@ -477,7 +477,7 @@ TEST(start_at_the_optimum_ends_at_once) {
 TEST(first_order_workspaces_take_the_bytes_that_were_planned) {
     size_t type;
     for (type = 0; type < S08_TYPES; type++) {
-        cvxrelu_problem p = s12_problem(S12_N, S12_D, S12_C, S12_P, CVXRELU_PENALTY_NEURON);
+        cvxrelu_problem p = s12_problem(S13_N, S13_D, S13_C, S13_P, CVXRELU_PENALTY_NEURON);
         cvxrelu_options o;
         cvxrelu_report report;
         cvxr_fista s;
@@ -489,11 +489,11 @@ TEST(first_order_workspaces_take_the_bytes_that_were_planned) {
         s12_open(&f, &p, &o, 1, &report);
         before = f.mem.now;
         CHECK(cvxr_fista_open(&s, &f.core));
-        CHECK(f.mem.now - before == cvxr_fista_bytes(S12_N, type ? 16 : 8, S12_C,
+        CHECK(f.mem.now - before == cvxr_fista_bytes(S13_N, type ? 16 : 8, S13_C,
                                                      f.patterns.count, s08_spaces[type]->size));
         cvxr_fista_close(&s);
         CHECK(cvxr_cgls_open(&cg, &f.core));
-        CHECK(f.mem.now - before == cvxr_cgls_bytes(S12_N, 8, f.patterns.count));
+        CHECK(f.mem.now - before == cvxr_cgls_bytes(S13_N, 8, f.patterns.count));
         cvxr_cgls_close(&cg);
         CHECK(f.mem.now == before);
         s12_close(&f);
@@ -547,13 +547,13 @@ static void s13_least_norm(const cvxr_fit *f, int wide, const double *y, double 
 /* Rows with no active pattern and columns that no row has would make these singular: the shapes
    below have none. The stop at stationarity 1e-11 times a squared condition below 1e5: 1e-6. */
 static void s13_check_least_norm(size_t n, size_t P, int wide, cvxrelu_solver solver) {
-    cvxrelu_problem p = s12_problem(n, S12_D, S12_C, P, CVXRELU_PENALTY_NEURON);
+    cvxrelu_problem p = s12_problem(n, S13_D, S13_C, P, CVXRELU_PENALTY_NEURON);
     cvxrelu_options o;
     cvxrelu_report r, report;
     s12_truth t;
     cvxr_fit f;
     size_t k, i, m;
-    static double want[S12_SIZE];
+    static double want[S13_SIZE];
     memset(&o, 0, sizeof o);
     o.solver = solver;
     o.tol = 1e-11;
@@ -562,8 +562,8 @@ static void s13_check_least_norm(size_t n, size_t P, int wide, cvxrelu_solver so
     CHECK_NEAR(r.stationarity, t.stationarity, 1e-13);
     CHECK(!wide || r.objective < 1e-18);
     s12_open(&f, &p, NULL, 0, &report);
-    m = f.patterns.count * S12_D;
-    for (k = 0; k < S12_C; k++) {
+    m = f.patterns.count * S13_D;
+    for (k = 0; k < S13_C; k++) {
         double norm;
         s13_least_norm(&f, wide, f.data.Y + k * n, want);
         norm = sqrt(s12_dot(m, want, want));
@@ -582,24 +582,24 @@ TEST(lambda_zero_is_the_least_squares_solution_of_least_norm) {
 /* Gates g and 3 g have one pattern: every split of the weight fits as well, equal parts are the
    shortest. */
 TEST(lambda_zero_shares_the_weight_between_equal_patterns) {
-    static const double gates[4 * S12_D] = { 1, 2, -1, 0.5, 3, 6, -3, 1.5,
+    static const double gates[4 * S13_D] = { 1, 2, -1, 0.5, 3, 6, -3, 1.5,
                                              -1, 1, 1, 1, -3, 3, 3, 3 };
-    cvxrelu_problem p = s12_problem(60, S12_D, 1, 0, CVXRELU_PENALTY_NEURON);
+    cvxrelu_problem p = s12_problem(60, S13_D, 1, 0, CVXRELU_PENALTY_NEURON);
     cvxrelu_options o;
     cvxrelu_report r;
     s12_truth t;
     double norm = 0;
     size_t i, j;
     p.gates.sampler = CVXRELU_SAMPLER_GIVEN;
-    p.gates.given.data = gates, p.gates.given.rows = 4, p.gates.given.cols = S12_D;
+    p.gates.given.data = gates, p.gates.given.rows = 4, p.gates.given.cols = S13_D;
     memset(&o, 0, sizeof o);
     o.tol = 1e-11;
     r = s13_fit(&p, &o, &t);
     CHECK(r.stop == CVXRELU_STOP_STATIONARY && r.patterns == 4);
     for (i = 0; i < 16; i++) norm = cvxr_max(norm, fabs(s13_W[i]));
     for (i = 0; i < 4; i += 2)
-        for (j = 0; j < S12_D; j++)
-            CHECK_NEAR(s13_W[i * S12_D + j], s13_W[(i + 1) * S12_D + j], 1e-14 * norm);
+        for (j = 0; j < S13_D; j++)
+            CHECK_NEAR(s13_W[i * S13_D + j], s13_W[(i + 1) * S13_D + j], 1e-14 * norm);
 }
 
 /* tol < 0 never stops: conjugate gradients then run on far below rounding, where they diverge
@@ -607,7 +607,7 @@ TEST(lambda_zero_shares_the_weight_between_equal_patterns) {
 TEST(lambda_zero_that_never_stops_keeps_its_solution) {
     size_t tall;
     for (tall = 0; tall < 2; tall++) {
-        cvxrelu_problem p = s12_problem(80, S12_D, 1, tall ? 4 : 24, CVXRELU_PENALTY_NEURON);
+        cvxrelu_problem p = s12_problem(80, S13_D, 1, tall ? 4 : 24, CVXRELU_PENALTY_NEURON);
         cvxrelu_options o;
         cvxrelu_report r;
         s12_truth t;
@@ -624,7 +624,7 @@ TEST(lambda_zero_that_never_stops_keeps_its_solution) {
 }
 
 TEST(lambda_zero_of_zero_targets_is_the_zero_network) {
-    cvxrelu_problem p = s12_problem(20, S12_D, S12_C, S12_P, CVXRELU_PENALTY_NEURON);
+    cvxrelu_problem p = s12_problem(20, S13_D, S13_C, S13_P, CVXRELU_PENALTY_NEURON);
     cvxrelu_report r;
     s12_truth t;
     memset(s12_Y, 0, sizeof s12_Y);
@@ -633,7 +633,7 @@ TEST(lambda_zero_of_zero_targets_is_the_zero_network) {
 }
 
 TEST(lambda_zero_under_an_iteration_limit_reports_its_true_objective) {
-    cvxrelu_problem p = s12_problem(80, S12_D, S12_C, 4, CVXRELU_PENALTY_NEURON);
+    cvxrelu_problem p = s12_problem(80, S13_D, S13_C, 4, CVXRELU_PENALTY_NEURON);
     cvxrelu_options o;
     cvxrelu_report r;
     s12_truth t;

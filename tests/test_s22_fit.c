@@ -78,21 +78,21 @@ static double s22_nan(void) {
     return x;
 }
 
-#define S15_BAD(member, value)                                                                 \
+#define S22_BAD(member, value)                                                                 \
     do {                                                                                       \
         memset(&o, 0, sizeof o);                                                               \
         o.member = value;                                                                      \
         s22_refused(&p, &o, CVXRELU_ERR_ARGUMENT, #member);                                    \
     } while (0)
 
-#define S15_BAD_ENUM(member, value)                                                            \
+#define S22_BAD_ENUM(member, value)                                                            \
     do {                                                                                       \
         memset(&o, 0, sizeof o);                                                               \
         s22_enum(&o.member, value);                                                            \
         s22_refused(&p, &o, CVXRELU_ERR_ARGUMENT, #member);                                    \
     } while (0)
 
-#define S15_BAD_HALF(member, value)                                                            \
+#define S22_BAD_HALF(member, value)                                                            \
     do {                                                                                       \
         memset(&o, 0, sizeof o);                                                               \
         o.allocator.member = value;                                                            \
@@ -104,56 +104,56 @@ TEST(option_out_of_range_is_named) {
     cvxrelu_options o;
     const double infinite = HUGE_VAL;
     p.lambda = 0.01;
-    S15_BAD(tol, s22_nan());
-    S15_BAD(tol, infinite);
-    S15_BAD(tol, -infinite);
-    S15_BAD(tol, 2);
-    S15_BAD(subgradient_tol, -1e-9);
-    S15_BAD(subgradient_tol, s22_nan());
-    S15_BAD(max_iters, -1);
-    S15_BAD(max_iters, INT_MIN);
-    S15_BAD(time_limit, -1);
-    S15_BAD(time_limit, s22_nan());
-    S15_BAD(time_limit, infinite);
-    S15_BAD(threads, -1);
-    S15_BAD(threads, INT_MAX);
-    S15_BAD(step_first, -1);
-    S15_BAD(step_first, s22_nan());
-    S15_BAD(step_first, infinite);
-    S15_BAD(step_shrink, -0.5);
-    S15_BAD(step_shrink, 1);
-    S15_BAD(step_shrink, s22_nan());
-    S15_BAD(step_grow, 0.5);
-    S15_BAD(step_grow, -2);
-    S15_BAD(step_grow, s22_nan());
-    S15_BAD(step_threshold, -1);
-    S15_BAD(step_threshold, s22_nan());
+    S22_BAD(tol, s22_nan());
+    S22_BAD(tol, infinite);
+    S22_BAD(tol, -infinite);
+    S22_BAD(tol, 2);
+    S22_BAD(subgradient_tol, -1e-9);
+    S22_BAD(subgradient_tol, s22_nan());
+    S22_BAD(max_iters, -1);
+    S22_BAD(max_iters, INT_MIN);
+    S22_BAD(time_limit, -1);
+    S22_BAD(time_limit, s22_nan());
+    S22_BAD(time_limit, infinite);
+    S22_BAD(threads, -1);
+    S22_BAD(threads, INT_MAX);
+    S22_BAD(step_first, -1);
+    S22_BAD(step_first, s22_nan());
+    S22_BAD(step_first, infinite);
+    S22_BAD(step_shrink, -0.5);
+    S22_BAD(step_shrink, 1);
+    S22_BAD(step_shrink, s22_nan());
+    S22_BAD(step_grow, 0.5);
+    S22_BAD(step_grow, -2);
+    S22_BAD(step_grow, s22_nan());
+    S22_BAD(step_threshold, -1);
+    S22_BAD(step_threshold, s22_nan());
 #ifndef __cplusplus
-    S15_BAD_ENUM(solver, 3);
-    S15_BAD_ENUM(solver, -1);
-    S15_BAD_ENUM(precision, 2);
-    S15_BAD_ENUM(step_rule, 4);
+    S22_BAD_ENUM(solver, 3);
+    S22_BAD_ENUM(solver, -1);
+    S22_BAD_ENUM(precision, 2);
+    S22_BAD_ENUM(step_rule, 4);
 #endif
-    S15_BAD_HALF(allocate, s22_allocate);
-    S15_BAD_HALF(release, s22_release);
+    S22_BAD_HALF(allocate, s22_allocate);
+    S22_BAD_HALF(release, s22_release);
 }
 
 TEST(documented_open_ends_of_the_step_options_are_refused) {
     cvxrelu_problem p = s14_problem(10, 2, 1, 8);
     cvxrelu_options o;
     p.lambda = 0.01;
-    S15_BAD(step_grow, 1);        /* alpha > 1 */
-    S15_BAD(step_threshold, 0.5); /* c >= 1 */
+    S22_BAD(step_grow, 1);        /* alpha > 1 */
+    S22_BAD(step_threshold, 0.5); /* c >= 1 */
 }
 
-#define S15_BAD_PROBLEM(member, value, code)                                                   \
+#define S22_BAD_PROBLEM(member, value, code)                                                   \
     do {                                                                                       \
         cvxrelu_problem q = p;                                                                 \
         q.member = value;                                                                      \
         s22_refused(&q, NULL, code, #member);                                                  \
     } while (0)
 
-#define S15_BAD_CHOICE(member, value, code)                                                    \
+#define S22_BAD_CHOICE(member, value, code)                                                    \
     do {                                                                                       \
         cvxrelu_problem q = p;                                                                 \
         s22_enum(&q.member, value);                                                            \
@@ -164,21 +164,21 @@ TEST(problem_field_out_of_range_is_named) {
     cvxrelu_problem p = s14_problem(10, 2, 1, 8);
     const cvxrelu_result bad = CVXRELU_ERR_ARGUMENT;
     p.lambda = 0.01;
-    S15_BAD_PROBLEM(lambda, -1, bad);
-    S15_BAD_PROBLEM(lambda, s22_nan(), bad);
-    S15_BAD_PROBLEM(lambda, HUGE_VAL, bad);
-    S15_BAD_PROBLEM(kind, CVXRELU_RELU, CVXRELU_ERR_UNSUPPORTED);
+    S22_BAD_PROBLEM(lambda, -1, bad);
+    S22_BAD_PROBLEM(lambda, s22_nan(), bad);
+    S22_BAD_PROBLEM(lambda, HUGE_VAL, bad);
+    S22_BAD_PROBLEM(kind, CVXRELU_RELU, CVXRELU_ERR_UNSUPPORTED);
 #ifndef __cplusplus
-    S15_BAD_CHOICE(kind, 9, CVXRELU_ERR_UNSUPPORTED);
-    S15_BAD_CHOICE(loss, 1, bad);
-    S15_BAD_CHOICE(penalty, 4, bad);
-    S15_BAD_CHOICE(scale, 4, bad);
-    S15_BAD_CHOICE(task, 2, bad);
-    S15_BAD_CHOICE(gates.sampler, 5, bad);
+    S22_BAD_CHOICE(kind, 9, CVXRELU_ERR_UNSUPPORTED);
+    S22_BAD_CHOICE(loss, 1, bad);
+    S22_BAD_CHOICE(penalty, 4, bad);
+    S22_BAD_CHOICE(scale, 4, bad);
+    S22_BAD_CHOICE(task, 2, bad);
+    S22_BAD_CHOICE(gates.sampler, 5, bad);
 #endif
-    S15_BAD_PROBLEM(scale, CVXRELU_SCALE_STANDARD, bad); /* without bias */
-    S15_BAD_PROBLEM(gates.active_share, 1.5, bad);
-    S15_BAD_PROBLEM(X.rows, 9, bad);
+    S22_BAD_PROBLEM(scale, CVXRELU_SCALE_STANDARD, bad); /* without bias */
+    S22_BAD_PROBLEM(gates.active_share, 1.5, bad);
+    S22_BAD_PROBLEM(X.rows, 9, bad);
     s22_refused(NULL, NULL, bad, "problem");
     s14_X[5] = s22_nan();
     s22_refused(&p, NULL, CVXRELU_ERR_NONFINITE, "row 2, column 1");
@@ -867,7 +867,7 @@ TEST(stopped_path_keeps_what_was_solved) {
     for (i = 0; i < 4; i++) cvxrelu_model_free(models[i]);
 }
 
-#define S15_BAD_PATH(member, value, name)                                                      \
+#define S22_BAD_PATH(member, value, name)                                                      \
     do {                                                                                       \
         memset(&path, 0, sizeof path);                                                         \
         path.member = value;                                                                   \
@@ -885,10 +885,10 @@ TEST(path_option_out_of_range_is_named) {
     cvxrelu_model *model;
     char message[CVXRELU_MESSAGE_SIZE];
     size_t chosen, k;
-    S15_BAD_PATH(ratio, -0.1, "ratio");
-    S15_BAD_PATH(ratio, 1, "ratio");
-    S15_BAD_PATH(ratio, s22_nan(), "ratio");
-    S15_BAD_PATH(lambdas, bad, "count");
+    S22_BAD_PATH(ratio, -0.1, "ratio");
+    S22_BAD_PATH(ratio, 1, "ratio");
+    S22_BAD_PATH(ratio, s22_nan(), "ratio");
+    S22_BAD_PATH(lambdas, bad, "count");
     memset(&path, 0, sizeof path);
     path.count = 2, path.lambdas = bad;
     CHECK(cvxrelu_path(&p, NULL, &path, NULL, reports, message) == CVXRELU_ERR_ARGUMENT);
