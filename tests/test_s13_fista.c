@@ -8,7 +8,7 @@ typedef struct s13_plain {
     int grown, shrunk, restarts;
 } s13_plain;
 
-static double s13_W[S11_SIZE], s13_next[S13_SIZE], s13_move[S13_SIZE];
+static double s13_W[S12_SIZE], s13_next[S13_SIZE], s13_move[S13_SIZE];
 
 /* -f'(y), c x P x d, in the units of the objective. */
 static void s13_slope(const cvxr_fit *f, const double *y, double *G) {
@@ -526,7 +526,7 @@ static double s13_A(const cvxr_fit *f, size_t i, size_t column) {
 
 /* The solution of least norm: A^T (A A^T)^{-1} y when wide, (A^T A)^{-1} A^T y when tall. */
 static void s13_least_norm(const cvxr_fit *f, int wide, const double *y, double *u) {
-    static double M[S11_N * S11_N], b[S11_N];
+    static double M[S12_N * S12_N], b[S12_N];
     const size_t n = f->data.n, m = f->patterns.count * f->data.d, order = wide ? n : m;
     size_t i, j, k;
     for (i = 0; i < order; i++) {
