@@ -417,8 +417,16 @@ typedef struct cvxrelu_progress {
 
 typedef enum cvxrelu_kind {
     CVXRELU_GATED = 0,            /* gated ReLU: gates are fixed, see GATES                   */
-    CVXRELU_RELU = 1              /* ReLU; refused with CVXRELU_ERR_UNSUPPORTED               */
+    CVXRELU_RELU = 1              /* ReLU: weights stay in the cones of their patterns        */
 } cvxrelu_kind;
+/* Where the patterns of a ReLU network come from (GATED: only AUTO and OFF, the recipe).     */
+typedef enum cvxrelu_search {
+    CVXRELU_SEARCH_AUTO = 0,      /* RELU: ON, unless gates are GIVEN                         */
+    CVXRELU_SEARCH_OFF = 1,       /* the patterns of the recipe, nothing else                 */
+    CVXRELU_SEARCH_ON = 2,        /* pattern search; sampled gates give its width and seed,
+                                     given ones are where it starts                           */
+    CVXRELU_SEARCH_EXACT = 3      /* all patterns, enumerated: the global optimum             */
+} cvxrelu_search;
 typedef enum cvxrelu_loss { CVXRELU_LOSS_SQUARED = 0 } cvxrelu_loss;
 typedef enum cvxrelu_penalty {
     CVXRELU_PENALTY_NEURON = 0,   /* lambda * sum_{k,i} ||U_ki||_2, one group a pattern       */
@@ -485,6 +493,7 @@ typedef struct cvxrelu_problem {
     int             no_bias;       /* nonzero: no column of ones                              */
     int             centre_targets;/* nonzero: subtract the mean of every target column, kept in
                                       the model and added to predictions (regression only)    */
+    cvxrelu_search  search;        /* RELU only                                               */
     cvxrelu_gates   gates;
 } cvxrelu_problem;
 
@@ -493,7 +502,8 @@ typedef struct cvxrelu_problem {
 typedef enum cvxrelu_solver {
     CVXRELU_SOLVER_AUTO = 0,       /* Newton for the neuron penalty if it fits, else FISTA    */
     CVXRELU_SOLVER_NEWTON = 1,     /* certified semismooth Newton; neuron penalty only        */
-    CVXRELU_SOLVER_FISTA = 2       /* R-FISTA [MSP22 4.1.1, G.1], every penalty               */
+    CVXRELU_SOLVER_FISTA = 2,      /* R-FISTA [MSP22 4.1.1, G.1], every penalty; GATED only   */
+    CVXRELU_SOLVER_AL = 3          /* augmented Lagrangian [MSP22 4.3, G.2]; RELU only        */
 } cvxrelu_solver;
 typedef enum cvxrelu_step_rule {
     CVXRELU_STEP_TIGHTNESS = 0,    /* grow when the bound was loose [MSP22 eq. 8]             */
@@ -501,6 +511,26 @@ typedef enum cvxrelu_step_rule {
     CVXRELU_STEP_FORWARD = 2,      /* always grow first                                       */
     CVXRELU_STEP_FIXED = 3         /* step_first throughout, no line search; may diverge      */
 } cvxrelu_step_rule;
+
+/* Switches of the augmented Lagrangian; zeros are the values of [MSP22 G.2].                 */
+typedef struct cvxrelu_al_options {
+    double delta;                  /* > 0: this penalty strength throughout [MSP22 D.6]; 0 = by
+                                      the windowing heuristic                                 */
+    double window_low, window_high;/* of the heuristic; 0 = 1e-3 and 1e-2                     */
+    double constraint_tol;         /* largest squared norm of the violation at the stop, before
+                                      the answer is projected; 0 = 1e-6                       */
+    int    max_outer;              /* updates of the multipliers; 0 = 10000                   */
+} cvxrelu_al_options;
+
+/* Switches of the pattern search; zeros are good.                                            */
+typedef struct cvxrelu_search_options {
+    size_t width;                  /* neurons that the descent starts with; 0 = gates.count,
+                                      where that is 0 too 2000, fewer on large data           */
+    int    steps;                  /* of the descent; 0 = 3000, fewer on large data           */
+    double step_size;              /* 0 = 0.03 (X and Y count as scaled to size 1)            */
+    int    rounds;                 /* of convex program and flips, < 0 = none; 0 = 3          */
+    int    restarts;               /* descents from other seeds, the best is kept; 0 = 1      */
+} cvxrelu_search_options;
 
 typedef struct cvxrelu_options {
     cvxrelu_solver solver;
@@ -533,6 +563,8 @@ typedef struct cvxrelu_options {
     double   step_threshold;       /* c >= 1; 0 = 5                                           */
     int      no_restart;           /* nonzero: momentum is never reset                        */
     int      no_acceleration;      /* nonzero: no momentum                                    */
+    cvxrelu_al_options     al;     /* RELU by the augmented Lagrangian                        */
+    cvxrelu_search_options search; /* RELU with pattern search                                */
     int      portable;             /* nonzero: only kernels with the same bits on every CPU   */
     cvxrelu_allocator allocator;   /* all NULL = malloc and free                              */
     cvxrelu_blas      blas;        /* each NULL entry = built in                              */
@@ -577,6 +609,11 @@ typedef struct cvxrelu_report {
     double   objective;            /* manual, OBJECTIVE                                       */
     int      has_bound;            /* 0 at lambda = 0: then dual_bound and gap are 0          */
     double   dual_bound, gap;      /* gap is relative; 0 when objective and bound are 0       */
+    double   constraint_violation; /* RELU: largest -(2D-I)_j x_j.v / (||x_j|| ||v||), or 0   */
+    double   raw_violation;        /* AL: the same before its answer was projected            */
+    double   descent_objective;    /* search: of the network that the descent ended in        */
+    int      rounds;               /* search: convex programs solved                          */
+    size_t   flips;                /* search: rows that changed sides, all rounds             */
     double   stationarity;         /* max_{i,k} ||X^T D_i r_k|| / (||X||_F ||y_k||)           */
     double   subgradient;          /* squared norm of the minimum-norm subgradient            */
     size_t   neurons;              /* nonzero rows U_ik                                       */
@@ -797,8 +834,14 @@ typedef struct cvxrelu_model_info {
     double   lambda, objective, dual_bound, gap;   /* as in the report of its fit             */
     int      has_bound;            /* 0: no dual_bound, no gap (lambda = 0)                   */
     int      has_recipe;           /* 0 when stripped: only kept gates are known              */
-    cvxrelu_sampler sampler;       /* of the recipe                                           */
+    cvxrelu_sampler sampler;       /* of the recipe; GIVEN when the patterns were searched    */
     uint64_t seed;                 /* of the recipe                                           */
+    cvxrelu_search search;         /* how the patterns were found, never AUTO; OFF for GATED  */
+    int      has_proof;            /* a saved proof of a lower bound is there; else 0 in the
+                                      next three                                              */
+    double   proof_bound;          /* what it proves, in units of the objective               */
+    int      proof_method;         /* how                                                     */
+    cvxrelu_scope proof_scope;     /* over which patterns                                     */
     size_t   text_count[2];        /* class labels, feature names held (0 = none)             */
 } cvxrelu_model_info;
 
@@ -821,8 +864,8 @@ CVXRELU_API void cvxrelu_model_get_info(const cvxrelu_model *model, cvxrelu_mode
  *   out    `outputs` values, not NULL: h(row), target means added; scores for classes, see
  *          cvxrelu_model_class
  *
- * Cost: 4 m d flops, a few kilobytes of stack, no allocation. Lock-free, re-entrant. The
- * outputs on training rows are the solver's own to rounding.
+ * Cost: 4 m d flops (ReLU: 2 m d), a few kilobytes of stack, no allocation. Lock-free,
+ * re-entrant. The outputs on training rows are the solver's own to rounding.
  * cvxrelu_model_predict_f32 is the same with float32 rows and outputs; it computes in float64.
  */
 CVXRELU_API void cvxrelu_model_predict(const cvxrelu_model *model, const double *row,
@@ -855,7 +898,8 @@ CVXRELU_API cvxrelu_result cvxrelu_model_predict_many(const cvxrelu_model *model
 CVXRELU_API size_t cvxrelu_model_class(const cvxrelu_model *model, const double *outputs);
 
 /* cvxrelu_model_network - copy the network, in the user's coordinates:
- * h(x)_k = sum_j 1(G1_j.(x,1) >= 0) (W1_j.(x,1)) W2_kj + b2_k.
+ * h(x)_k = sum_j 1(G1_j.(x,1) >= 0) (W1_j.(x,1)) W2_kj + b2_k. Of a ReLU network G1 = W1, which
+ * makes it sum_j max(0, W1_j.(x,1)) W2_kj + b2_k.
  *
  *   model   not NULL
  *   W1, G1  out, m x (features + 1), row-major, bias last (0 without): weights and gates
@@ -863,7 +907,8 @@ CVXRELU_API size_t cvxrelu_model_class(const cvxrelu_model *model, const double 
  *   b2      out, c: the means of centred targets, else 0
  *
  * Any out pointer may be NULL. Scaling and shift are folded in, so columns with a large offset
- * lose digits here that cvxrelu_model_predict keeps. Cost: the copies. Source: [MSP22 Thm 2.2].
+ * lose digits here that cvxrelu_model_predict keeps. Cost: the copies. Source: [MSP22 Thm 2.1,
+ * 2.2].
  */
 CVXRELU_API void cvxrelu_model_network(const cvxrelu_model *model, double *W1, double *G1,
                                        double *W2, double *b2);
@@ -872,15 +917,60 @@ CVXRELU_API void cvxrelu_model_network(const cvxrelu_model *model, double *W1, d
  * coordinates.
  *
  *   model  not NULL (ARGUMENT)
- *   U      out, or NULL: c x P x d, d = features + has_bias, bias last
+ *   U      out, or NULL: c x P x d, d = features + has_bias, bias last. ReLU: V, the weights of
+ *          the neurons that count with +1, in the cones (2D_i - I) X V_ik >= 0
+ *   W      out, or NULL: as U. ReLU: the weights of the neurons that count with -1, in the same
+ *          cones, so that the outputs are sum_i D_i X (V_i - W_i). Gated: untouched
  *   G      out, or NULL: P x d
  *
  * Returns CVXRELU_OK, or CVXRELU_ERR_UNSUPPORTED when the model holds no full set of gates: it
- * was read from a file or buffer and its gates were sampled or stripped. U and G are untouched
- * then.
+ * was read from a file or buffer and its gates were sampled or stripped. U, W and G are
+ * untouched then. Several neurons of one pattern, output and sign are added up.
  */
 CVXRELU_API cvxrelu_result cvxrelu_model_convex(const cvxrelu_model *model, double *U,
-                                                double *G);
+                                                double *W, double *G);
+
+/* What cvxrelu_prune did. Lives with the caller.                                             */
+typedef struct cvxrelu_prune_report {
+    size_t neurons_before, neurons_after;
+    size_t merged;                 /* colinear neurons added to others                        */
+    size_t rank, largest_rank;     /* of the outputs on X of the neurons of unit norm: the sum
+                                      over the outputs of the network, and the largest        */
+    double change;                 /* largest change of an output on a row of X               */
+    double penalty_before, penalty_after;      /* without lambda                              */
+    char   message[CVXRELU_MESSAGE_SIZE];      /* "" on success                               */
+} cvxrelu_prune_report;
+
+/* cvxrelu_prune - the same outputs on X with as few neurons as this takes: of every output at
+ * most the rank of its neurons' outputs on X, so at most n, and no larger penalty. Outputs on
+ * OTHER rows may change, but for the first step:
+ *   1. colinear neurons are added up (gated: those of one gate), which changes no output;
+ *   2. while the outputs on X of an output's neurons are linearly dependent, the neurons are
+ *      rescaled along a null vector, in the direction in which the penalty does not grow, until
+ *      one vanishes. The neurons that are left keep their directions, signs and patterns.
+ *
+ *   model    not NULL; penalty NEURON or L1; any number of neurons
+ *   X        the training rows in the user's coordinates, or these and others whose outputs are
+ *            to stay; borrowed
+ *   options  NULL = defaults; allocator and memory_limit are used
+ *   pruned   out, not NULL: a new model, the caller's until cvxrelu_model_free; NULL on failure
+ *   report   out, not NULL; on failure only message counts
+ *
+ * `change` is about 1e-13 times the largest sum of absolute terms of an output. Neurons are
+ * dependent when less than 1e-11 of the largest is left of one beside the others, to rounding
+ * if outputs moved by more than 1e-12 of the largest. The model's info: objective less the
+ * penalty that was saved (the loss is the same on the training rows), dual_bound as it was (it
+ * is about the problem), gap by both. Text, recipe, gates and proof are copied.
+ * Returns CVXRELU_OK; ARGUMENT, NONFINITE for X; UNSUPPORTED for another penalty; NUMERIC when
+ * outputs overflow; SIZE, LIMIT, MEMORY.
+ * Cost: for the m neurons of an output with rank r, 4 n m min(n, m) + 10 r^2 (m - r) flops;
+ * 8 (n m + 2 r^2) bytes for the largest, and a copy of the weights. Thread-safe.
+ * Source: [PE20] Remark 3.1 and the Caratheodory argument under eq. 5.
+ */
+CVXRELU_API cvxrelu_result cvxrelu_prune(const cvxrelu_model *model, cvxrelu_matrix X,
+                                         const cvxrelu_options *options,
+                                         cvxrelu_model **pruned,
+                                         cvxrelu_prune_report *report);
 
 enum { CVXRELU_TEXT_CLASSES = 0, CVXRELU_TEXT_FEATURES = 1 };
 
@@ -901,26 +991,277 @@ CVXRELU_API cvxrelu_result cvxrelu_model_set_text(cvxrelu_model *model, int kind
    be out of range). The model's, until it is freed or the kind is set again.                 */
 CVXRELU_API const char *cvxrelu_model_text(const cvxrelu_model *model, int kind, size_t index);
 
+/* ---- All patterns: enumeration (S19) ----------------------------------------------------- */
+
+typedef struct cvxrelu_enumeration {
+    size_t rank;                   /* of the rows of the solver's X                           */
+    size_t cells;                  /* patterns that have an interior, the all-zero one included */
+    size_t patterns;               /* gates handed out: without the one that activates no row */
+    size_t thin;                   /* cells too thin for a gate above rounding, left out      */
+    size_t general;                /* 2 sum_{k<rank} C(n-1, k): cells in general position     */
+} cvxrelu_enumeration;
+
+/* cvxrelu_enumerate - list every activation pattern of the rows that has an interior, by a gate
+ * inside its cell. They are the patterns of problem->search == CVXRELU_SEARCH_EXACT.
+ *
+ *   problem   X, Y, scaling and bias count; borrowed
+ *   options   NULL = defaults; allocator and memory_limit are used
+ *   limit     most cells; 0 = 2^20
+ *   about     out, not NULL: the counts
+ *   gates     out, or NULL to ask for the counts: about->patterns x d, unit vectors in the
+ *             solver's coordinates (for gates.given with given_scaled), the same order at
+ *             every call
+ *   capacity  rows that gates has room for
+ *   message   out, or NULL: the sentence when it fails
+ *
+ * Every sign of a gate has the margin of sampled gates (manual, GATES). Rows that are zero, equal
+ * or opposite, and degenerate positions give fewer cells than `general`; hyperplanes within
+ * rounding of one another count as one.
+ * Returns CVXRELU_OK; what cvxrelu_fit would for X, Y; ARGUMENT also when gates is too small
+ * (about is filled); LIMIT for more than `limit` cells or for memory_limit; PATTERNS when no row
+ * is other than zero; MEMORY.
+ * Cost: O(n^rank) operations and, while it runs, n/8 + 8 rank + 32 bytes a cell, twice that as the
+ * table grows, and 8 d + n/8 for each gate. Thread-safe. Source: [PE20 A.2].
+ */
+CVXRELU_API cvxrelu_result cvxrelu_enumerate(const cvxrelu_problem *problem,
+                                             const cvxrelu_options *options, size_t limit,
+                                             cvxrelu_enumeration *about, double *gates,
+                                             size_t capacity,
+                                             char message[CVXRELU_MESSAGE_SIZE]);
+
+/* ---- Certificates over all patterns (S23) ------------------------------------------------ */
+
+/* How a lower bound over all patterns is proven. */
+typedef enum cvxrelu_certify_method {
+    CVXRELU_CERTIFY_AUTO = 0,      /* EXACT at rank <= 2, ENUMERATE where that is small (4096
+                                      cells; at a rank above max_rank 65536), CONES up to
+                                      max_rank, else WEIGHTED                                 */
+    CVXRELU_CERTIFY_WEIGHTED = 1,  /* weighted Cauchy-Schwarz, any size; loose (half to nine
+                                      tenths of the objective is typical)                     */
+    CVXRELU_CERTIFY_EXACT = 2,     /* the arcs of the circle, rank <= 2                       */
+    CVXRELU_CERTIFY_CONES = 3,     /* branch and bound over simplicial cones, rank <= 8       */
+    CVXRELU_CERTIFY_ENUMERATE = 4  /* every pattern, see cvxrelu_enumerate                    */
+} cvxrelu_certify_method;
+
+/* A two-layer ReLU network h(x) = sum_j (w_j.x + b_j)_+ W2_j + b2 made anywhere. A matrix with
+   data NULL is absent. W1 without data is the network without neurons.                       */
+typedef struct cvxrelu_network {
+    cvxrelu_matrix W1;             /* m x features, or m x (features + 1) with the bias last  */
+    cvxrelu_matrix b1;             /* m x 1; absent = 0 or the last column of W1              */
+    cvxrelu_matrix W2;             /* c x m                                                   */
+    cvxrelu_matrix b2;             /* c x 1; absent = 0                                       */
+} cvxrelu_network;
+
+/* Switches of a certification; zeros are good.                                               */
+typedef struct cvxrelu_certify_options {
+    cvxrelu_certify_method method;
+    int      l1_penalty;           /* nonzero: c > 1 outputs are penalised by
+                                      lambda/2 sum_j (||w1_j||^2 + ||w2_j||_1^2), as networks of
+                                      cvxrelu_fit are [MSP22 A.1]; 0: by plain weight decay,
+                                      lambda/2 sum_j (||w1_j||^2 + ||w2_j||_2^2)              */
+    double   tol;                  /* share of the objective that may stay unproven, in
+                                      [1e-9, 1); 0 = 0.01                                     */
+    int      rounds;               /* convex programs solved, an output; 0 = 60 (WEIGHTED: 1,
+                                      none above 2e8 = n d m); < 0 = none                     */
+    size_t   max_rank;             /* AUTO: highest rank for CONES, at most 8; 0 = 5          */
+    size_t   nodes;                /* cones looked at, an output; 0 = 2000000                 */
+    size_t   cone_bytes;           /* memory for cones that wait; 0 = 2^28                    */
+    size_t   starts;               /* of local ascent, each round and sign; 0 = 64            */
+    size_t   patterns;             /* random patterns to begin with; 0 = 10                   */
+    uint64_t seed;                 /* of those and of the ascent; every value is valid        */
+} cvxrelu_certify_options;
+
+/* What is proven. Objectives are those of cvxrelu_fit (manual, OBJECTIVE): the loss divided by
+   2 n c.                                                                                     */
+typedef struct cvxrelu_certify_report {
+    cvxrelu_certify_method method; /* used                                                    */
+    int      l1_penalty;           /* which penalty the figures are for; 0 at c = 1, where both
+                                      are the same                                            */
+    int      conditional;          /* nonzero: b2 was given; the bound is for networks with this
+                                      b2                                                      */
+    size_t   n, d, c, rank;        /* rank 0: not determined (above 8)                        */
+    size_t   neurons;              /* of the network, those with both weights nonzero         */
+    double   lambda;
+    double   objective;            /* the network's                                           */
+    double   balanced;             /* the same after the best rescaling of every neuron, which
+                                      changes no output                                       */
+    double   best;                 /* smallest objective of any network met on the way: the
+                                      optimum is between dual_bound and this                  */
+    double   dual_bound;           /* proven: no network has a smaller objective              */
+    double   gap;                  /* (objective - dual_bound) / objective; 0 / 0 = 0         */
+    double   best_gap;             /* (best - dual_bound) / best                              */
+    double   estimate;             /* the bound had local ascent found the maximum: an estimate,
+                                      it proves nothing; >= dual_bound                        */
+    int      rounds;               /* convex programs solved, all outputs                     */
+    size_t   patterns;             /* in the last of them                                     */
+    size_t   nodes;                /* cones looked at, all outputs                            */
+    cvxrelu_stop stop;             /* GAP: tol was reached (best_gap); ITERATIONS: rounds, nodes
+                                      or memory for cones ran out; TIME; STALLED              */
+    double   seconds;
+    size_t   peak_bytes;
+    char     message[CVXRELU_MESSAGE_SIZE];    /* "" on success                               */
+} cvxrelu_certify_report;
+
+/* cvxrelu_certify - prove how far any ReLU network is from the global optimum of its training
+ * problem, over all widths and all activation patterns.
+ *
+ *   problem   X, Y, lambda > 0 and how they are scaled and coded; kind, search, gates and
+ *             centre_targets (give means as b2) are not used. scale AUTO is NONE here: the
+ *             penalty acts on the weights as they are. With another scale it acts on the weights
+ *             in the scaled columns. With a bias (no_bias = 0) b1 is penalised like W1; with
+ *             no_bias b1 must be absent
+ *   network   what is certified; b2 is not penalised, it is subtracted from the targets
+ *   options   NULL = defaults; allocator, clock, time_limit, memory_limit, threads, parallel,
+ *             blas and portable are used
+ *   how       NULL = defaults
+ *   theta     out, or NULL: n x c, the dual point that proves the bound: sum theta y -
+ *             ||theta||^2/2 = n c dual_bound, and |theta_k'(X u)_+| <= lambda n c for all ||u||
+ *             <= 1 (c > 1 under plain decay: the norm over k)
+ *   report    out, not NULL
+ *
+ * One output, or the l1 penalty: convex program over the network's own and some random patterns,
+ * and search for a violated pattern, in turn; what is found joins the patterns. c > 1 under plain
+ * decay: the network's residual is the dual point, scaled by at most lambda n c / sqrt(sum_k
+ * B_k^2), B_k the bounds of the outputs. Whatever stops it, what is proven by then is returned.
+ * Rounding is accounted for to first order, not enclosed.
+ * Returns CVXRELU_OK; what cvxrelu_fit would for X, Y, options; ARGUMENT for a network of other
+ * shape, a method that the rank forbids, switches out of range; NONFINITE for a NaN or infinity
+ * in the network; UNSUPPORTED at lambda = 0, for another penalty or loss; LIMIT when ENUMERATE
+ * meets more than 2^20 cells. On an error the report has the message only.
+ * Threads: any number at once. Source: the dual of [PE20 (8)], bounds as S20 says.
+ */
+CVXRELU_API cvxrelu_result cvxrelu_certify(const cvxrelu_problem *problem,
+                                           const cvxrelu_network *network,
+                                           const cvxrelu_options *options,
+                                           const cvxrelu_certify_options *how, double *theta,
+                                           cvxrelu_certify_report *report);
+
+/* cvxrelu_model_certify - the same for a ReLU model of cvxrelu_fit, on the data that it was
+ * trained on, in its scaling, under the l1 penalty (how->l1_penalty is not used). The dual point
+ * and the bound are kept in the model, and saved with it, in the place of an earlier proof.
+ *
+ *   model    not NULL, of kind RELU; no other call may be using it
+ *   X, Y     as for cvxrelu_verify
+ *
+ * Returns what cvxrelu_certify would; UNSUPPORTED for a gated model.
+ */
+CVXRELU_API cvxrelu_result cvxrelu_model_certify(cvxrelu_model *model, cvxrelu_matrix X,
+                                                 cvxrelu_matrix Y,
+                                                 const cvxrelu_options *options,
+                                                 const cvxrelu_certify_options *how,
+                                                 cvxrelu_certify_report *report);
+
+/* cvxrelu_proof_check - recompute the bound that a model's saved dual point proves on X, Y: one
+ * separation an output and sign, by the method it was found with, no convex program.
+ *
+ *   model    not NULL, with a proof
+ *   how      NULL = defaults; method (AUTO: the proof's), nodes and cone_bytes are used
+ *   report   out, not NULL: dual_bound is what was proven just now; at most the saved one, below
+ *            it only when a limit stopped the search or X, Y are other data
+ *
+ * Returns what cvxrelu_model_certify would; UNSUPPORTED without a proof; ARGUMENT when X has
+ * another number of rows than the proof.
+ */
+CVXRELU_API cvxrelu_result cvxrelu_proof_check(const cvxrelu_model *model, cvxrelu_matrix X,
+                                               cvxrelu_matrix Y, const cvxrelu_options *options,
+                                               const cvxrelu_certify_options *how,
+                                               cvxrelu_certify_report *report);
+
+
+/* ---- From a gated network to a ReLU network (S16) ---------------------------------------- */
+
+/* How a gated weight u of a pattern becomes v - w = u with v and w in the cone K = {x : Xt x >=
+   0} of the pattern, Xt = (2D-I)X. With b = (-Xt u)_+ the pairs are v = u + w, Xt w >= b.    */
+typedef enum cvxrelu_decomposition {
+    CVXRELU_DECOMPOSE_MIN_NORM = 0,   /* least ||v|| + ||w||, to rounding, with a proof [MSP22
+                                         eq. 5, CD-SOCP]                                      */
+    CVXRELU_DECOMPOSE_FEASIBLE = 1,   /* the w of least norm (R = 0)                          */
+    CVXRELU_DECOMPOSE_APPROXIMATE = 2,/* CD-A: least ||(b - Xt w)_+||^2/2 + rho ||w|| [MSP22 eq.
+                                         9], then the nearest w with Xt w >= b                */
+    CVXRELU_DECOMPOSE_CLOSED_FORM = 3 /* w = Xt^+ b; X needs full row rank, rows of zeros
+                                         aside                                                */
+} cvxrelu_decomposition;
+
+/* What a decomposition did. Norms are those of the solver's coordinates. [MSP22 Prop. 3.4]
+   says that the closed form at most doubles the norm; it does not, and its w is not feasible as
+   printed (X^+ of the rows in I for the columns I of X^+): blow_up is what happens.          */
+typedef struct cvxrelu_decompose_report {
+    cvxrelu_decomposition kind;
+    double rho;                    /* APPROXIMATE: as used                                    */
+    size_t groups;                 /* gated weights                                           */
+    size_t inside;                 /* of them in K or -K                                      */
+    size_t merged;                 /* patterns whose cone has no interior and does not span a
+                                      weight, replaced by one that contains them [MSP22 Prop.
+                                      3.2]                                                    */
+    double merge_change;           /* ||change of the predictions by that|| / ||predictions||:
+                                      unlike in [MSP22 Thm 3.3] not zero, since a weight need
+                                      not be orthogonal to the rows that change sides         */
+    int    steps;                  /* projections; APPROXIMATE: iterations of R-FISTA         */
+    double gated_objective;        /* d: of the gated network, recomputed                     */
+    double gated_norm, norm;       /* sum ||u||; sum ||v|| + ||w||                            */
+    double blow_up, blow_up_most;  /* norm / gated_norm; the largest of a single weight       */
+    double norm_gap;               /* MIN_NORM: (norm - proven bound) / norm of the sums      */
+    double raw_violation;          /* largest relative violation, and the norm, before the    */
+    double raw_norm;               /* pairs were made feasible (matters to APPROXIMATE only)  */
+    double mismatch;               /* largest ||v - w - u|| / ||u||                           */
+    /* The steps of [MSP22 Thm 3.7] over these patterns. With p the optimal value of the ReLU
+       program and without merging, d <= p <= d + excess; for MIN_NORM and FEASIBLE further
+       excess <= bound_norm <= bound_kappa.                                                   */
+    double excess;                 /* lambda sum (||v|| + ||w|| - ||u||)                      */
+    double bound_norm;             /* 2 lambda sum ||w'||, w' the w of least norm             */
+    double bound_kappa;            /* 2 lambda sum kappa(Xt_J) ||u||, J the tight rows of w'  */
+    double kappa;                  /* largest of these kappa                                  */
+} cvxrelu_decompose_report;
+
+/* cvxrelu_decompose - a ReLU network with the predictions of a gated one on the rows that it
+ * was trained on: every weight is split in the cone of its pattern.
+ *
+ *   gated    a gated model of the neuron penalty with all its gates, not NULL; borrowed
+ *   X, Y     the data that it was trained on, in the user's coordinates; borrowed
+ *   kind     which of the pairs
+ *   rho      APPROXIMATE: > 0 finite; 0 = 1e-10; ignored otherwise
+ *   options  NULL = defaults; of use: allocator, memory_limit, threads, parallel, blas, clock,
+ *            time_limit, and for R-FISTA max_iters (0 = 20000), subgradient_tol (0 = 1e-10,
+ *            [MSP22 D.3]) and its switches
+ *   relu     out, not NULL: the caller's until cvxrelu_model_free; NULL on failure
+ *   report   out, not NULL: of the ReLU network, over the patterns of the gated one: objective,
+ *            bound and gap certified, constraint_violation; stop is NONE
+ *   about    out, or NULL: what the decomposition did
+ *
+ * Returns CVXRELU_OK; UNSUPPORTED for a model that is not gated, of another penalty or without
+ * its gates, and for the closed form when the rows are dependent; ARGUMENT when X or Y are not
+ * those of the model; NUMERIC when a weight cannot be decomposed; STOPPED by the time limit;
+ * NONFINITE, LABELS, SIZE, LIMIT, MEMORY as cvxrelu_fit.
+ * The result can be `start` of a fit of kind RELU over the same gates. Cost: one to some ten
+ * projections a weight. Threads: any number of calls. Source: [MSP22 3, 4.2, Algorithm 1].
+ */
+CVXRELU_API cvxrelu_result cvxrelu_decompose(const cvxrelu_model *gated, cvxrelu_matrix X,
+                                             cvxrelu_matrix Y, cvxrelu_decomposition kind,
+                                             double rho, const cvxrelu_options *options,
+                                             cvxrelu_model **relu, cvxrelu_report *report,
+                                             cvxrelu_decompose_report *about);
+
+
 /* ---- Save, load, verify (S24) ----------------------------------------------------------- */
 
 /* cvxrelu_model_write - serialise a model: versioned, checksummed, the same bytes on every
  * machine; S24 describes them.
  *
  *   model   not NULL
- *   strip   nonzero: leave out the recipe of the patterns and given gates; a certificate can
- *           then be checked over the kept gates only
+ *   strip   nonzero: leave out the recipe of the patterns, given or searched gates and a saved
+ *           proof; a certificate can then be checked over the kept gates only
  *   buffer  out, or NULL to ask for the size
  *   size    in: capacity of buffer in bytes; out: bytes needed, always; not NULL
  *
  * Returns CVXRELU_OK, or CVXRELU_ERR_ARGUMENT for a NULL or a buffer that is too small
  * (untouched; *size says what it needs). Cost: linear, no allocation; about 16 d bytes a neuron
- * and, for given gates, 8 d a gate. Lock-free.
+ * and, for given or searched gates, 8 d a gate; 8 n c for a proof. Lock-free.
  */
 CVXRELU_API cvxrelu_result cvxrelu_model_write(const cvxrelu_model *model, int strip,
                                                void *buffer, size_t *size);
 
-/* cvxrelu_model_read - make a model of the bytes of cvxrelu_model_write. It predicts with the
- * same bits as the one written (same build).
+/* cvxrelu_model_read - make a model of the bytes of cvxrelu_model_write, of this version or
+ * earlier ones. It predicts with the same bits as the one written (same build).
  *
  *   buffer     borrowed for the call (it may be a constant in flash); any alignment
  *   size       its bytes, exactly
@@ -928,7 +1269,7 @@ CVXRELU_API cvxrelu_result cvxrelu_model_write(const cvxrelu_model *model, int s
  *   model      out, not NULL: the caller's until cvxrelu_model_free; NULL on failure
  *   message    out, or NULL: the sentence when it fails
  *
- * Returns CVXRELU_OK; FORMAT when the bytes begin otherwise; UNSUPPORTED for another format
+ * Returns CVXRELU_OK; FORMAT when the bytes begin otherwise; UNSUPPORTED for a later format
  * version; CORRUPT for no bytes, missing or further bytes, a wrong checksum, fields that
  * contradict one another; ARGUMENT; MEMORY. Nothing is believed before the checksum. Cost:
  * linear.
@@ -971,7 +1312,9 @@ CVXRELU_API cvxrelu_result cvxrelu_model_load(const char *path,
 
 /* cvxrelu_verify - recompute objective, dual bound and gap of a model from the definition, by
  * plain float64 loops that share nothing with the solvers, over the same patterns (made again
- * from the recipe; the kept gates of a stripped model).
+ * from the recipe; the kept gates of a stripped model). ReLU: the objective is that of the
+ * network itself, the constraints are checked, and the dual norms are least-squares bounds
+ * that are valid however well they were solved [LH74].
  *
  *   model    not NULL
  *   X, Y     the data it was trained on, in the user's coordinates; borrowed. Other data of the
@@ -980,16 +1323,20 @@ CVXRELU_API cvxrelu_result cvxrelu_model_load(const char *path,
  *   lambda   finite; < 0: the model's
  *   options  NULL = defaults; allocator, memory_limit, threads, parallel and clock are used
  *   report   out, not NULL: stop is NONE; solver, tol and what only solvers count are 0;
- *            patterns includes those of neurons that the recipe no longer gives; train_error is
- *            that on X, Y; seconds is the whole call
+ *            patterns includes those of neurons that the recipe no longer gives, and those of
+ *            ReLU neurons that lie outside of their pattern's cone by more than 1e-9, as
+ *            constraint_violation says; train_error is that on X, Y; seconds is the whole call
  *
  * Returns CVXRELU_OK; ARGUMENT, NONFINITE, LABELS, PATTERNS, SIZE, LIMIT, MEMORY as
- * cvxrelu_fit; UNSUPPORTED when the model lacks its given gates; NUMERIC when the objective
- * overflows. On an error the report has the message only.
+ * cvxrelu_fit; UNSUPPORTED when the model lacks its given gates, and for ReLU with another
+ * penalty than NEURON; NUMERIC when the objective overflows. On an error the report has the
+ * message only.
  * For CVXRELU_PENALTY_L2 the dual point is the best multiple of the residual: the bound may be
  * above the fit's.
- * Cost: 4 n d c flops a pattern; memory 8 n (dp + 3 c), the patterns, m n / 8 and 512 c d
- * bytes.
+ * Cost: 4 n d c flops a pattern; ReLU: for groups whose gradient exceeds lambda, and for
+ * lambda_max, a non-negative least squares more, about 2 n d flops for each of its steps.
+ * Memory 8 n (dp + 3 c), the patterns, m n / 8 and 512 c d bytes; ReLU: 16 d (d + 2) bytes a
+ * thread more.
  * Threads: any number at once. Source: the Fenchel dual of [MSP22 eq. 3], as S24 states it.
  */
 CVXRELU_API cvxrelu_result cvxrelu_verify(const cvxrelu_model *model, cvxrelu_matrix X,
@@ -5031,6 +5378,649 @@ static double cvxr_penalty_value(const cvxr_penalty_table *p, cvxrelu_type type,
                                    : p->value_f32(count, dp, (const float *)U);
 }
 
+/* ==== S11 CONES ==========================================================================
+   The projection of z onto {v : t_j x_j.v >= b_j}, t_j = +1 on the rows of a pattern and -1
+   elsewhere: v = z + sum gamma_j t_j x_j, gamma >= 0, gamma_j = 0 unless row j is tight. A
+   dual active set method [GI83] with the identity for Hessian: the pair (J, gamma) is always
+   dual feasible, so ||v|| bounds the norm of the projection at any time (b = 0), and the face
+   J of an earlier projection is a start. A thin QR factor of the active rows, scaled to
+   length 1, is updated as rows enter (Gram-Schmidt, repeated where it cancels) and leave
+   (rotations). Rows are priced all at once, v entering by one product with X; the steps
+   between two prices look only at the worst rows of the last one.
+   Uses S01, S02, S05. Used by S12, S14 to S16, S20 to S23. Tests: tests/test_s11_cones.c.
+   Sources: [GI83] Goldfarb, Idnani 1983, Mathematical Programming 27; [MSP22] section 3. */
+
+typedef struct cvxr_face {
+    size_t count;
+    uint32_t *rows; /* capacity d; linearly independent */
+    double *gamma;  /* capacity d; v = z + sum gamma_j t_j x_j, all >= 0 */
+} cvxr_face;
+
+/* Rows that the steps between two prices look at, a multiple of 4. */
+#define CVXR_CONE_CANDIDATES ((size_t)32)
+
+/* One object serves one thread. X is borrowed until close. */
+typedef struct cvxr_cone {
+    size_t n, d, dp;
+    const double *X;     /* n x dp, padding zero */
+    const double *norms; /* n row lengths */
+    cvxr_la la;          /* la.portable may be set after open */
+    size_t reals;        /* of block, which holds all arrays of doubles */
+    double *block;
+    double *inverse;     /* n: 1 / norms, 0 for a row of zeros */
+    double *products;    /* n: X v */
+    double *Q;           /* d x dp: orthonormal rows that span the active rows */
+    double *R;           /* d x ldr, row i: active row i = sum of R[i][p] Q_p, p <= i */
+    double *gamma;       /* multipliers of the scaled active rows */
+    double *g, *h, *r, *e;   /* d each and some: coefficients */
+    double *direction, *row; /* dp */
+    double *candidates;  /* CVXR_CONE_CANDIDATES x dp: scaled rows */
+    double *gap, *change; /* CVXR_CONE_CANDIDATES: how much each is violated */
+    uint32_t *rows, *candidate; /* d active rows; the candidates' numbers */
+    unsigned char *active;      /* n flags */
+    size_t ldr, k, candidate_count, steps;
+    double rho;          /* the part of a row outside of the span */
+    /* the running call's */
+    const cvxr_kernels_f64 *kernels;
+    const uint64_t *bits;
+    const double *b, *z;
+    double *v, z_norm, v_norm, worst;
+} cvxr_cone;
+
+#define CVXR_CONE_OK         0
+#define CVXR_CONE_INFEASIBLE 1
+#define CVXR_CONE_STALLED    2
+
+/* Violations, relative to the row's and v's lengths: the aim, and what a degenerate
+   projection may end with (relative to z's length as well). */
+#define CVXR_CONE_TIGHT 1e-13
+#define CVXR_CONE_LOOSE 5e-13
+
+/* ---- Memory ----------------------------------------------------------------------------- */
+
+static size_t cvxr_cone_reals(size_t n, size_t d, size_t dp) {
+    size_t k = cvxr_pad(d) + 8, m = CVXR_CONE_CANDIDATES;
+    return 3 * cvxr_pad(n) + k * dp + d * cvxr_pad(d) + 5 * k + 2 * dp + m * (dp + 2);
+}
+
+/* What open takes. */
+CVXR_UNUSED static size_t cvxr_cone_bytes(size_t n, size_t dp) {
+    return cvxr_bytes(cvxr_cone_reals(n, dp, dp), sizeof(double)) +
+           cvxr_bytes(dp + CVXR_CONE_CANDIDATES, sizeof(uint32_t)) + cvxr_bytes(n, 1);
+}
+
+CVXR_UNUSED static void cvxr_cone_close(cvxr_cone *c, cvxr_mem *mem) {
+    cvxr_release(mem, c->block, c->reals, sizeof(double));
+    cvxr_release(mem, c->rows, c->d + CVXR_CONE_CANDIDATES, sizeof(uint32_t));
+    cvxr_release(mem, c->active, c->n, 1);
+    memset(c, 0, sizeof *c);
+}
+
+/* Takes `count` doubles off a block. */
+static double *cvxr_cone_take(double **at, size_t count) {
+    double *p = *at;
+    *at += count;
+    return p;
+}
+
+/* Returns 1, or 0 when memory is refused (the reason stays in mem). */
+CVXR_UNUSED static int cvxr_cone_open(cvxr_cone *c, cvxr_mem *mem, const double *X, size_t n,
+                                      size_t d, size_t dp) {
+    size_t i, k = cvxr_pad(d) + 8;
+    double *at, *norms;
+    memset(c, 0, sizeof *c);
+    c->n = n, c->d = d, c->dp = dp, c->X = X;
+    c->la.team.threads = 1;
+    c->ldr = cvxr_pad(d);
+    c->reals = cvxr_cone_reals(n, d, dp);
+    c->block = (double *)cvxr_alloc_zero(mem, c->reals, sizeof(double));
+    c->rows = (uint32_t *)cvxr_alloc(mem, d + CVXR_CONE_CANDIDATES, sizeof(uint32_t));
+    c->active = (unsigned char *)cvxr_alloc_zero(mem, n, 1);
+    if (mem->failed) {
+        cvxr_cone_close(c, mem);
+        return 0;
+    }
+    c->candidate = c->rows + d;
+    at = c->block;
+    c->Q = cvxr_cone_take(&at, k * dp);
+    c->candidates = cvxr_cone_take(&at, CVXR_CONE_CANDIDATES * dp);
+    c->direction = cvxr_cone_take(&at, dp);
+    c->row = cvxr_cone_take(&at, dp);
+    c->R = cvxr_cone_take(&at, d * c->ldr);
+    c->gamma = cvxr_cone_take(&at, k);
+    c->g = cvxr_cone_take(&at, k);
+    c->h = cvxr_cone_take(&at, k);
+    c->r = cvxr_cone_take(&at, k);
+    c->e = cvxr_cone_take(&at, k);
+    c->gap = cvxr_cone_take(&at, CVXR_CONE_CANDIDATES);
+    c->change = cvxr_cone_take(&at, CVXR_CONE_CANDIDATES);
+    c->products = cvxr_cone_take(&at, cvxr_pad(n));
+    c->inverse = cvxr_cone_take(&at, cvxr_pad(n));
+    norms = cvxr_cone_take(&at, cvxr_pad(n));
+    for (i = 0; i < n; i++) {
+        norms[i] = cvxr_norm2_f64(d, X + i * dp);
+        c->inverse[i] = norms[i] > 0 ? 1 / norms[i] : 0;
+        if (!cvxr_finite(c->inverse[i])) c->inverse[i] = norms[i] = 0;
+    }
+    c->norms = norms;
+    return 1;
+}
+
+/* ---- Products --------------------------------------------------------------------------- */
+
+#if CVXR_DISPATCH
+/* The products of four rows of A with x, `length` a multiple of 8. The rows are short: four
+   sums are added up across lanes together, which S05's kernel for any length does one by
+   one. */
+__attribute__((target("avx2,fma"))) static __m256d cvxr_cone_four_avx2(size_t length,
+                                                                       const double *A,
+                                                                       size_t lda,
+                                                                       const double *x) {
+    __m256d s0 = _mm256_setzero_pd(), s1 = s0, s2 = s0, s3 = s0;
+    __m256d t0 = s0, t1 = s0, t2 = s0, t3 = s0, y;
+    size_t j;
+    for (j = 0; j < length; j += 8) {
+        const double *a = A + j;
+        y = _mm256_loadu_pd(x + j);
+        s0 = _mm256_fmadd_pd(_mm256_loadu_pd(a), y, s0);
+        s1 = _mm256_fmadd_pd(_mm256_loadu_pd(a + lda), y, s1);
+        s2 = _mm256_fmadd_pd(_mm256_loadu_pd(a + 2 * lda), y, s2);
+        s3 = _mm256_fmadd_pd(_mm256_loadu_pd(a + 3 * lda), y, s3);
+        y = _mm256_loadu_pd(x + j + 4);
+        t0 = _mm256_fmadd_pd(_mm256_loadu_pd(a + 4), y, t0);
+        t1 = _mm256_fmadd_pd(_mm256_loadu_pd(a + lda + 4), y, t1);
+        t2 = _mm256_fmadd_pd(_mm256_loadu_pd(a + 2 * lda + 4), y, t2);
+        t3 = _mm256_fmadd_pd(_mm256_loadu_pd(a + 3 * lda + 4), y, t3);
+    }
+    s0 = _mm256_hadd_pd(_mm256_add_pd(s0, t0), _mm256_add_pd(s1, t1));
+    s2 = _mm256_hadd_pd(_mm256_add_pd(s2, t2), _mm256_add_pd(s3, t3));
+    return _mm256_add_pd(_mm256_permute2f128_pd(s0, s2, 0x20),
+                         _mm256_permute2f128_pd(s0, s2, 0x31));
+}
+
+__attribute__((target("avx2,fma"))) static void cvxr_cone_dots_avx2(size_t length, size_t rows,
+                                                                    const double *A,
+                                                                    const double *x,
+                                                                    double *out) {
+    size_t i;
+    for (i = 0; i < rows; i += 4)
+        _mm256_storeu_pd(out + i, cvxr_cone_four_avx2(length, A + i * length, length, x));
+}
+
+/* The first rows / 4 * 4 rows of A times I - u u^T. */
+__attribute__((target("avx2,fma"))) static void cvxr_cone_reflect_avx2(size_t length,
+                                                                       size_t rows,
+                                                                       const double *u,
+                                                                       double *A, size_t lda) {
+    size_t i, j;
+    for (i = 0; i + 4 <= rows; i += 4, A += 4 * lda) {
+        double s[4];
+        __m256d s0, s1, s2, s3, y;
+        _mm256_storeu_pd(s, cvxr_cone_four_avx2(length, A, lda, u));
+        s0 = _mm256_set1_pd(s[0]), s1 = _mm256_set1_pd(s[1]);
+        s2 = _mm256_set1_pd(s[2]), s3 = _mm256_set1_pd(s[3]);
+        for (j = 0; j < length; j += 4) {
+            double *a = A + j;
+            y = _mm256_loadu_pd(u + j);
+            _mm256_storeu_pd(a, _mm256_fnmadd_pd(s0, y, _mm256_loadu_pd(a)));
+            a += lda;
+            _mm256_storeu_pd(a, _mm256_fnmadd_pd(s1, y, _mm256_loadu_pd(a)));
+            a += lda;
+            _mm256_storeu_pd(a, _mm256_fnmadd_pd(s2, y, _mm256_loadu_pd(a)));
+            a += lda;
+            _mm256_storeu_pd(a, _mm256_fnmadd_pd(s3, y, _mm256_loadu_pd(a)));
+        }
+    }
+}
+#endif
+
+/* out_i = A_i.x for the rows of A (dp long), whose array and out have room for a multiple of
+   4 rows. */
+static void cvxr_cone_dots(const cvxr_cone *c, size_t rows, const double *A, const double *x,
+                           double *out) {
+    size_t i;
+#if CVXR_DISPATCH
+    if (c->kernels != &cvxr_kernels_base_f64) {
+        cvxr_cone_dots_avx2(c->dp, rows, A, x, out);
+        return;
+    }
+#endif
+    for (i = 0; i < rows; i += 4) c->kernels->dots(c->dp, A + i * c->dp, c->dp, x, out + i);
+}
+
+/* y += sum_i s_i A_i, with the same room; s is cleared beyond its last entry. */
+static void cvxr_cone_combine(const cvxr_cone *c, size_t rows, const double *A, double *s,
+                              double *y) {
+    size_t i;
+    for (i = rows; i & 3; i++) s[i] = 0;
+    for (i = 0; i < rows; i += 4) c->kernels->axpys(c->dp, s + i, A + i * c->dp, c->dp, y);
+}
+
+/* products = X v */
+static void cvxr_cone_multiply(const cvxr_cone *c, const double *v) {
+    size_t i, whole = c->n / 4 * 4;
+    cvxr_cone_dots(c, whole, c->X, v, c->products);
+    for (i = whole; i < c->n; i++)
+        c->products[i] = c->kernels->dot(c->dp, c->X + i * c->dp, v);
+}
+
+/* t_j / ||x_j||, 0 for a row of zeros. */
+static double cvxr_cone_scale(const cvxr_cone *c, const uint64_t *bits, size_t j) {
+    return (bits[j / 64] >> (j % 64) & 1) ? c->inverse[j] : -c->inverse[j];
+}
+
+/* a = t_j x_j / ||x_j|| */
+static void cvxr_cone_row(const cvxr_cone *c, size_t j, double *a) {
+    memcpy(a, c->X + j * c->dp, c->dp * sizeof *a);
+    c->kernels->scale(c->dp, cvxr_cone_scale(c, c->bits, j), a);
+}
+
+/* ---- The factor ------------------------------------------------------------------------- */
+
+/* The row in direction = sum g_p Q_p + direction, the latter now orthogonal to Q and of length
+   rho. */
+static void cvxr_cone_split(cvxr_cone *c) {
+    double before = 1;
+    size_t i;
+    int turn;
+    for (i = 0; i < c->k; i++) c->g[i] = 0;
+    for (turn = 0; turn < 3; turn++) {
+        cvxr_cone_dots(c, c->k, c->Q, c->direction, c->h);
+        for (i = 0; i < c->k; i++) {
+            c->g[i] += c->h[i];
+            c->h[i] = -c->h[i];
+        }
+        cvxr_cone_combine(c, c->k, c->Q, c->h, c->direction);
+        c->rho = sqrt(c->kernels->dot(c->dp, c->direction, c->direction));
+        if (c->rho > 0.1 * before) break;
+        before = c->rho;
+    }
+}
+
+/* x = the coefficients over the active rows of sum s_p Q_p; s is spent. */
+static void cvxr_cone_coefficients(const cvxr_cone *c, double *s, double *x) {
+    size_t i, p;
+    for (i = c->k; i-- > 0;) {
+        const double *row = c->R + i * c->ldr;
+        double t = s[i] / row[i];
+        x[i] = t;
+        for (p = 0; p < i; p++) s[p] -= t * row[p];
+    }
+}
+
+/* r = the coefficients of g, and the sum of their magnitudes, plus 1. */
+static double cvxr_cone_ratios(cvxr_cone *c) {
+    double sum = 1;
+    size_t i;
+    memcpy(c->h, c->g, c->k * sizeof *c->g);
+    cvxr_cone_coefficients(c, c->h, c->r);
+    for (i = 0; i < c->k; i++) sum += fabs(c->r[i]);
+    return sum;
+}
+
+/* Whether the row that was split depends on the active rows: what is left of it is within the
+   rounding of the data. */
+static int cvxr_cone_dependent(cvxr_cone *c) {
+    if (c->k == c->d) return 1;
+    return c->rho <= 1e-6 && c->rho <= 2e-14 * cvxr_cone_ratios(c);
+}
+
+/* The row j that was split enters. */
+static void cvxr_cone_append(cvxr_cone *c, size_t j, double gamma) {
+    double *q = c->Q + c->k * c->dp, *row = c->R + c->k * c->ldr;
+    memcpy(q, c->direction, c->dp * sizeof *q);
+    c->kernels->scale(c->dp, 1 / c->rho, q);
+    memcpy(row, c->g, c->k * sizeof *row);
+    row[c->k] = c->rho;
+    c->rows[c->k] = (uint32_t)j;
+    c->gamma[c->k++] = gamma;
+    c->active[j] = 1;
+}
+
+/* Active row `at` leaves: later rows of R move up, each with one entry too many, which a
+   rotation of two rows of Q removes. */
+static void cvxr_cone_drop(cvxr_cone *c, size_t at) {
+    double *cosine = c->h, *sine = c->r, t;
+    size_t i, p;
+    c->active[c->rows[at]] = 0;
+    for (i = at; i + 1 < c->k; i++) {
+        double *row = c->R + i * c->ldr;
+        memcpy(row, row + c->ldr, (i + 2) * sizeof *row);
+        for (p = at; p < i; p++) {
+            t = row[p];
+            row[p] = cosine[p] * t + sine[p] * row[p + 1];
+            row[p + 1] = cosine[p] * row[p + 1] - sine[p] * t;
+        }
+        t = sqrt(row[i] * row[i] + row[i + 1] * row[i + 1]);
+        cosine[i] = row[i] / t;
+        sine[i] = row[i + 1] / t;
+        row[i] = t;
+        cvxr_rotate_rows(c->dp, cosine[i], -sine[i], c->Q + i * c->dp, c->Q + (i + 1) * c->dp);
+        c->rows[i] = c->rows[i + 1];
+        c->gamma[i] = c->gamma[i + 1];
+    }
+    c->k--;
+}
+
+/* The rows of a face that are rows of the cone and independent of those before. */
+static void cvxr_cone_load(cvxr_cone *c, const cvxr_face *face) {
+    size_t i;
+    c->k = 0;
+    for (i = 0; i < face->count && c->k < c->d; i++) {
+        size_t j = face->rows[i];
+        if (j >= c->n || c->active[j] || c->inverse[j] == 0) continue;
+        cvxr_cone_row(c, j, c->direction);
+        cvxr_cone_split(c);
+        if (!cvxr_cone_dependent(c)) cvxr_cone_append(c, j, 0);
+    }
+}
+
+/* ---- The method ------------------------------------------------------------------------- */
+
+static double cvxr_cone_bound_of(const cvxr_cone *c, size_t j) {
+    return c->b ? c->b[j] * c->inverse[j] : 0;
+}
+
+/* e = the coordinates over Q of the points with all active rows tight: R e = b. */
+static void cvxr_cone_tight(cvxr_cone *c) {
+    size_t i, p;
+    for (i = 0; i < c->k; i++) {
+        const double *row = c->R + i * c->ldr;
+        double sum = cvxr_cone_bound_of(c, c->rows[i]);
+        if (c->b)
+            for (p = 0; p < i; p++) sum -= row[p] * c->e[p];
+        c->e[i] = sum / row[i];
+    }
+}
+
+/* v: moved along Q to where the active rows are tight; h: how far. */
+static void cvxr_cone_onto(cvxr_cone *c) {
+    size_t i;
+    cvxr_cone_dots(c, c->k, c->Q, c->v, c->h);
+    for (i = 0; i < c->k; i++) c->h[i] = c->e[i] - c->h[i];
+    cvxr_cone_combine(c, c->k, c->Q, c->h, c->v);
+}
+
+/* gamma and v of the active rows: the rows whose multipliers are negative leave, all at once,
+   until none is. */
+static void cvxr_cone_settle(cvxr_cone *c) {
+    size_t i, before;
+    double size = c->z_norm;
+    do {
+        before = c->k;
+        cvxr_cone_tight(c);
+        for (i = 0; i < c->k; i++) size = cvxr_max(size, fabs(c->e[i]));
+        memcpy(c->v, c->z, c->dp * sizeof *c->v);
+        cvxr_cone_onto(c);
+        cvxr_cone_coefficients(c, c->h, c->gamma);
+        for (i = c->k; i-- > 0;) {
+            if (c->gamma[i] < -1e-14 * size) cvxr_cone_drop(c, i);
+            else if (c->gamma[i] < 0) c->gamma[i] = 0;
+        }
+    } while (c->k < before);
+    cvxr_cone_onto(c);
+    c->v_norm = cvxr_norm2_f64(c->d, c->v);
+    if (c->v_norm < 1e-3 * size) {
+        cvxr_cone_onto(c);
+        c->v_norm = cvxr_norm2_f64(c->d, c->v);
+    }
+}
+
+/* Row j is among the worst seen: the candidates are a heap with the least violated on top. */
+static void cvxr_cone_keep(cvxr_cone *c, size_t j, double gap) {
+    size_t at, up, count = c->candidate_count;
+    if (count < CVXR_CONE_CANDIDATES) {
+        for (at = c->candidate_count++; at > 0; at = up) {
+            up = (at - 1) / 2;
+            if (c->gap[up] <= gap) break;
+            c->gap[at] = c->gap[up];
+            c->candidate[at] = c->candidate[up];
+        }
+    } else {
+        if (gap <= c->gap[0]) return;
+        for (at = 0; (up = 2 * at + 1) < count; at = up) {
+            if (up + 1 < count && c->gap[up + 1] < c->gap[up]) up++;
+            if (c->gap[up] >= gap) break;
+            c->gap[at] = c->gap[up];
+            c->candidate[at] = c->candidate[up];
+        }
+    }
+    c->gap[at] = gap;
+    c->candidate[at] = (uint32_t)j;
+}
+
+/* Row j with its product known becomes a candidate if v violates it. */
+static void cvxr_cone_look(cvxr_cone *c, size_t j) {
+    double bound = cvxr_cone_bound_of(c, j), size = c->v_norm + fabs(bound);
+    double gap = bound - cvxr_cone_scale(c, c->bits, j) * c->products[j];
+    if (gap <= CVXR_CONE_TIGHT * size) return;
+    c->worst = cvxr_max(c->worst, gap / (size + c->z_norm));
+    if (!c->active[j] && c->inverse[j] > 0) cvxr_cone_keep(c, j, gap);
+}
+
+/* The worst rows for v become candidates; none: v is feasible. With b = 0 only rows whose
+   product has the wrong sign are looked at, found 64 at a time. */
+static void cvxr_cone_price(cvxr_cone *c) {
+    size_t i, j, count;
+    cvxr_cone_multiply(c, c->v);
+    c->candidate_count = 0;
+    c->worst = 0;
+    for (i = 0; i < c->n; i += 64) {
+        uint64_t negative = 0, wrong, sign;
+        count = cvxr_min_z(64, c->n - i);
+        for (j = 0; j < count; j++) {
+            memcpy(&sign, c->products + i + j, sizeof sign);
+            negative |= sign >> 63 << j;
+        }
+        wrong = c->b ? ~(uint64_t)0 : ~(negative ^ c->bits[i / 64]);
+        for (j = 0; j < count && wrong >> j; j++)
+            if (wrong >> j & 1) cvxr_cone_look(c, i + j);
+    }
+    for (j = 0; j < c->candidate_count; j++)
+        cvxr_cone_row(c, c->candidate[j], c->candidates + j * c->dp);
+}
+
+/* The multipliers move by -step r, and unless the row is dependent, v by step direction. */
+static void cvxr_cone_move(cvxr_cone *c, double step, int dependent) {
+    size_t i;
+    c->steps++;
+    for (i = 0; i < c->k; i++) c->gamma[i] = cvxr_max(0, c->gamma[i] - step * c->r[i]);
+    if (dependent) return;
+    c->kernels->axpy(c->dp, step, c->direction, c->v);
+    cvxr_cone_dots(c, c->candidate_count, c->candidates, c->direction, c->change);
+    for (i = 0; i < c->candidate_count; i++) c->gap[i] -= step * c->change[i];
+}
+
+/* The dependent row of candidate q is a combination -r >= 0 of active rows' opposites: no
+   point is feasible if its bound exceeds theirs. */
+static int cvxr_cone_farkas(const cvxr_cone *c, size_t q) {
+    double margin = cvxr_cone_bound_of(c, c->candidate[q]), size = fabs(margin);
+    size_t i;
+    for (i = 0; i < c->k; i++) {
+        double term = c->r[i] * cvxr_cone_bound_of(c, c->rows[i]);
+        margin -= term;
+        size += fabs(term);
+    }
+    return margin > 1e-10 * size;
+}
+
+/* Candidate q becomes active; rows whose multipliers it drives to zero leave before. */
+static int cvxr_cone_enter(cvxr_cone *c, size_t q) {
+    double gamma = 0;
+    for (;;) {
+        double least = DBL_MAX, full = DBL_MAX, sum;
+        size_t i, leaves = c->k;
+        int dependent;
+        memcpy(c->direction, c->candidates + q * c->dp, c->dp * sizeof *c->direction);
+        cvxr_cone_split(c);
+        dependent = cvxr_cone_dependent(c);
+        sum = cvxr_cone_ratios(c);
+        for (i = 0; i < c->k; i++)
+            if (c->r[i] > 1e-14 * sum && c->gamma[i] < least * c->r[i]) {
+                least = c->gamma[i] / c->r[i];
+                leaves = i;
+            }
+        if (!dependent) full = c->gap[q] / (c->rho * c->rho);
+        if (leaves == c->k && dependent) {
+            c->gap[q] = 0;
+            return cvxr_cone_farkas(c, q) ? CVXR_CONE_INFEASIBLE : CVXR_CONE_OK;
+        }
+        gamma += cvxr_min(least, full);
+        cvxr_cone_move(c, cvxr_min(least, full), dependent);
+        if (leaves == c->k || full <= least) {
+            cvxr_cone_append(c, c->candidate[q], gamma);
+            c->gap[q] = 0;
+            return CVXR_CONE_OK;
+        }
+        cvxr_cone_drop(c, leaves);
+    }
+}
+
+/* Steps until no candidate is violated. */
+static int cvxr_cone_enter_all(cvxr_cone *c, size_t most_steps) {
+    double size = c->v_norm;
+    while (c->steps < most_steps) {
+        size_t i, q = 0;
+        int state;
+        for (i = 1; i < c->candidate_count; i++)
+            if (c->gap[i] > c->gap[q] && !c->active[c->candidate[i]]) q = i;
+        if (c->active[c->candidate[q]] ||
+            c->gap[q] <= CVXR_CONE_TIGHT *
+                             (size + fabs(cvxr_cone_bound_of(c, c->candidate[q]))))
+            break;
+        state = cvxr_cone_enter(c, q);
+        if (state != CVXR_CONE_OK) return state;
+    }
+    return CVXR_CONE_OK;
+}
+
+/* The face out; v from its multipliers when they are not those of a solution. */
+static int cvxr_cone_finish(cvxr_cone *c, cvxr_face *face, int state) {
+    size_t i, j;
+    if (state == CVXR_CONE_STALLED) memcpy(c->v, c->z, c->dp * sizeof *c->v);
+    for (i = 0; i < c->k; i++) {
+        j = c->rows[i];
+        c->active[j] = 0;
+        face->rows[i] = (uint32_t)j;
+        face->gamma[i] = c->gamma[i] * c->inverse[j];
+        if (state == CVXR_CONE_STALLED)
+            c->kernels->axpy(c->dp, c->gamma[i] * cvxr_cone_scale(c, c->bits, j),
+                             c->X + j * c->dp, c->v);
+    }
+    face->count = c->k;
+    return state;
+}
+
+/* v = the nearest point to z with t_j x_j.v >= b_j (b NULL: 0), t_j = +1 where bit j is set,
+   else -1; rows of zeros are no constraints. z and v have dp entries, z's padding zero; v must
+   not be z. face: in = where to start (empty, stale or wrong is fine), out = the active rows.
+   OK: all t_j x_j.v >= b_j - 1e-12 ||x_j|| (||v|| + ||z||) - 1e-12 |b_j|, and v is exactly 0
+   when b is NULL and it is below 1e-12 ||z||. INFEASIBLE (only with b): no such point; v is
+   not one. STALLED: v = z + sum gamma_j t_j x_j with gamma >= 0, not feasible; ||v|| is an
+   upper bound on the projection's norm when b is NULL. */
+CVXR_UNUSED static int cvxr_cone_project(cvxr_cone *c, const uint64_t *bits, const double *b,
+                                         const double *z, cvxr_face *face, double *v) {
+    size_t most_steps = 200 + 50 * c->d, steps = SIZE_MAX;
+    int state = CVXR_CONE_OK;
+    CVXRELU_ASSERT(z != v);
+    c->kernels = cvxr_kernels_for_f64(&c->la);
+    c->bits = bits, c->b = b, c->z = z, c->v = v;
+    c->z_norm = cvxr_norm2_f64(c->d, z);
+    c->steps = 0;
+    c->k = 0;
+    if (!cvxr_finite(c->z_norm)) return cvxr_cone_finish(c, face, CVXR_CONE_STALLED);
+    cvxr_cone_load(c, face);
+    for (;;) {
+        cvxr_cone_settle(c);
+        if (b == NULL && (c->k == c->d || c->v_norm <= 1e-12 * c->z_norm)) {
+            memset(v, 0, c->dp * sizeof *v);
+            return cvxr_cone_finish(c, face, CVXR_CONE_OK);
+        }
+        cvxr_cone_price(c);
+        if (c->candidate_count == 0) break;
+        if (steps == c->steps || c->steps >= most_steps) {
+            state = c->worst <= CVXR_CONE_LOOSE ? CVXR_CONE_OK : CVXR_CONE_STALLED;
+            break;
+        }
+        steps = c->steps;
+        state = cvxr_cone_enter_all(c, most_steps);
+        if (state != CVXR_CONE_OK) break;
+    }
+    return cvxr_cone_finish(c, face, state);
+}
+
+/* ---- What callers ask besides ----------------------------------------------------------- */
+
+/* ||z + sum gamma_j t_j x_j|| of a stored face: for any z an upper bound on the norm of its
+   projection (b = 0), for d count multiplications. */
+CVXR_UNUSED static double cvxr_cone_bound(const cvxr_cone *c, const uint64_t *bits,
+                                          const double *z, const cvxr_face *face) {
+    const cvxr_kernels_f64 *kernels = cvxr_kernels_for_f64(&c->la);
+    size_t i;
+    memcpy(c->row, z, c->dp * sizeof *z);
+    for (i = 0; i < face->count; i++) {
+        size_t j = face->rows[i];
+        int on = bits[j / 64] >> (j % 64) & 1;
+        kernels->axpy(c->dp, on ? face->gamma[i] : -face->gamma[i], c->X + j * c->dp, c->row);
+    }
+    return cvxr_norm2_f64(c->d, c->row);
+}
+
+/* The largest relative violation max_j -t_j x_j.v / (||x_j|| ||v||), 0 when there is none. */
+CVXR_UNUSED static double cvxr_cone_violation(const cvxr_cone *c, const uint64_t *bits,
+                                              const double *v) {
+    const cvxr_kernels_f64 *kernels = cvxr_kernels_for_f64(&c->la);
+    double norm = cvxr_norm2_f64(c->d, v), most = 0;
+    size_t j;
+    if (norm == 0) return 0;
+    for (j = 0; j < c->n; j++)
+        most = cvxr_max(most, -cvxr_cone_scale(c, bits, j) *
+                                  kernels->dot(c->dp, c->X + j * c->dp, v));
+    return most / norm;
+}
+
+/* Rows of A, from column `at` on, times the reflection I - u u^T. */
+static void cvxr_cone_reflect(const cvxr_cone *c, size_t at, const double *u, size_t rows,
+                              double *A) {
+    size_t i = 0, length = c->dp - at;
+#if CVXR_DISPATCH
+    if (c->kernels != &cvxr_kernels_base_f64) {
+        cvxr_cone_reflect_avx2(length, rows, u + at, A + at, c->dp);
+        i = rows / 4 * 4;
+    }
+#endif
+    for (; i < rows; i++) {
+        double *a = A + i * c->dp + at;
+        c->kernels->axpy(length, -c->kernels->dot(length, a, u + at), u + at, a);
+    }
+}
+
+/* Z (room for d rows of dp, padding zero): an orthonormal basis of {v : x_j.v = 0, j in face}.
+   Returns its count. Reflections turn the active rows into the first unit vectors; the basis
+   is what they make of the others. */
+CVXR_UNUSED static size_t cvxr_cone_null(cvxr_cone *c, const cvxr_face *face, double *Z) {
+    size_t i, k = 0, d = c->d, dp = c->dp, count = cvxr_min_z(face->count, d);
+    c->kernels = cvxr_kernels_for_f64(&c->la);
+    for (i = 0; i < count; i++) {
+        memcpy(c->Q + i * dp, c->X + face->rows[i] * dp, dp * sizeof *Z);
+        c->kernels->scale(dp, c->inverse[face->rows[i]], c->Q + i * dp);
+    }
+    for (i = 0; i < count; i++) {
+        double *u = c->Q + k * dp, length;
+        if (k < i) memcpy(u, c->Q + i * dp, dp * sizeof *u);
+        length = cvxr_norm2_f64(d - k, u + k);
+        if (length <= 1e-14) continue; /* depends on the rows before */
+        memset(u, 0, k * sizeof *u);
+        u[k] += u[k] >= 0 ? length : -length;
+        c->kernels->scale(dp, 1 / sqrt(length * fabs(u[k])), u);
+        cvxr_cone_reflect(c, k / 8 * 8, u, count - i - 1, c->Q + (i + 1) * dp);
+        k++;
+    }
+    memset(Z, 0, (d - k) * dp * sizeof *Z);
+    for (i = k; i < d; i++) Z[(i - k) * dp + i] = 1;
+    for (i = k; i-- > 0;) cvxr_cone_reflect(c, i / 8 * 8, c->Q + i * dp, d - k, Z);
+    return d - k;
+}
 /* ==== S12 CERTIFICATES ===================================================================
    What a fit carries from solver to solver (cvxr_core), and the certificate of a weight
    matrix over its patterns, always in float64: with theta = -f'(A u), g_i = X^T D_i theta, s
@@ -5040,9 +6030,17 @@ static double cvxr_penalty_value(const cvxr_penalty_table *p, cvxrelu_type type,
 
    Both parts are >= 0 and nothing cancels; dual bound = objective - gap. For the squared
    loss the first is (1-s)^2 ||r||^2 / 2. Squared l2 has no ball: s = 1 and the second part
-   is ||lam U - G||^2 / (2 lam). Uses S05-S10. Used by S13-S22. Tests:
+   is ||lam U - G||^2 / (2 lam). Uses S05-S11. Used by S13-S23. Tests:
    tests/test_s12_certificates.c. Source: [MSP22 eq. 3], its Fenchel dual; no exact equation
    of the papers has the form with s. */
+
+/* The last active face of every (pattern, sign) group, with its multipliers in units of a
+   gradient: where the next projection starts, and a bound on the next dual norm. */
+typedef struct cvxr_faces {
+    size_t groups, d;
+    uint32_t *count, *rows; /* groups; groups x d */
+    double *gamma;          /* groups x d */
+} cvxr_faces;
 
 typedef struct cvxr_core {
     cvxr_mem *mem;
@@ -5051,6 +6049,10 @@ typedef struct cvxr_core {
     const cvxrelu_options *opt; /* resolved: no zeros that mean a default */
     const cvxr_loss_table *loss;
     const cvxr_penalty_table *penalty;
+    cvxrelu_kind kind;
+    cvxr_cone cone;          /* RELU: projections, their faces, two vectors of dp */
+    cvxr_faces faces;
+    double *cone_z, *cone_v;
     cvxr_la la;
     cvxr_op op;              /* float64 */
     cvxr_op op_work;         /* in the work precision (the same as op for float64) */
@@ -5068,11 +6070,13 @@ typedef struct cvxr_core {
     cvxrelu_stop stop; /* asked for by the user or the clock */
 } cvxr_core;
 
-/* The non-zero groups of all outputs, sorted by output, then pattern. */
+/* The non-zero groups of all outputs, sorted by output, then pattern, then sign (+1 first). A
+   ReLU group of sign s lies in s K_p, so that predictions are sums of D_p X u for both kinds. */
 typedef struct cvxr_weights {
     size_t m, capacity, dp;
     size_t *output, *pattern;
-    double *u; /* m x dp */
+    signed char *sign; /* +1, -1; 0 for gated ones */
+    double *u;         /* m x dp */
 } cvxr_weights;
 
 /* Where the certificate finds the weights of one output: P x dp of the work type, or m
@@ -5083,6 +6087,7 @@ typedef struct cvxr_rows {
     size_t ld; /* row stride of dense */
     size_t m;
     const size_t *pattern;
+    const signed char *sign;
     const double *u;
 } cvxr_rows;
 
@@ -5092,6 +6097,7 @@ typedef struct cvxr_certificate {
     double subgradient;  /* squared minimum norm, objective units */
     double gradient_max; /* largest dual norm of a gradient group, sum units */
     double stationarity;
+    double violation; /* RELU: of the constraints, relative */
     size_t active;
 } cvxr_certificate;
 
@@ -5139,6 +6145,37 @@ static size_t cvxr_core_bytes(size_t n, size_t dp, int threads) {
            + cvxr_bytes(1, cvxr_la_work_bytes(threads));
 }
 
+static size_t cvxr_core_cone_bytes(size_t n, size_t d, size_t dp, size_t P) {
+    return cvxr_cone_bytes(n, dp) + cvxr_bytes(2 * P, sizeof(uint32_t))
+           + cvxr_bytes(2 * P * d, sizeof(uint32_t)) + cvxr_bytes(2 * P * d, sizeof(double))
+           + 2 * cvxr_bytes(dp, sizeof(double));
+}
+
+/* Projections on the cones of core->patterns. */
+static int cvxr_core_open_cones(cvxr_core *core) {
+    const cvxr_data *data = core->data;
+    cvxr_faces *f = &core->faces;
+    f->groups = 2 * core->patterns->count;
+    f->d = data->d;
+    f->count = (uint32_t *)cvxr_alloc_zero(core->mem, f->groups, sizeof(uint32_t));
+    f->rows = (uint32_t *)cvxr_alloc(core->mem, f->groups * f->d, sizeof(uint32_t));
+    f->gamma = (double *)cvxr_alloc(core->mem, f->groups * f->d, sizeof(double));
+    core->cone_z = (double *)cvxr_alloc(core->mem, data->dp, sizeof(double));
+    core->cone_v = (double *)cvxr_alloc(core->mem, data->dp, sizeof(double));
+    return cvxr_cone_open(&core->cone, core->mem, data->X, data->n, data->d, data->dp);
+}
+
+static void cvxr_core_close_cones(cvxr_core *core) {
+    cvxr_faces *f = &core->faces;
+    cvxr_cone_close(&core->cone, core->mem);
+    cvxr_release(core->mem, core->cone_v, core->data->dp, sizeof(double));
+    cvxr_release(core->mem, core->cone_z, core->data->dp, sizeof(double));
+    cvxr_release(core->mem, f->gamma, f->groups * f->d, sizeof(double));
+    cvxr_release(core->mem, f->rows, f->groups * f->d, sizeof(uint32_t));
+    cvxr_release(core->mem, f->count, f->groups, sizeof(uint32_t));
+    memset(f, 0, sizeof *f);
+}
+
 static int cvxr_core_open(cvxr_core *core) {
     const cvxr_data *data = core->data;
     const int threads = core->opt->threads;
@@ -5164,12 +6201,14 @@ static int cvxr_core_open(cvxr_core *core) {
     core->la.portable = core->opt->portable;
     core->la.work = cvxr_alloc(core->mem, 1, cvxr_la_work_bytes(threads));
     core->op_work = *op;
+    if (core->kind == CVXRELU_RELU) cvxr_core_open_cones(core);
     return core->mem->failed == CVXRELU_OK;
 }
 
 static void cvxr_core_close(cvxr_core *core) {
     const size_t n = core->data->n, dp = core->data->dp;
     const int threads = core->opt->threads;
+    if (core->kind == CVXRELU_RELU) cvxr_core_close_cones(core);
     cvxr_release(core->mem, core->la.work, 1, cvxr_la_work_bytes(threads));
     cvxr_release(core->mem, core->panel_index, CVXR_BLOCK, sizeof(size_t));
     cvxr_release(core->mem, core->columns, 3 * dp, sizeof(double));
@@ -5180,7 +6219,8 @@ static void cvxr_core_close(cvxr_core *core) {
 }
 
 static size_t cvxr_weights_bytes(size_t capacity, size_t dp) {
-    return 2 * cvxr_bytes(capacity, sizeof(size_t)) + cvxr_bytes(capacity * dp, sizeof(double));
+    return 2 * cvxr_bytes(capacity, sizeof(size_t)) + cvxr_bytes(capacity, 1)
+           + cvxr_bytes(capacity * dp, sizeof(double));
 }
 
 static int cvxr_weights_open(cvxr_mem *mem, cvxr_weights *w, size_t capacity, size_t dp) {
@@ -5191,12 +6231,14 @@ static int cvxr_weights_open(cvxr_mem *mem, cvxr_weights *w, size_t capacity, si
     if (!cvxr_size_mul(capacity, dp, &all)) all = SIZE_MAX;
     w->output = (size_t *)cvxr_alloc(mem, capacity, sizeof(size_t));
     w->pattern = (size_t *)cvxr_alloc(mem, capacity, sizeof(size_t));
+    w->sign = (signed char *)cvxr_alloc_zero(mem, capacity, 1);
     w->u = (double *)cvxr_alloc(mem, all, sizeof(double));
     return mem->failed == CVXRELU_OK;
 }
 
 static void cvxr_weights_close(cvxr_mem *mem, cvxr_weights *w) {
     cvxr_release(mem, w->u, w->capacity * w->dp, sizeof(double));
+    cvxr_release(mem, w->sign, w->capacity, 1);
     cvxr_release(mem, w->pattern, w->capacity, sizeof(size_t));
     cvxr_release(mem, w->output, w->capacity, sizeof(size_t));
     memset(w, 0, sizeof *w);
@@ -5211,19 +6253,25 @@ static cvxr_rows cvxr_weights_rows(const cvxr_weights *w, size_t k) {
     for (last = first; last < w->m && w->output[last] == k; last++) {}
     rows.m = last - first;
     rows.pattern = w->pattern + first;
+    rows.sign = w->sign + first;
     rows.u = w->u + first * w->dp;
     return rows;
 }
 
 /* The non-zero rows of patterns p0 .. p1-1 into index and U (packed float64); returns how
-   many. *cursor walks a sorted list and starts at 0. */
+   many. *cursor walks a sorted list and starts at 0; the two signs of a pattern are added. */
 static size_t cvxr_rows_panel(const cvxr_rows *rows, size_t dp, size_t p0, size_t p1,
                               size_t *cursor, size_t *index, double *U) {
-    size_t p, count = 0;
+    size_t p, j, count = 0;
     if (rows->dense == NULL) {
-        for (; *cursor < rows->m && rows->pattern[*cursor] < p1; ++*cursor, count++) {
+        for (; *cursor < rows->m && rows->pattern[*cursor] < p1; ++*cursor) {
+            const double *u = rows->u + *cursor * dp;
+            if (count && index[count - 1] == rows->pattern[*cursor]) {
+                for (j = 0; j < dp; j++) U[(count - 1) * dp + j] += u[j];
+                continue;
+            }
             index[count] = rows->pattern[*cursor];
-            memcpy(U + count * dp, rows->u + *cursor * dp, dp * sizeof(double));
+            memcpy(U + count++ * dp, u, dp * sizeof(double));
         }
         return count;
     }
@@ -5283,6 +6331,117 @@ static void cvxr_sweep_rows(cvxr_core *core, const cvxr_rows *rows, const double
     core->penalty->finish(dp, lam, sums);
 }
 
+/* ---- Dual norms of the ReLU groups: max over p and s = +-1 of ||Proj_{K_p}(s g_p)||. */
+
+static cvxr_face cvxr_core_face(const cvxr_core *core, size_t p, int sign) {
+    const size_t g = 2 * p + (sign < 0);
+    cvxr_face face;
+    face.count = core->faces.count[g];
+    face.rows = core->faces.rows + g * core->faces.d;
+    face.gamma = core->faces.gamma + g * core->faces.d;
+    return face;
+}
+
+/* v = z + Xt^T gamma in raw coordinates, with the group's stored multipliers times sigma:
+   ||v|| bounds the norm of the projection of z on s K_p from above. Returns it. */
+static double cvxr_core_bound(const cvxr_core *core, size_t p, int sign, double sigma,
+                              const double *z, double *v) {
+    const cvxr_face face = cvxr_core_face(core, p, sign);
+    const uint64_t *bits = core->op.bits + p * core->op.words;
+    const size_t dp = core->data->dp;
+    size_t j, i;
+    memcpy(v, z, dp * sizeof(double));
+    for (j = 0; j < face.count; j++) {
+        const size_t row = face.rows[j];
+        const double *x = core->data->X + row * dp;
+        const int on = (int)(bits[row / 64] >> row % 64 & 1);
+        const double by = sigma * face.gamma[j] * (on == (sign > 0) ? 1 : -1);
+        for (i = 0; i < dp; i++) v[i] += by * x[i];
+    }
+    return sqrt(cvxr_row_square_f64(dp, v));
+}
+
+/* v = the projection of z on s K_p, all raw; the face is kept for the next time. Returns
+   ||v||, which is an upper bound even where the projection stalled. */
+static double cvxr_core_project(cvxr_core *core, size_t p, int sign, double sigma,
+                                const double *z, double *v) {
+    const uint64_t *bits = core->op.bits + p * core->op.words;
+    const size_t dp = core->data->dp;
+    cvxr_face face = cvxr_core_face(core, p, sign);
+    size_t i;
+    for (i = 0; i < dp; i++) core->cone_z[i] = sign > 0 ? z[i] : -z[i];
+    (void)cvxr_cone_project(&core->cone, bits, NULL, core->cone_z, &face, v);
+    core->faces.count[2 * p + (sign < 0)] = (uint32_t)face.count;
+    for (i = 0; i < face.count; i++) face.gamma[i] /= sigma;
+    for (i = 0; sign < 0 && i < dp; i++) v[i] = -v[i];
+    return sqrt(cvxr_row_square_f64(dp, v));
+}
+
+/* Dual norm of one group, or an upper bound of it that is at most `enough`. */
+static double cvxr_core_dual_norm(cvxr_core *core, size_t p, int sign, const double *g,
+                                  double norm, double enough) {
+    double bound;
+    if (norm <= enough) return norm;
+    bound = cvxr_core_bound(core, p, sign, 1, g, core->cone_v);
+    if (bound <= enough) return bound;
+    return cvxr_core_project(core, p, sign, 1, g, core->cone_v);
+}
+
+/* As cvxr_sweep_rows for the groups of a ReLU program: value, product, most and row of
+   *sums. */
+static void cvxr_sweep_cones(cvxr_core *core, const cvxr_rows *rows, const double *theta,
+                             double lam, cvxr_penalty_sums *sums) {
+    const size_t dp = core->data->dp, P = core->patterns->count;
+    size_t p, i, cursor = 0, all[CVXR_BLOCK];
+    memset(sums, 0, sizeof *sums);
+    for (p = 0; p < P; p += CVXR_BLOCK) {
+        cvxr_select select;
+        memset(&select, 0, sizeof select);
+        select.idx = all;
+        select.count = cvxr_min_z(CVXR_BLOCK, P - p);
+        for (i = 0; i < select.count; i++) all[i] = p + i;
+        cvxr_gradient_f64(&core->op, &select, theta, core->panel);
+        for (i = 0; i < select.count; i++) {
+            const double *g = core->panel + i * dp, square = cvxr_row_square_f64(dp, g);
+            int sign;
+            sums->row = cvxr_max(sums->row, square);
+            for (sign = 1; sign >= -1; sign -= 2)
+                sums->most = cvxr_max(
+                    sums->most, cvxr_core_dual_norm(core, p + i, sign, g, sqrt(square),
+                                                    cvxr_max(lam, sums->most)));
+        }
+        for (; cursor < rows->m && rows->pattern[cursor] < p + select.count; cursor++) {
+            const double *u = rows->u + cursor * dp;
+            sums->value += sqrt(cvxr_row_square_f64(dp, u));
+            sums->product +=
+                cvxr_dot_f64(dp, u, core->panel + (rows->pattern[cursor] - p) * dp);
+        }
+    }
+}
+
+/* What the kind of network asks for. */
+static void cvxr_sweep(cvxr_core *core, const cvxr_rows *rows, const double *theta, double lam,
+                       cvxr_penalty_sums *sums) {
+    if (core->kind == CVXRELU_RELU) cvxr_sweep_cones(core, rows, theta, lam, sums);
+    else cvxr_sweep_rows(core, rows, theta, lam, sums);
+}
+
+/* Largest relative violation of the constraints by the rows of an output. */
+static double cvxr_rows_violation(cvxr_core *core, const cvxr_rows *rows) {
+    const size_t dp = core->data->dp;
+    double most = 0;
+    size_t j, i;
+    for (j = 0; core->kind == CVXRELU_RELU && j < rows->m; j++) {
+        const double *u = rows->u + j * dp;
+        for (i = 0; i < dp; i++) core->cone_z[i] = rows->sign[j] > 0 ? u[i] : -u[i];
+        most = cvxr_max(most,
+                        cvxr_cone_violation(&core->cone,
+                                            core->op.bits + rows->pattern[j] * core->op.words,
+                                            core->cone_z));
+    }
+    return most;
+}
+
 /* Add output k's share to the certificate: objective and gap in sum units until
    cvxr_certificate_end. */
 static void cvxr_certify_output(cvxr_core *core, const cvxr_rows *rows, size_t k,
@@ -5294,7 +6453,8 @@ static void cvxr_certify_output(cvxr_core *core, const cvxr_rows *rows, size_t k
     out->active += cvxr_predict_rows(core, rows, core->z);
     value = core->loss->value(n, core->z, y);
     core->loss->dual(n, core->z, y, core->theta);
-    cvxr_sweep_rows(core, rows, core->theta, core->lam, &sums);
+    cvxr_sweep(core, rows, core->theta, core->lam, &sums);
+    out->violation = cvxr_max(out->violation, cvxr_rows_violation(core, rows));
     s = !core->penalty->is_norm || sums.most <= core->lam ? 1 : core->lam / sums.most;
     gap = core->loss->dual_gap(n, core->z, y, core->theta, s);
     if (core->penalty->is_norm) gap += cvxr_max(0, core->lam * sums.value - s * sums.product);
@@ -5344,7 +6504,7 @@ static double cvxr_lambda_max(cvxr_core *core) {
     for (k = 0; k < core->data->c; k++) {
         const double *y = core->data->Y + k * n;
         core->loss->dual(n, core->z, y, core->theta);
-        cvxr_sweep_rows(core, &none, core->theta, core->lam, &sums);
+        cvxr_sweep(core, &none, core->theta, core->kind == CVXRELU_RELU ? 0 : core->lam, &sums);
         if (sums.most > 64 * DBL_EPSILON * sqrt(size * cvxr_sum_squares(n, y, NULL)))
             most = cvxr_max(most, sums.most);
     }
@@ -5823,11 +6983,16 @@ static cvxrelu_stop cvxr_least_squares(cvxr_core *core, cvxr_weights *weights) {
 
 /* ---- The Newton system. */
 
-/* A set of active groups with its Jacobian: pattern indices, a, zhat (packed). */
+/* A set of active groups with its Jacobian: pattern indices, a, zhat (packed). For cones
+   J = N (a I + (1 - a) zh zh^T) N with N the projection on the null space of the active rows,
+   of which `basis` holds an orthonormal basis. */
 typedef struct cvxr_active {
     size_t count;
     size_t *idx; /* capacity of the working set */
     double *a, *zh;
+    size_t *rank;  /* of N; 0 where no basis is held: N = I then. NULL for gated groups */
+    double *basis; /* ranks of all groups in turn x dp */
+    size_t room, used; /* rows of the basis */
     cvxr_select select; /* row_words in `words` */
     uint32_t *words;
 } cvxr_active;
@@ -5846,6 +7011,10 @@ typedef struct cvxr_system {
     cvxr_factor_kind kind;
     size_t factor_order;
     cvxr_active held; /* the set that a GROUPS factor was made of */
+    double *B;        /* cones: n x width, the D X J^{1/2} that a GROUPS factor was made of */
+    double *roots;    /* cones: CVXR_VBLOCK x dp */
+    double *b;        /* cones: width */
+    size_t width;
     double *T, *V,
         *row_norms; /* capacity x dp (small vectors), n x CVXR_VBLOCK, n */
     double *small;  /* mean mask: dp x dp */
@@ -5855,15 +7024,22 @@ typedef struct cvxr_system {
     double spent, use;      /* flops in CG since the last factor; of one preconditioner solve */
 } cvxr_system;
 
-static size_t cvxr_active_bytes(size_t n, size_t dp, size_t capacity) {
+static size_t cvxr_active_bytes(size_t n, size_t dp, size_t capacity, size_t room) {
     return cvxr_bytes(capacity, sizeof(size_t)) + cvxr_bytes(capacity, sizeof(double))
+           + (room ? cvxr_bytes(capacity, sizeof(size_t)) : 0)
+           + (room ? cvxr_bytes(room * dp, sizeof(double)) : 0)
            + cvxr_bytes(capacity * dp, sizeof(double))
            + cvxr_bytes(cvxr_select_words(n, capacity), sizeof(uint32_t));
 }
 
 static void cvxr_active_open(cvxr_active *s, cvxr_mem *mem, size_t n, size_t dp,
-                             size_t capacity) {
+                             size_t capacity, size_t room) {
     memset(s, 0, sizeof *s);
+    s->room = room;
+    if (room) {
+        s->rank = (size_t *)cvxr_alloc(mem, capacity, sizeof(size_t));
+        s->basis = (double *)cvxr_alloc(mem, room * dp, sizeof(double));
+    }
     s->idx = (size_t *)cvxr_alloc(mem, capacity, sizeof(size_t));
     s->a = (double *)cvxr_alloc(mem, capacity, sizeof(double));
     s->zh = (double *)cvxr_alloc(mem, capacity * dp, sizeof(double));
@@ -5872,6 +7048,10 @@ static void cvxr_active_open(cvxr_active *s, cvxr_mem *mem, size_t n, size_t dp,
 
 static void cvxr_active_close(cvxr_active *s, cvxr_mem *mem, size_t n, size_t dp,
                               size_t capacity) {
+    if (s->room) {
+        cvxr_release(mem, s->basis, s->room * dp, sizeof(double));
+        cvxr_release(mem, s->rank, capacity, sizeof(size_t));
+    }
     cvxr_release(mem, s->words, cvxr_select_words(n, capacity), sizeof(uint32_t));
     cvxr_release(mem, s->zh, capacity * dp, sizeof(double));
     cvxr_release(mem, s->a, capacity, sizeof(double));
@@ -5890,10 +7070,20 @@ static size_t cvxr_factor_order(size_t n, size_t max_factor) {
     return cvxr_min_z(n, max_factor);
 }
 
-static size_t cvxr_system_bytes(size_t n, size_t dp, size_t capacity, size_t max_factor) {
+/* Columns that a factor by groups of cones may have: no more memory than the factor's own. */
+static size_t cvxr_system_width(size_t n, size_t order) {
+    return cvxr_min_z(order, order * order / n);
+}
+
+static size_t cvxr_system_bytes(size_t n, size_t dp, size_t capacity, size_t max_factor,
+                                int cones) {
     size_t order = cvxr_factor_order(n, max_factor), all;
     if (!cvxr_size_mul(order, cvxr_pad(order), &all)) return 0;
-    return cvxr_bytes(all, sizeof(double)) + cvxr_active_bytes(n, dp, capacity)
+    return cvxr_bytes(all, sizeof(double)) + cvxr_active_bytes(n, dp, capacity, 0)
+           + (cones ? cvxr_bytes(n * cvxr_system_width(n, order), sizeof(double))
+                          + cvxr_bytes(CVXR_VBLOCK * dp, sizeof(double))
+                          + cvxr_bytes(cvxr_system_width(n, order), sizeof(double))
+                    : 0)
            + cvxr_bytes(capacity * dp, sizeof(double))
            + cvxr_bytes(n * CVXR_VBLOCK, sizeof(double)) + 7 * cvxr_bytes(n, sizeof(double))
            + cvxr_bytes(dp * dp, sizeof(double));
@@ -5909,7 +7099,13 @@ static void cvxr_system_open(cvxr_system *s, cvxr_core *core, size_t capacity) {
     s->order = cvxr_factor_order(n, core->opt->max_factor);
     s->ld = cvxr_pad(s->order);
     s->factor = (double *)cvxr_alloc(mem, s->order * s->ld, sizeof(double));
-    cvxr_active_open(&s->held, mem, n, dp, capacity);
+    cvxr_active_open(&s->held, mem, n, dp, capacity, 0);
+    if (core->kind == CVXRELU_RELU) {
+        s->width = cvxr_system_width(n, s->order);
+        s->B = (double *)cvxr_alloc(mem, n * s->width, sizeof(double));
+        s->roots = (double *)cvxr_alloc(mem, CVXR_VBLOCK * dp, sizeof(double));
+        s->b = (double *)cvxr_alloc(mem, s->width, sizeof(double));
+    }
     s->T = (double *)cvxr_alloc(mem, capacity * dp, sizeof(double));
     s->V = (double *)cvxr_alloc(mem, n * CVXR_VBLOCK, sizeof(double));
     s->row_norms = (double *)cvxr_alloc(mem, n, sizeof(double));
@@ -5937,26 +7133,55 @@ static void cvxr_system_close(cvxr_system *s) {
     cvxr_release(mem, s->row_norms, n, sizeof(double));
     cvxr_release(mem, s->V, n * CVXR_VBLOCK, sizeof(double));
     cvxr_release(mem, s->T, s->capacity * dp, sizeof(double));
+    if (s->core->kind == CVXRELU_RELU) {
+        cvxr_release(mem, s->b, s->width, sizeof(double));
+        cvxr_release(mem, s->roots, CVXR_VBLOCK * dp, sizeof(double));
+        cvxr_release(mem, s->B, n * s->width, sizeof(double));
+    }
     cvxr_active_close(&s->held, mem, n, dp, s->capacity);
     cvxr_release(mem, s->factor, s->order * s->ld, sizeof(double));
 }
 
-/* Flops of an n x n and of a (k d) x (k d) factor; HUGE_VAL for one that does not fit. */
-static double cvxr_price_rows(const cvxr_system *s, size_t k) {
-    double n = (double)s->core->data->n;
-    return s->core->data->n > s->order ? HUGE_VAL : 2 * n * n * (double)k + n * n * n / 3;
+/* Flops of an n x n and of a (k d) x (k d) factor - for cones with the sum of the ranks in the
+   place of k d -; HUGE_VAL for one that does not fit. */
+static double cvxr_price_rows(const cvxr_system *s, const cvxr_active *act) {
+    double n = (double)s->core->data->n, k = (double)act->count;
+    if (s->core->data->n > s->order) return HUGE_VAL;
+    return n * n * (act->rank ? (double)act->used : 2 * k) + n * n * n / 3;
 }
 
-static double cvxr_price_groups(const cvxr_system *s, size_t k) {
-    double n = (double)s->core->data->n, m = (double)k * (double)s->core->data->d;
-    return m > (double)s->order ? HUGE_VAL : n * m * m + m * m * m / 3;
+static double cvxr_price_groups(const cvxr_system *s, const cvxr_active *act) {
+    double n = (double)s->core->data->n, m = (double)act->count * (double)s->core->data->d;
+    if (act->rank) m = (double)act->used;
+    if (m > (double)(act->rank ? s->width : s->order)) return HUGE_VAL;
+    return n * m * m + m * m * m / 3;
+}
+
+/* Row T of a cone's group: a N T + (1 - a) zh <zh, T>, Z the basis of N. */
+static void cvxr_jacobian_cone(size_t rank, const double *Z, const double *h, double a,
+                               size_t dp, double *T, double *out) {
+    double dot = 0;
+    size_t i, j;
+    for (j = 0; j < dp; j++) dot += h[j] * T[j];
+    for (j = 0; j < dp; j++) out[j] = (1 - a) * dot * h[j];
+    for (i = 0; i < rank; i++, Z += dp) {
+        for (dot = 0, j = 0; j < dp; j++) dot += Z[j] * T[j];
+        for (dot *= a, j = 0; j < dp; j++) out[j] += dot * Z[j];
+    }
+    memcpy(T, out, dp * sizeof(double));
 }
 
 /* Rows of T become J_i T_i = a T + (1 - a) zh <zh, T>; with `root` the symmetric square root
-   of J. */
-static void cvxr_jacobian(const cvxr_active *s, size_t dp, double *T, int root) {
+   of J (gated groups only). `spare` has dp entries. */
+static void cvxr_jacobian(const cvxr_active *s, size_t dp, double *T, int root, double *spare) {
+    const double *Z = s->basis;
     size_t i, j;
     for (i = 0; i < s->count; i++, T += dp) {
+        if (s->rank && s->rank[i]) {
+            cvxr_jacobian_cone(s->rank[i], Z, s->zh + i * dp, s->a[i], dp, T, spare);
+            Z += s->rank[i] * dp;
+            continue;
+        }
         const double *h = s->zh + i * dp;
         double a = root ? sqrt(s->a[i]) : s->a[i], dot = 0;
         for (j = 0; j < dp; j++) dot += h[j] * T[j];
@@ -6139,17 +7364,76 @@ static void cvxr_system_groups(cvxr_system *s, const cvxr_active *act, double si
     cvxr_active_ready(&s->held, &s->core->op);
 }
 
+/* ---- Cones: the columns D_i X J_i^{1/2}, J^{1/2} = Z (sqrt(a) I + (1 - sqrt(a)) z z^T) with
+   z = Z^T zh, `width` of them from column c0 on, into out (n x ld). *group and *within say where
+   the basis goes on. */
+static void cvxr_cone_columns(cvxr_system *s, const cvxr_active *act, size_t c0, size_t width,
+                              size_t *group, size_t *within, double *out, size_t ld) {
+    const cvxr_core *core = s->core;
+    const size_t n = core->data->n, dp = core->data->dp, words = core->op.words;
+    size_t owner[CVXR_VBLOCK], i, j, q;
+    for (q = 0; q < width; q++) {
+        const double *Z = act->basis + (c0 + q) * dp, *h;
+        double root, along = 0, *to = s->roots + q * dp;
+        while (*within >= act->rank[*group]) ++*group, *within = 0;
+        h = act->zh + *group * dp;
+        root = sqrt(act->a[*group]);
+        for (j = 0; j < dp; j++) along += Z[j] * h[j];
+        along *= 1 - root;
+        for (j = 0; j < dp; j++) to[j] = root * Z[j] + along * h[j];
+        owner[q] = *group;
+        ++*within;
+    }
+    cvxr_gemm_f64(&core->la, 0, 1, n, width, dp, 1.0, core->data->X, dp, s->roots, dp, 0.0, out,
+                  ld);
+    for (i = 0; i < n; i++)
+        for (q = 0; q < width; q++) {
+            const uint64_t *bits = core->op.bits + act->idx[owner[q]] * words;
+            if (!(bits[i / 64] >> i % 64 & 1)) out[i * ld + q] = 0;
+        }
+}
+
+/* H = I + sigma B B^T, lower triangle. */
+static void cvxr_system_cone_rows(cvxr_system *s, const cvxr_active *act, double sigma) {
+    const size_t n = s->core->data->n;
+    size_t c0, width, group = 0, within = 0, i;
+    for (i = 0; i < n && act->used == 0; i++) memset(s->factor + i * s->ld, 0, n * sizeof(double));
+    for (c0 = 0; c0 < act->used; c0 += width) {
+        width = cvxr_min_z(CVXR_VBLOCK, act->used - c0);
+        cvxr_cone_columns(s, act, c0, width, &group, &within, s->V, CVXR_VBLOCK);
+        cvxr_syrk_f64(&s->core->la, 0, n, width, sigma, s->V, CVXR_VBLOCK, c0 ? 1.0 : 0.0,
+                      s->factor, s->ld);
+    }
+    for (i = 0; i < n; i++) s->factor[i * s->ld + i] += 1;
+    s->factor_order = n;
+}
+
+/* I/sigma + B^T B, lower triangle; B is kept. */
+static void cvxr_system_cone_groups(cvxr_system *s, const cvxr_active *act, double sigma) {
+    size_t c0, width, group = 0, within = 0, i;
+    for (c0 = 0; c0 < act->used; c0 += width) {
+        width = cvxr_min_z(CVXR_VBLOCK, act->used - c0);
+        cvxr_cone_columns(s, act, c0, width, &group, &within, s->B + c0, s->width);
+    }
+    cvxr_syrk_f64(&s->core->la, 1, act->used, s->core->data->n, 1.0, s->B, s->width, 0.0,
+                  s->factor, s->ld);
+    s->factor_order = act->used;
+    for (i = 0; i < s->factor_order; i++) s->factor[i * s->ld + i] += 1 / sigma;
+}
+
 /* A new factor of H at this active set. A pivot that fails adds to the diagonal: it is a
    preconditioner. */
 static void cvxr_system_refactor(cvxr_system *s, const cvxr_active *act, double sigma) {
     const size_t n = s->core->data->n, d = s->core->data->d, k = act->count;
-    const double rows = cvxr_price_rows(s, k), groups = cvxr_price_groups(s, k),
-                 m = (double)(k * d);
+    const double rows = cvxr_price_rows(s, act), groups = cvxr_price_groups(s, act),
+                 m = (double)(act->rank ? act->used : k * d);
     const cvxr_factor_kind kind = groups < rows ? CVXR_FACTOR_GROUPS : CVXR_FACTOR_ROWS;
     double jitter = 0, most = 0;
     size_t i;
     do {
-        if (kind == CVXR_FACTOR_GROUPS) cvxr_system_groups(s, act, sigma);
+        if (act->rank && kind == CVXR_FACTOR_GROUPS) cvxr_system_cone_groups(s, act, sigma);
+        else if (act->rank) cvxr_system_cone_rows(s, act, sigma);
+        else if (kind == CVXR_FACTOR_GROUPS) cvxr_system_groups(s, act, sigma);
         else cvxr_system_rows(s, act, sigma);
         for (i = 0; i < s->factor_order; i++) {
             most = cvxr_max(most, s->factor[i * s->ld + i]);
@@ -6228,10 +7512,15 @@ static void cvxr_system_precondition(cvxr_system *s, const double *v, double *ou
     if (s->kind == CVXR_FACTOR_ROWS) {
         memcpy(out, v, n * sizeof(double));
         cvxr_potrs_f64(&core->la, n, s->factor, s->ld, out);
+    } else if (s->kind == CVXR_FACTOR_GROUPS && s->B) {
+        cvxr_gemv_f64(&core->la, 1, n, s->factor_order, 1.0, s->B, s->width, v, 0.0, s->b);
+        cvxr_potrs_f64(&core->la, s->factor_order, s->factor, s->ld, s->b);
+        memcpy(out, v, n * sizeof(double));
+        cvxr_gemv_f64(&core->la, 0, n, s->factor_order, -1.0, s->B, s->width, s->b, 1.0, out);
     } else if (s->kind == CVXR_FACTOR_GROUPS) {
         const double flops = core->op.flops, passes = core->op.passes;
         cvxr_gradient_f64(&core->op, &s->held.select, v, s->T);
-        cvxr_jacobian(&s->held, dp, s->T, 1);
+        cvxr_jacobian(&s->held, dp, s->T, 1, NULL);
         for (i = 0; i < s->held.count; i++)
             for (j = 0; j < d; j++) s->T[i * d + j] = s->T[i * dp + j];
         cvxr_potrs_f64(&core->la, s->factor_order, s->factor, s->ld, s->T);
@@ -6239,7 +7528,7 @@ static void cvxr_system_precondition(cvxr_system *s, const double *v, double *ou
             for (j = d; j-- > 0;) s->T[i * dp + j] = s->T[i * d + j];
             for (j = d; j < dp; j++) s->T[i * dp + j] = 0;
         }
-        cvxr_jacobian(&s->held, dp, s->T, 1);
+        cvxr_jacobian(&s->held, dp, s->T, 1, NULL);
         cvxr_forward_f64(&core->op, &s->held.select, s->T, 0, out);
         for (i = 0; i < n; i++) out[i] = v[i] - out[i];
         core->op.flops = flops; /* counted as `use`, and not as passes */
@@ -6260,7 +7549,7 @@ static void cvxr_system_apply(cvxr_system *s, const cvxr_active *act, double sig
     cvxr_core *core = s->core;
     size_t i;
     cvxr_gradient_f64(&core->op, &act->select, v, s->T);
-    cvxr_jacobian(act, core->data->dp, s->T, 0);
+    cvxr_jacobian(act, core->data->dp, s->T, 0, core->columns);
     cvxr_forward_f64(&core->op, &act->select, s->T, 0, out);
     for (i = 0; i < core->data->n; i++) out[i] = v[i] + sigma * out[i];
 }
@@ -6271,7 +7560,7 @@ static double cvxr_system_solve(cvxr_system *s, const cvxr_active *act, double s
                                 const double *rhs, double tol, double *dx) {
     cvxr_core *core = s->core;
     const size_t n = core->data->n, k = act->count;
-    const double price = cvxr_min(cvxr_price_rows(s, k), cvxr_price_groups(s, k));
+    const double price = cvxr_min(cvxr_price_rows(s, act), cvxr_price_groups(s, act));
     double rz = 0, norm = sqrt(cvxr_sum_squares(n, rhs, NULL));
     int fresh = 0, begin = 1, it;
     size_t i;
@@ -6306,26 +7595,32 @@ static double cvxr_system_solve(cvxr_system *s, const cvxr_active *act, double s
 
 /* ---- The moving working set and its iterate. */
 
-typedef struct cvxr_point { /* what a line search replaces */
-    double *xi, *z, *a, *norm, *w;
+/* What a line search replaces: z, its projection v (z itself for gated groups), prox = a v
+   with a = (1 - sigma lam/||v||)_+. */
+typedef struct cvxr_point {
+    double *xi, *z, *v, *a, *norm, *w;
 } cvxr_point;
 
 typedef struct cvxr_newton {
     cvxr_core *core;
     cvxr_system system;
     const double *y;
+    size_t sides;               /* groups of a pattern: 1, or 2 for the signs +1, -1 of ReLU */
+    size_t groups;              /* sides P; group g has pattern g / sides */
     size_t capacity;            /* of the working set */
     size_t count;               /* groups in it */
-    size_t *W;                  /* their patterns, ascending */
-    double *G, *g_norm;         /* P x dp: -A^T xi over all patterns; P */
-    double *score;              /* P */
+    size_t *W, *pattern;        /* they, ascending; their patterns */
+    double *G, *g_norm;         /* P x dp: -A^T xi over all patterns; dual norms, or bounds that
+                                   are small enough, of the groups */
+    double *score;              /* groups */
     double *x, *dw;             /* capacity x dp */
     cvxr_point at, trial, ref;
     cvxr_active act, lin;       /* active at z; linearised at x */
     size_t *act_at;             /* positions of the active groups in W */
+    size_t *at_pattern;         /* capacity: patterns of the support */
     double *u, *t;              /* capacity x dp: packed prox; scratch */
     double *r, *g, *rhs, *dx;   /* n each */
-    size_t *support;            /* capacity: patterns of x, ascending */
+    size_t *support;            /* capacity: groups of x, ascending */
     double *support_u;          /* capacity x dp */
     size_t support_count;
     double sigma, sigma_min, sigma_ten; /* sigma_ten: when the gap first fell below a tenth */
@@ -6340,6 +7635,7 @@ typedef struct cvxr_newton {
     int inner, has_ref, tried, plain, tight, steps, limit;
     int idle;                   /* rounds of the end phase without progress */
     int proven;                 /* the residual certifies tol */
+    int faces_of_x;             /* lin has the faces of the support */
     double done, bound, rest;   /* sum units: objectives and bounds of the outputs done,
                                    objectives of those to come */
 } cvxr_newton;
@@ -6349,10 +7645,18 @@ static size_t cvxr_newton_capacity(size_t n, size_t P, size_t limit) {
     return limit ? cvxr_min_z(capacity, limit) : capacity;
 }
 
-/* The arrays of cvxr_newton: member, count, element; n, dp, P and cap are in scope. */
+/* The sides of a pattern by the kind of network. */
+static size_t cvxr_newton_sides(cvxrelu_kind kind) { return kind == CVXRELU_RELU ? 2 : 1; }
+
+static int cvxr_group_sign(const cvxr_newton *s, size_t g) {
+    return s->sides == 1 ? 0 : g % 2 ? -1 : 1;
+}
+
+/* The arrays of cvxr_newton: member, count, element; n, dp, P, sides and cap are in scope. */
 #define CVXR_NEWTON_VECTORS(V)                                                                 \
-    V(W, cap, size_t) V(act_at, cap, size_t) V(support, cap, size_t)                           \
-    V(G, (P * dp), double) V(g_norm, P, double) V(score, P, double)                            \
+    V(W, cap, size_t) V(pattern, cap, size_t) V(act_at, cap, size_t) V(support, cap, size_t)   \
+    V(at_pattern, cap, size_t)                                                                 \
+    V(G, (P * dp), double) V(g_norm, (sides * P), double) V(score, (sides * P), double)        \
     V(x, (cap * dp), double) V(dw, (cap * dp), double) V(u, (cap * dp), double)                \
     V(t, (cap * dp), double) V(support_u, (cap * dp), double)                                  \
     V(best, cap, size_t) V(best_u, (cap * dp), double)                                         \
@@ -6360,10 +7664,20 @@ static size_t cvxr_newton_capacity(size_t n, size_t P, size_t limit) {
     CVXR_POINT_VECTORS(V, at) CVXR_POINT_VECTORS(V, trial) CVXR_POINT_VECTORS(V, ref)
 #define CVXR_POINT_VECTORS(V, point)                                                           \
     V(point.xi, n, double) V(point.z, (cap * dp), double) V(point.w, (cap * dp), double)       \
+    V(point.v, ((sides - 1) * cap * dp), double)                                               \
     V(point.a, cap, double) V(point.norm, cap, double)
 
-static size_t cvxr_newton_bytes(size_t n, size_t dp, size_t P, size_t cap, size_t max_factor) {
-    size_t sum = cvxr_system_bytes(n, dp, cap, max_factor) + 2 * cvxr_active_bytes(n, dp, cap);
+/* Rows of a basis: what the optimum needs several times over; groups that find no room go
+   without one, which costs steps, nothing else. */
+static size_t cvxr_newton_room(size_t n, size_t dp, size_t sides) {
+    return sides == 1 ? 0 : 4 * (n + dp);
+}
+
+static size_t cvxr_newton_bytes(size_t n, size_t dp, size_t P, size_t cap, size_t max_factor,
+                                cvxrelu_kind kind) {
+    const size_t sides = cvxr_newton_sides(kind), room = cvxr_newton_room(n, dp, sides);
+    size_t sum = cvxr_system_bytes(n, dp, cap, max_factor, sides > 1)
+                 + 2 * cvxr_active_bytes(n, dp, cap, room);
 #define CVXR_ADD(member, count, type) sum += cvxr_bytes(count, sizeof(type));
     CVXR_NEWTON_VECTORS(CVXR_ADD)
 #undef CVXR_ADD
@@ -6372,17 +7686,20 @@ static size_t cvxr_newton_bytes(size_t n, size_t dp, size_t P, size_t cap, size_
 
 static int cvxr_newton_open(cvxr_newton *s, cvxr_core *core) {
     const size_t n = core->data->n, dp = core->data->dp, P = core->patterns->count;
-    const size_t cap = cvxr_newton_capacity(n, P, core->opt->max_working_set);
+    const size_t sides = cvxr_newton_sides(core->kind), room = cvxr_newton_room(n, dp, sides);
+    const size_t cap = cvxr_newton_capacity(n, sides * P, core->opt->max_working_set);
     double trace = 0;
     size_t i;
     memset(s, 0, sizeof *s);
     s->core = core;
+    s->sides = sides;
+    s->groups = sides * P;
     s->capacity = cap;
     s->lam = core->lam;
     s->tol = core->opt->tol > 0 ? core->opt->tol : 1e-13; /* < 0: as far as rounding allows */
     cvxr_system_open(&s->system, core, cap);
-    cvxr_active_open(&s->act, core->mem, n, dp, cap);
-    cvxr_active_open(&s->lin, core->mem, n, dp, cap);
+    cvxr_active_open(&s->act, core->mem, n, dp, cap, room);
+    cvxr_active_open(&s->lin, core->mem, n, dp, cap, room);
 #define CVXR_OPEN(member, count, type)                                                         \
     s->member = (type *)cvxr_alloc(core->mem, count, sizeof(type));
     CVXR_NEWTON_VECTORS(CVXR_OPEN)
@@ -6396,7 +7713,7 @@ static int cvxr_newton_open(cvxr_newton *s, cvxr_core *core) {
 static void cvxr_newton_close(cvxr_newton *s) {
     cvxr_mem *mem = s->core->mem;
     const size_t n = s->core->data->n, dp = s->core->data->dp, P = s->core->patterns->count,
-                 cap = s->capacity;
+                 cap = s->capacity, sides = s->sides;
 #define CVXR_CLOSE(member, count, type) cvxr_release(mem, s->member, count, sizeof(type));
     CVXR_NEWTON_VECTORS(CVXR_CLOSE)
 #undef CVXR_CLOSE
@@ -6415,7 +7732,13 @@ static void cvxr_newton_sweep(cvxr_newton *s) {
     all.count = core->patterns->count;
     for (i = 0; i < core->data->n; i++) core->theta[i] = -s->at.xi[i];
     cvxr_gradient_f64(&core->op, &all, core->theta, s->G);
-    for (p = 0; p < all.count; p++) s->g_norm[p] = sqrt(cvxr_row_square_f64(dp, s->G + p * dp));
+    for (p = 0; p < all.count; p++) {
+        const double *g = s->G + p * dp, norm = sqrt(cvxr_row_square_f64(dp, g));
+        s->g_norm[p * s->sides] = norm;
+        for (i = 0; s->sides > 1 && i < 2; i++)
+            s->g_norm[2 * p + i] =
+                cvxr_core_dual_norm(core, p, i ? -1 : 1, g, norm, CVXR_KEEP * s->lam);
+    }
 }
 
 static double cvxr_largest(size_t count, const double *v) {
@@ -6448,7 +7771,7 @@ static double cvxr_nth_largest(size_t count, double *v, size_t m) {
 /* W: the support, and the groups nearest to their bound, at most max(15 n/d, 2 |support|,
    30); among equal ones the first. */
 static void cvxr_newton_choose(cvxr_newton *s) {
-    const size_t P = s->core->patterns->count, n = s->core->data->n, d = s->core->data->d;
+    const size_t P = s->groups, n = s->core->data->n, d = s->core->data->d;
     size_t cap = cvxr_max_z(cvxr_max_z(15 * n / d, 2 * s->support_count), 30), p, q, many = 0,
            room, ties;
     double least = CVXR_KEEP * s->lam;
@@ -6468,20 +7791,34 @@ static void cvxr_newton_choose(cvxr_newton *s) {
         if (member) q++;
         else if (s->g_norm[p] > least) member = 1;
         else if (s->g_norm[p] == least && ties) ties--, member = 1;
-        if (member) s->W[s->count++] = p;
+        if (member) s->pattern[s->count] = p / s->sides, s->W[s->count++] = p;
     }
     CVXRELU_ASSERT(s->count <= s->capacity);
 }
 
-/* a and norms of z: prox_i = a_i z_i. */
+/* v, its norm and a: prox_i = a_i v_i. A stored multiplier may settle a group at zero. */
 static void cvxr_newton_shrink(const cvxr_newton *s, cvxr_point *at) {
     const size_t dp = s->core->data->dp;
     const double t = s->sigma * s->lam;
     size_t i;
     for (i = 0; i < s->count; i++) {
-        at->norm[i] = sqrt(cvxr_row_square_f64(dp, at->z + i * dp));
+        const double *z = at->z + i * dp;
+        at->norm[i] = sqrt(cvxr_row_square_f64(dp, z));
+        if (s->sides > 1) {
+            double *v = at->v + i * dp, norm = at->norm[i];
+            const int sign = cvxr_group_sign(s, s->W[i]);
+            memcpy(v, z, dp * sizeof(double));
+            if (norm > t) norm = cvxr_core_bound(s->core, s->pattern[i], sign, s->sigma, z, v);
+            if (norm > t)
+                norm = cvxr_core_project(s->core, s->pattern[i], sign, s->sigma, z, v);
+            at->norm[i] = norm;
+        }
         at->a[i] = at->norm[i] > t ? 1 - t / at->norm[i] : 0;
     }
+}
+
+static const double *cvxr_newton_v(const cvxr_newton *s, size_t i) {
+    return (s->sides > 1 ? s->at.v : s->at.z) + i * s->core->data->dp;
 }
 
 /* z = x + sigma w. */
@@ -6497,13 +7834,27 @@ static void cvxr_newton_restrict(cvxr_newton *s) {
     size_t i, q;
     cvxr_newton_choose(s);
     for (i = q = 0; i < s->count; i++) {
-        size_t p = s->W[i];
-        memcpy(s->at.w + i * dp, s->G + p * dp, dp * sizeof(double));
-        if (q < s->support_count && s->support[q] == p)
+        memcpy(s->at.w + i * dp, s->G + s->pattern[i] * dp, dp * sizeof(double));
+        if (q < s->support_count && s->support[q] == s->W[i])
             memcpy(s->x + i * dp, s->support_u + q++ * dp, dp * sizeof(double));
         else memset(s->x + i * dp, 0, dp * sizeof(double));
     }
     cvxr_newton_extrapolate(s);
+}
+
+/* The null space of the face that active group j, at position i of W, was projected on. */
+static void cvxr_newton_basis(cvxr_newton *s, size_t j, size_t i) {
+    cvxr_active *act = &s->act;
+    const size_t d = s->core->data->d;
+    const cvxr_face face =
+        cvxr_core_face(s->core, s->pattern[i], cvxr_group_sign(s, s->W[i]));
+    const size_t rank = d > face.count ? d - face.count : 1;
+    if (j == 0) act->used = 0;
+    act->rank[j] = 0;
+    if (act->used + rank > act->room) return;
+    act->rank[j] = cvxr_cone_null(&s->core->cone, &face,
+                                  act->basis + act->used * s->core->data->dp);
+    act->used += act->rank[j];
 }
 
 /* The active groups, u = prox, r = y - A u and g = y + xi - A u. */
@@ -6511,14 +7862,15 @@ static void cvxr_newton_prox(cvxr_newton *s) {
     const size_t dp = s->core->data->dp, n = s->core->data->n;
     cvxr_active *act = &s->act;
     size_t i, j;
-    act->count = 0;
+    act->count = act->used = 0;
     for (i = 0; i < s->count; i++) {
         double a = s->at.a[i], *u = s->u + act->count * dp, *h = act->zh + act->count * dp;
-        const double *z = s->at.z + i * dp;
+        const double *v = cvxr_newton_v(s, i);
         if (a <= 0) continue;
-        for (j = 0; j < dp; j++) u[j] = a * z[j], h[j] = z[j] / s->at.norm[i];
+        for (j = 0; j < dp; j++) u[j] = a * v[j], h[j] = v[j] / s->at.norm[i];
         act->a[act->count] = a;
-        act->idx[act->count] = s->W[i];
+        act->idx[act->count] = s->pattern[i];
+        if (s->sides > 1) cvxr_newton_basis(s, act->count, i);
         s->act_at[act->count++] = i;
     }
     cvxr_active_ready(act, &s->core->op);
@@ -6554,12 +7906,19 @@ static double cvxr_newton_product(const cvxr_newton *s) {
     return sum;
 }
 
+/* The dual norm of a cone's group is at most ||v - x|| / sigma: v - x = sigma w + Xt^T gamma. */
 static void cvxr_newton_gap_on_W(cvxr_newton *s) {
     const size_t dp = s->core->data->dp;
     double most = 0;
-    size_t i;
-    for (i = 0; i < s->count; i++)
+    size_t i, j;
+    for (i = 0; i < s->count && s->sides == 1; i++)
         most = cvxr_max(most, cvxr_row_square_f64(dp, s->at.w + i * dp));
+    for (i = 0; i < s->count && s->sides > 1; i++) {
+        const double *v = s->at.v + i * dp, *x = s->x + i * dp;
+        double sum = 0;
+        for (j = 0; j < dp; j++) sum += (v[j] - x[j]) * (v[j] - x[j]);
+        most = cvxr_max(most, sum / (s->sigma * s->sigma));
+    }
     cvxr_newton_gap(s, sqrt(most), cvxr_newton_product(s));
 }
 
@@ -6583,8 +7942,16 @@ static void cvxr_newton_remember(cvxr_newton *s, double primal) {
 
 /* x <- prox. */
 static void cvxr_newton_keep(cvxr_newton *s) {
-    s->support_count = s->act.count;
-    memcpy(s->support, s->act.idx, s->act.count * sizeof(size_t));
+    const cvxr_active *act = &s->act;
+    size_t j;
+    s->support_count = act->count;
+    for (j = 0; j < act->count; j++) s->support[j] = s->W[s->act_at[j]];
+    if (act->rank) { /* the faces of x, for the steps linearised there */
+        memcpy(s->lin.rank, act->rank, act->count * sizeof(size_t));
+        memcpy(s->lin.basis, act->basis, act->used * s->core->data->dp * sizeof(double));
+        s->lin.used = act->used;
+        s->faces_of_x = 1;
+    }
     memcpy(s->support_u, s->u, s->act.count * s->core->data->dp * sizeof(double));
     cvxr_newton_remember(s, s->primal);
 }
@@ -6604,12 +7971,12 @@ static void cvxr_newton_outer(cvxr_newton *s) {
     const double product = cvxr_newton_product(s);
     size_t i;
     cvxr_newton_keep(s);
-    if (s->count < P) cvxr_newton_sweep(s);
+    if (s->count < P || s->sides > 1) cvxr_newton_sweep(s);
     else { /* w is -A^T xi over all of them already */
         memcpy(s->G, s->at.w, P * dp * sizeof(double));
         for (i = 0; i < P; i++) s->g_norm[i] = sqrt(cvxr_row_square_f64(dp, s->G + i * dp));
     }
-    cvxr_newton_gap(s, cvxr_largest(P, s->g_norm), product);
+    cvxr_newton_gap(s, cvxr_largest(s->groups, s->g_norm), product);
     if (s->sigma_ten == 0 && s->gap <= 0.1 * s->primal) s->sigma_ten = s->sigma;
 }
 
@@ -6618,11 +7985,13 @@ static double cvxr_newton_residual_gap(cvxr_newton *s) {
     cvxr_penalty_sums sums;
     cvxr_rows rows;
     double scale;
+    size_t j;
     memset(&rows, 0, sizeof rows);
     rows.m = s->support_count;
-    rows.pattern = s->support;
+    for (j = 0; j < rows.m; j++) s->at_pattern[j] = s->support[j] / s->sides;
+    rows.pattern = s->at_pattern;
     rows.u = s->support_u;
-    cvxr_sweep_rows(s->core, &rows, s->r, s->lam, &sums);
+    cvxr_sweep(s->core, &rows, s->r, s->lam, &sums);
     scale = sums.most > s->lam ? s->lam / sums.most : 1;
     return 0.5 * (1 - scale) * (1 - scale) * cvxr_sum_squares(s->core->data->n, s->r, NULL)
            + s->lam * sums.value - scale * sums.product;
@@ -6635,6 +8004,7 @@ static int cvxr_newton_linearise(cvxr_newton *s) {
     cvxr_active *lin = &s->lin;
     size_t i, j;
     lin->count = 0;
+    if (s->sides > 1 && !s->faces_of_x) return 0;
     for (i = 0; i < s->count; i++) {
         const double *x = s->x + i * dp;
         double norm = sqrt(cvxr_row_square_f64(dp, x)), *h = lin->zh + lin->count * dp,
@@ -6642,11 +8012,11 @@ static int cvxr_newton_linearise(cvxr_newton *s) {
         if (norm == 0) continue;
         for (j = 0; j < dp; j++) h[j] = x[j] / norm, t[j] = s->at.w[i * dp + j] - s->lam * h[j];
         lin->a[lin->count] = norm / (norm + s->sigma * s->lam);
-        lin->idx[lin->count++] = s->W[i];
+        lin->idx[lin->count++] = s->pattern[i];
     }
     if (lin->count == 0) return 0;
     cvxr_active_ready(lin, &s->core->op);
-    cvxr_jacobian(lin, dp, s->t, 0);
+    cvxr_jacobian(lin, dp, s->t, 0, s->core->columns);
     for (i = j = 0; i < s->count; i++) {
         const double *x = s->x + i * dp;
         size_t q;
@@ -6686,6 +8056,21 @@ static void cvxr_newton_keep_reference(cvxr_newton *s, double phi) {
     s->tried = 0;
 }
 
+/* The step that minimises the parabola through phi, slope and `now` at st. */
+static double cvxr_newton_parabola(double phi, double slope, double now, double st) {
+    const double curve = 2 * (now - phi - slope * st);
+    return curve > 0 ? -slope * st * st / curve : st;
+}
+
+/* A step that passed, on cones: faces change along it, so the parabola's step may do better. */
+static void cvxr_newton_refine(cvxr_newton *s, double phi, double slope, double st) {
+    const double now = cvxr_newton_phi(s, &s->trial);
+    const double less = cvxr_newton_parabola(phi, slope, now, st);
+    if (less >= 0.7 * st || less < 0.02 * st) return;
+    cvxr_newton_move(s, less);
+    if (cvxr_newton_phi(s, &s->trial) > now) cvxr_newton_move(s, st);
+}
+
 /* Line search with the watchdog; leaves the new point in `at`. */
 static void cvxr_newton_search(cvxr_newton *s, double phi, double slope, int first) {
     double st = 1;
@@ -6699,6 +8084,7 @@ static void cvxr_newton_search(cvxr_newton *s, double phi, double slope, int fir
             else if (s->tried
                      >= CVXR_WATCH) { /* back to where it began */
                 cvxr_swap_points(&s->at, &s->ref);
+                if (s->sides > 1) cvxr_newton_shrink(s, &s->at); /* its faces again */
                 s->has_ref = 0;
                 s->plain = 1;
                 return;
@@ -6712,8 +8098,11 @@ static void cvxr_newton_search(cvxr_newton *s, double phi, double slope, int fir
             cvxr_newton_move(s, st);
             break;
         }
-        st *= 0.5;
+        st *= s->sides == 1 ? 0.5
+                            : cvxr_max(0.1, cvxr_min(0.6, cvxr_newton_parabola(phi, slope, now,
+                                                                               st) / st));
     }
+    if (s->sides > 1 && !s->has_ref) cvxr_newton_refine(s, phi, slope, st);
     if (st >= 0.3) s->plain = 0;
     cvxr_swap_points(&s->at, &s->trial);
 }
@@ -6739,7 +8128,7 @@ static void cvxr_newton_step(cvxr_newton *s, int first) {
     s->inner++;
     core->report->iterations++;
     memset(&W, 0, sizeof W);
-    W.idx = s->W;
+    W.idx = s->pattern;
     W.count = s->count;
     for (i = 0; i < n; i++) core->theta[i] = -s->dx[i];
     cvxr_gradient_f64(&core->op, &W, core->theta, s->dw);
@@ -6752,7 +8141,8 @@ static void cvxr_newton_begin(cvxr_newton *s, const cvxr_rows *start, double sig
     double most, scale;
     size_t i, j;
     s->support_count = cvxr_min_z(start->m, s->capacity);
-    memcpy(s->support, start->pattern, s->support_count * sizeof(size_t));
+    for (j = 0; j < s->support_count; j++)
+        s->support[j] = start->pattern[j] * s->sides + (s->sides > 1 && start->sign[j] < 0);
     memcpy(s->support_u, start->u, s->support_count * dp * sizeof(double));
     if (start->m) cvxr_predict_rows(s->core, start, s->core->z);
     for (i = 0; i < n; i++) s->at.xi[i] = (start->m ? s->core->z[i] : 0.0) - s->y[i];
@@ -6762,14 +8152,14 @@ static void cvxr_newton_begin(cvxr_newton *s, const cvxr_rows *start, double sig
                                       * cvxr_neuron_value_f64(s->support_count, dp,
                                                               s->support_u));
     cvxr_newton_sweep(s);
-    most = cvxr_largest(P, s->g_norm);
+    most = cvxr_largest(s->groups, s->g_norm);
     scale = most > s->lam ? s->lam / most : 1;
     for (i = 0; i < n; i++) s->at.xi[i] *= scale;
     for (j = 0; j < P * dp; j++) s->G[j] *= scale;
-    for (j = 0; j < P; j++) s->g_norm[j] *= scale;
+    for (j = 0; j < s->groups; j++) s->g_norm[j] *= scale;
     s->sigma = cvxr_max(sigma, s->sigma_min);
     s->sigma_ten = 0;
-    s->inner = s->has_ref = s->plain = s->tight = s->steps = s->idle = s->proven = 0;
+    s->faces_of_x = s->inner = s->has_ref = s->plain = s->tight = s->steps = s->idle = s->proven = 0;
     s->least = HUGE_VAL;
     s->system.kind = CVXR_FACTOR_NONE;
     s->system.spent = 0;
@@ -6798,12 +8188,12 @@ static int cvxr_newton_round(cvxr_newton *s, int closed, int *first) {
     else if (++s->idle > (s->tight ? CVXR_IDLE : 2 * CVXR_IDLE)) return 1;
     else if (s->tight && s->idle > 1) /* sigma so large that rounding in sigma w rules */
         s->sigma = cvxr_max(s->sigma / 10, s->sigma_min);
-    if (s->tight) s->inner = 0, *first = 1;
+    if (s->tight) s->inner = 0, *first = s->sides == 1;
     else if (closed) {
         if (s->inner <= CVXR_QUICK)
             s->sigma = cvxr_min(CVXR_SIGMA_GROW * s->sigma, 1e13 * s->sigma_min);
         s->inner = 0;
-        *first = s->gap <= CVXR_LINEAR * s->primal;
+        *first = s->sides == 1 && s->gap <= CVXR_LINEAR * s->primal;
     }
     cvxr_newton_restrict(s);
     cvxr_newton_prox(s);
@@ -6863,7 +8253,8 @@ static void cvxr_newton_store(const cvxr_newton *s, size_t k, cvxr_weights *weig
     CVXRELU_ASSERT(weights->m + s->support_count <= weights->capacity);
     for (j = 0; j < s->support_count; j++) {
         weights->output[weights->m + j] = k;
-        weights->pattern[weights->m + j] = s->support[j];
+        weights->pattern[weights->m + j] = s->support[j] / s->sides;
+        weights->sign[weights->m + j] = (signed char)cvxr_group_sign(s, s->support[j]);
     }
     memcpy(weights->u + weights->m * weights->dp, s->support_u,
            s->support_count * weights->dp * sizeof(double));
@@ -7083,7 +8474,7 @@ static cvxrelu_stop cvxr_newton_solve(cvxr_core *core, cvxr_weights *weights,
     for (k = 0; k < core->data->c; k++)
         if (sigma[k] < 0) stop = CVXRELU_STOP_ITERATIONS;
     if (stop == CVXRELU_STOP_ITERATIONS && !core->stop && most >= CVXR_STEPS
-        && core->opt->tol > 0) {
+        && core->opt->tol > 0 && core->kind == CVXRELU_GATED) {
         cvxr_newton_rescue(core, weights, start, sigma);
         stop = CVXRELU_STOP_STALLED;
     }
@@ -7095,14 +8486,23 @@ static cvxrelu_stop cvxr_newton_solve(cvxr_core *core, cvxr_weights *weights,
 #undef CVXR_NEWTON_VECTORS
 #undef CVXR_POINT_VECTORS
 
+/* ==== S15 AUGMENTED LAGRANGIAN ===========================================================
+   stub */
+static size_t cvxr_al_bytes(size_t n, size_t dp, size_t c, size_t P) { return n+dp+c+P; }
+static cvxrelu_stop cvxr_al_solve(cvxr_core *core, cvxr_weights *w, cvxr_weights *s) { (void)core;(void)w;(void)s; return CVXRELU_STOP_STALLED; }
+
 /* ==== S17 NETWORK ========================================================================
    A model: the nonzero groups of a solution, each of them one neuron, with its gate, the column
    shift and scale of the solver, and the text that the user keeps with it. All but the text
    lies in one block. Prediction works in the solver's coordinates, x -> (x - shift)/scale, so
    badly scaled columns lose no digits; the network in the user's coordinates, with shift and
    scale folded into weights, gates and bias, is what cvxrelu_model_network exports.
-   Uses S01, S02, S06, S07. Used by S22, S24. Tests: tests/test_s17_network.c.
-   Source: [MSP22 Thm 2.2], the solution map w1 = u / sqrt(||u||), w2 = sqrt(||u||) e_k.      */
+   Weights are kept raw, u = s v: a gated neuron (s = 0, v = u) has the value 1(g.x >= 0) u.x, a
+   ReLU one (s = +1 or -1, v in the cone of its pattern) s max(0, v.x). Its own weight is its
+   gate then; g, the gate of its pattern, says in which cone v lies.
+   Uses S01, S02, S06, S07. Used by S22 to S24. Tests: tests/test_s17_network.c.
+   Source: [MSP22 Thm 2.1, 2.2], the solution map w1 = v / sqrt(||v||), w2 = s sqrt(||v||) e_k
+   (s = 1 for gated).                                                                         */
 
 /* `count` zero-terminated strings in one block: the offsets of all, then `bytes` characters. */
 typedef struct cvxr_names {
@@ -7110,6 +8510,18 @@ typedef struct cvxr_names {
     size_t *offset;
     char   *text;
 } cvxr_names;
+
+/* A saved lower bound and what it takes to check it: S20 and S23 say what a method proves. */
+typedef struct cvxr_proof {
+    size_t n, c, extra_count;
+    double *theta;                 /* c x n: the dual point, output k from theta + k n on     */
+    double *extra;                 /* extra_count numbers of the method, or NULL              */
+    double lambda, bound;          /* the strength, and the bound on its objective            */
+    int method;                    /* of S20, >= 0                                            */
+    cvxrelu_scope scope;
+    int plain_decay;               /* c > 1: of plain weight decay, else the l1-squared one   */
+    int conditional;               /* the bound holds for the b2 of the network only          */
+} cvxr_proof;
 
 struct cvxrelu_model {
     cvxr_mem           mem;        /* the allocator it was made with, and what it holds now */
@@ -7123,10 +8535,12 @@ struct cvxrelu_model {
     double *gates;                 /* gate_count x d: all, solver's coordinates, or NULL */
     size_t  m;                     /* neurons */
     size_t *output, *pattern;      /* m: the neuron's output and the number of its pattern */
-    double *u, *g;                 /* m x d: convex weight and gate, solver's coordinates */
+    signed char *sign;             /* m: +1 or -1 (RELU), 0 (GATED) */
+    double *u, *g;                 /* m x d: raw weight and gate, solver's coordinates */
     double *W1, *G1;               /* m x (features + 1), bias last: user's coordinates */
     double *a;                     /* m: second layer, w2 = a_j e_output */
     cvxr_names names[2];           /* class labels, feature names */
+    cvxr_proof proof;              /* theta NULL without one */
 };
 
 /* ---- Memory. */
@@ -7163,6 +8577,7 @@ static size_t cvxr_model_layout(cvxrelu_model *model, unsigned char *base, size_
     model->W1 = (double *)cvxr_model_take(base, &used, m, features + 1, real);
     model->G1 = (double *)cvxr_model_take(base, &used, m, features + 1, real);
     model->a = (double *)cvxr_model_take(base, &used, m, 1, real);
+    model->sign = (signed char *)cvxr_model_take(base, &used, m, 1, 1);
     model->gates = NULL;
     if (gate_count)
         model->gates = (double *)cvxr_model_take(base, &used, gate_count, d, real);
@@ -7220,6 +8635,49 @@ static cvxrelu_result cvxr_names_new(cvxr_mem *mem, cvxr_names *names, size_t co
     return CVXRELU_OK;
 }
 
+static size_t cvxr_proof_reals(const cvxr_proof *proof) {
+    return proof->theta == NULL ? 0 : proof->n * proof->c + proof->extra_count;
+}
+
+static void cvxr_proof_free(cvxr_mem *mem, cvxr_proof *proof) {
+    cvxr_release(mem, proof->theta, cvxr_proof_reals(proof), sizeof(double));
+    memset(proof, 0, sizeof *proof);
+}
+
+/* Room for the arrays of `proof`, whose sizes are set, in one block. As cvxr_names_new. */
+static cvxrelu_result cvxr_proof_new(cvxr_mem *mem, cvxr_proof *proof) {
+    size_t count;
+    proof->theta = proof->extra = NULL;
+    if (!cvxr_size_mul(proof->n, proof->c, &count) || count > SIZE_MAX - proof->extra_count)
+        return CVXRELU_ERR_SIZE;
+    mem->failed = CVXRELU_OK;
+    proof->theta = (double *)cvxr_alloc(mem, count + proof->extra_count, sizeof(double));
+    if (proof->theta == NULL) return mem->failed;
+    if (proof->extra_count) proof->extra = proof->theta + count;
+    return CVXRELU_OK;
+}
+
+/* The model keeps a copy of `proof` in the place of the one it has; NULL removes that. On an
+   error it keeps what it had. */
+CVXR_UNUSED static cvxrelu_result cvxr_model_set_proof(cvxrelu_model *model,
+                                                       const cvxr_proof *proof) {
+    cvxr_proof copy;
+    cvxrelu_result result;
+    memset(&copy, 0, sizeof copy);
+    if (proof != NULL) {
+        CVXRELU_ASSERT(proof->n > 0 && proof->c == model->info.outputs && proof->theta != NULL);
+        copy = *proof;
+        result = cvxr_proof_new(&model->mem, &copy);
+        if (result) return result;
+        memcpy(copy.theta, proof->theta, proof->n * proof->c * sizeof(double));
+        if (proof->extra_count)
+            memcpy(copy.extra, proof->extra, proof->extra_count * sizeof(double));
+    }
+    cvxr_proof_free(&model->mem, &model->proof);
+    model->proof = copy;
+    return CVXRELU_OK;
+}
+
 /* ---- From convex weights to a network. */
 
 /* One row of d weights, divided by `divisor`, from the solver's coordinates to the user's:
@@ -7235,15 +8693,18 @@ static void cvxr_model_fold(const cvxrelu_model *model, const double *v, double 
     out[features] = bias;
 }
 
-/* Fills W1, G1 and a from u and g by the solution map [MSP22 Thm 2.2]. */
+/* Fills W1, G1 and a from u and g by the solution map [MSP22 Thm 2.1, 2.2]. The gate of a ReLU
+   neuron is its weight: G1 = W1. */
 static void cvxr_model_map(cvxrelu_model *model) {
     size_t j, d = model->d, width = model->info.features + 1;
     for (j = 0; j < model->m; j++) {
         const double *u = model->u + j * d;
-        double root = sqrt(cvxr_safe_norm(u, d));
-        cvxr_model_fold(model, u, root > 0.0 ? root : 1.0, model->W1 + j * width);
-        cvxr_model_fold(model, model->g + j * d, 1.0, model->G1 + j * width);
-        model->a[j] = root;
+        double root = sqrt(cvxr_safe_norm(u, d)), s = model->sign[j] < 0 ? -1.0 : 1.0;
+        double *w1 = model->W1 + j * width, *g1 = model->G1 + j * width;
+        cvxr_model_fold(model, u, root > 0.0 ? s * root : s, w1);
+        if (model->sign[j]) memcpy(g1, w1, width * sizeof(double));
+        else cvxr_model_fold(model, model->g + j * d, 1.0, g1);
+        model->a[j] = s * root;
     }
 }
 
@@ -7259,8 +8720,30 @@ static void cvxr_model_clear_columns(cvxrelu_model *model, const cvxr_data *data
     }
 }
 
-/* Completes a model whose output, pattern and u are filled: coordinates, gates, recipe, the
-   facts of `info` that the problem knows, and the network. */
+/* How the patterns of a problem are found; never AUTO. */
+static cvxrelu_search cvxr_search_mode(const cvxrelu_problem *problem) {
+    if (problem->kind != CVXRELU_RELU) return CVXRELU_SEARCH_OFF;
+    if (problem->search != CVXRELU_SEARCH_AUTO) return problem->search;
+    return problem->gates.sampler == CVXRELU_SAMPLER_GIVEN ? CVXRELU_SEARCH_OFF
+                                                           : CVXRELU_SEARCH_ON;
+}
+
+/* What the model remembers of where its patterns came from: those of a search are given ones
+   from then on, in the solver's coordinates. */
+static void cvxr_model_recipe(cvxrelu_model *model, const cvxrelu_problem *problem) {
+    cvxrelu_search search = cvxr_search_mode(problem);
+    model->recipe = problem->gates;
+    memset(&model->recipe.given, 0, sizeof model->recipe.given);
+    model->recipe.given_scaled = 1;
+    if (search != CVXRELU_SEARCH_OFF) model->recipe.sampler = CVXRELU_SAMPLER_GIVEN;
+    model->info.has_recipe = 1;
+    model->info.sampler = model->recipe.sampler;
+    model->info.seed = model->recipe.seed;
+    model->info.search = search;
+}
+
+/* Completes a model whose output, pattern, sign and u are filled: coordinates, gates, recipe,
+   the facts of `info` that the problem knows, and the network. */
 static void cvxr_model_adopt(cvxrelu_model *model, const cvxrelu_problem *problem,
                              const cvxr_data *data, const cvxr_patterns *patterns) {
     const size_t real = sizeof(double), d = model->d;
@@ -7277,18 +8760,15 @@ static void cvxr_model_adopt(cvxrelu_model *model, const cvxrelu_problem *proble
     info->rows = data->n;
     info->patterns = patterns->count;
     info->lambda = problem->lambda;
-    info->has_recipe = 1;
-    info->sampler = problem->gates.sampler;
-    info->seed = problem->gates.seed;
-    model->recipe = problem->gates;
-    memset(&model->recipe.given, 0, sizeof model->recipe.given);
-    model->recipe.given_scaled = 1;
+    cvxr_model_recipe(model, problem);
     memcpy(model->shift, data->shift, d * real);
     memcpy(model->scales, data->scales, d * real);
     memcpy(model->y_shift, data->y_shift, data->c * real);
     if (model->gates) memcpy(model->gates, patterns->gates, model->gate_count * d * real);
-    for (j = 0; j < model->m; j++)
+    for (j = 0; j < model->m; j++) {
+        CVXRELU_ASSERT((problem->kind == CVXRELU_RELU) == (model->sign[j] != 0));
         memcpy(model->g + j * d, patterns->gates + model->pattern[j] * d, d * real);
+    }
     cvxr_model_clear_columns(model, data);
     cvxr_model_map(model);
 }
@@ -7327,7 +8807,7 @@ static double cvxr_eval_dot(size_t n, const double *x, const double *y) {
     return a + b;
 }
 
-/* gate = x . g and value = x . u of every neuron in the batch. */
+/* value = x . u and gate = x . g of every neuron in the batch; ReLU: gate = x . v. */
 static void cvxr_eval_batch(const cvxrelu_model *model, const void *row, cvxrelu_type type,
                             cvxr_batch *batch) {
     size_t first, count, i, d = model->d;
@@ -7336,11 +8816,23 @@ static void cvxr_eval_batch(const cvxrelu_model *model, const void *row, cvxrelu
         count = cvxr_min_z(CVXR_EVAL_COLUMNS, d - first);
         cvxr_eval_columns(model, row, type, first, count, batch->x);
         for (i = 0; i < batch->count; i++) {
-            size_t at = batch->neuron[i] * d + first;
-            batch->gate[i] += cvxr_eval_dot(count, batch->x, model->g + at);
+            size_t j = batch->neuron[i], at = j * d + first;
             batch->value[i] += cvxr_eval_dot(count, batch->x, model->u + at);
+            if (model->sign[j] == 0)
+                batch->gate[i] += cvxr_eval_dot(count, batch->x, model->g + at);
         }
     }
+    for (i = 0; i < batch->count; i++) {
+        int sign = model->sign[batch->neuron[i]];
+        if (sign) batch->gate[i] = sign > 0 ? batch->value[i] : -batch->value[i];
+    }
+}
+
+/* A NaN counts as open; found by its bits, which -Ofast cannot fold away. */
+static int cvxr_eval_open(double gate) {
+    uint64_t bits;
+    memcpy(&bits, &gate, sizeof bits);
+    return gate >= 0.0 || bits << 1 > (uint64_t)0xffe << 52;
 }
 
 /* Outputs first .. first+count-1 (at most CVXR_EVAL_OUTPUTS) of one row. A NaN in the row opens
@@ -7357,7 +8849,7 @@ static void cvxr_eval(const cvxrelu_model *model, const void *row, cvxrelu_type 
         cvxr_eval_batch(model, row, type, &batch);
         for (i = 0; i < batch.count; i++) {
             size_t k = model->output[batch.neuron[i]] - first;
-            if (!(batch.gate[i] < 0.0)) out[k] += batch.value[i];
+            if (cvxr_eval_open(batch.gate[i])) out[k] += batch.value[i];
         }
     }
 }
@@ -7378,6 +8870,7 @@ CVXRELU_API void cvxrelu_model_free(cvxrelu_model *model) {
     if (model == NULL) return;
     cvxr_names_free(&model->mem, &model->names[0]);
     cvxr_names_free(&model->mem, &model->names[1]);
+    cvxr_proof_free(&model->mem, &model->proof);
     mem = model->mem;
     cvxr_release(&mem, model, model->block, 1);
 }
@@ -7389,6 +8882,10 @@ CVXRELU_API void cvxrelu_model_get_info(const cvxrelu_model *model, cvxrelu_mode
     *info = model->info;
     info->text_count[0] = model->names[0].count;
     info->text_count[1] = model->names[1].count;
+    info->has_proof = model->proof.theta != NULL;
+    info->proof_bound = model->proof.bound;
+    info->proof_method = model->proof.method;
+    info->proof_scope = model->proof.scope;
 }
 
 CVXRELU_API void cvxrelu_model_predict(const cvxrelu_model *model, const double *row,
@@ -7450,17 +8947,23 @@ CVXRELU_API void cvxrelu_model_network(const cvxrelu_model *model, double *W1, d
 }
 
 CVXRELU_API cvxrelu_result cvxrelu_model_convex(const cvxrelu_model *model, double *U,
-                                                double *G) {
-    size_t j, d, count;
+                                                double *W, double *G) {
+    size_t j, q, d, count, reals;
     if (model == NULL) return CVXRELU_ERR_ARGUMENT;
     if (model->gates == NULL) return CVXRELU_ERR_UNSUPPORTED;
     d = model->d;
     count = model->gate_count;
+    reals = model->info.outputs * count * d;
     if (G) memcpy(G, model->gates, count * d * sizeof(double));
-    if (U) memset(U, 0, model->info.outputs * count * d * sizeof(double));
-    for (j = 0; U && j < model->m; j++)
-        memcpy(U + (model->output[j] * count + model->pattern[j]) * d, model->u + j * d,
-               d * sizeof(double));
+    if (model->info.kind != CVXRELU_RELU) W = NULL;
+    if (U) memset(U, 0, reals * sizeof(double));
+    if (W) memset(W, 0, reals * sizeof(double));
+    for (j = 0; j < model->m; j++) {
+        const double *u = model->u + j * d;
+        size_t at = (model->output[j] * count + model->pattern[j]) * d;
+        double *to = model->sign[j] < 0 ? W : U, s = model->sign[j] < 0 ? -1.0 : 1.0;
+        for (q = 0; to && q < d; q++) to[at + q] += s * u[q];
+    }
     return CVXRELU_OK;
 }
 
@@ -7496,10 +8999,3767 @@ CVXRELU_API const char *cvxrelu_model_text(const cvxrelu_model *model, int kind,
     return model->names[kind].text + model->names[kind].offset[index];
 }
 
+/* ---- Pruning. Neuron j of an output is a_j f_j on the rows, with a_j = ||v_j|| and f_j the
+   outputs of v_j / ||v_j||. While the f_j are linearly dependent there is a null vector, and a
+   step along it, in the direction in which sum_j cost_j a_j does not grow, that ends where an
+   a_j >= 0 vanishes [PE20, the Caratheodory argument under eq. 5]; the sums sum_j a_j f_j stay.
+
+   A column-pivoted QR of the f_j gives their rank r, r independent ones (the basis) and the
+   coordinates of all in it. Every other neuron j in turn is f_j = sum_b nu_b f_b, so (nu, -1)
+   is a null vector: either j vanishes, or a neuron b of the basis does, and j takes its place.
+   The basis is held as Qt^T R, r x r, and updated by rotations, which is backward stable. At
+   the end one correction in the basis takes the drift out.
+   4 n m min(n, m) + 10 r^2 (m - r) flops for m neurons of an output.                         */
+
+#define CVXR_PRUNE_SHARE 1e-11   /* columns with less than this of the largest are dependent  */
+#define CVXR_PRUNE_SLACK 1e-14   /* of the largest a_j: vanishing a_j this close count as one */
+
+typedef struct cvxr_prune {
+    const cvxrelu_model *model;
+    const cvxrelu_matrix *X;
+    cvxr_mem mem;
+    size_t n, d, m, most;          /* rows, columns, neurons; neurons of the largest output   */
+    size_t reals, indices;
+    double *real_block;            /* all that follows                                        */
+    double *v;                     /* m x d: raw weights, the merged ones added up            */
+    double *norm;                  /* m: ||v||; 0 = zero, or added to another one             */
+    double *scale;                 /* m: what v is multiplied by in the end; 0 = gone         */
+    double *x;                     /* d: a row in the solver's coordinates                    */
+    double *F;                     /* n x most: the f_j as columns, then their QR             */
+    double *Qt, *R;                /* r x r                                                   */
+    double *a, *cost, *size;       /* most: by column of F; size = ||f_j||                    */
+    double *rest, *seen;           /* most: squared norm of what is left; when last summed    */
+    double *y, *nu, *aim;          /* most                                                    */
+    size_t *index_block;
+    size_t *neuron;                /* most: of each column                                    */
+    size_t *basis;                 /* r columns                                               */
+    size_t count, rank;            /* columns and rank of the output at work                  */
+    int moved;                     /* an a of its basis is not what it was                    */
+} cvxr_prune;
+
+static double *cvxr_prune_take(double **at, size_t count) {
+    double *here = *at;
+    *at += count;
+    return here;
+}
+
+/* Neurons of the largest output; all scratch. */
+static cvxrelu_result cvxr_prune_open(cvxr_prune *p, char *message) {
+    size_t j, i, r, n = p->n, d = p->d, m = p->m, reals = 0;
+    double *at;
+    for (j = 0; j < m; j++) {
+        for (r = 0, i = 0; i < m; i++) r += p->model->output[i] == p->model->output[j];
+        p->most = cvxr_max_z(p->most, r);
+    }
+    r = cvxr_min_z(n, p->most);
+    if (!cvxr_bytes_add(&reals, m, d, 1) || !cvxr_bytes_add(&reals, n, p->most, 1) ||
+        !cvxr_bytes_add(&reals, r, r, 2) || !cvxr_bytes_add(&reals, p->most, 8, 1) ||
+        !cvxr_bytes_add(&reals, m, 2, 1) || !cvxr_bytes_add(&reals, d, 1, 1))
+        return cvxr_fail(message, CVXRELU_ERR_SIZE, "%z neurons on %z rows do not fit in "
+                         "size_t", m, n);
+    p->reals = reals;
+    p->indices = p->most + r;
+    p->real_block = (double *)cvxr_alloc(&p->mem, reals, sizeof(double));
+    p->index_block = (size_t *)cvxr_alloc(&p->mem, p->indices, sizeof(size_t));
+    if (p->mem.failed) return cvxr_mem_result(&p->mem, message);
+    at = p->real_block;
+    p->v = cvxr_prune_take(&at, m * d);
+    p->norm = cvxr_prune_take(&at, m);
+    p->scale = cvxr_prune_take(&at, m);
+    p->x = cvxr_prune_take(&at, d);
+    p->F = cvxr_prune_take(&at, n * p->most);
+    p->Qt = cvxr_prune_take(&at, r * r);
+    p->R = cvxr_prune_take(&at, r * r);
+    p->a = cvxr_prune_take(&at, p->most);
+    p->cost = cvxr_prune_take(&at, p->most);
+    p->size = cvxr_prune_take(&at, p->most);
+    p->rest = cvxr_prune_take(&at, p->most);
+    p->seen = cvxr_prune_take(&at, p->most);
+    p->y = cvxr_prune_take(&at, p->most);
+    p->nu = cvxr_prune_take(&at, p->most);
+    p->aim = cvxr_prune_take(&at, p->most);
+    p->neuron = p->index_block;
+    p->basis = p->neuron + p->most;
+    return CVXRELU_OK;
+}
+
+static void cvxr_prune_close(cvxr_prune *p) {
+    cvxr_release(&p->mem, p->index_block, p->indices, sizeof(size_t));
+    cvxr_release(&p->mem, p->real_block, p->reals, sizeof(double));
+}
+
+/* ReLU: v_i and v_j point the same way, to rounding. Gated: their gates are the same. */
+static int cvxr_prune_colinear(const cvxr_prune *p, size_t i, size_t j) {
+    const cvxrelu_model *model = p->model;
+    const double *v = p->v + i * p->d, *w = p->v + j * p->d;
+    size_t q;
+    if (model->output[i] != model->output[j] || model->sign[i] != model->sign[j]) return 0;
+    if (model->sign[i] == 0)
+        return memcmp(model->g + i * p->d, model->g + j * p->d, p->d * sizeof(double)) == 0;
+    for (q = 0; q < p->d; q++)
+        if (fabs(v[q] / p->norm[i] - w[q] / p->norm[j]) > 8 * DBL_EPSILON) return 0;
+    return 1;
+}
+
+/* Adds up colinear neurons, which changes no output anywhere [PE20 Remark 3.1]. Returns how
+   many were added to others. */
+static size_t cvxr_prune_merge(cvxr_prune *p) {
+    size_t i, j, q, d = p->d, merged = 0;
+    memcpy(p->v, p->model->u, p->m * d * sizeof(double));
+    for (j = 0; j < p->m; j++) {
+        p->norm[j] = cvxr_safe_norm(p->v + j * d, d);
+        p->scale[j] = 0.0;
+        if (p->norm[j] == 0.0) continue;
+        for (i = 0; i < j; i++)
+            if (p->norm[i] > 0.0 && cvxr_prune_colinear(p, i, j)) break;
+        if (i == j) continue;
+        for (q = 0; q < d; q++) p->v[i * d + q] += p->v[j * d + q];
+        p->norm[i] = cvxr_safe_norm(p->v + i * d, d);
+        p->norm[j] = 0.0;
+        merged++;
+    }
+    return merged;
+}
+
+/* The raw output of neuron j on the row in p->x, with the sums of cvxr_eval_batch. */
+static double cvxr_prune_value(const cvxr_prune *p, size_t j) {
+    const double *v = p->v + j * p->d, *g = p->model->g + j * p->d;
+    size_t first, count;
+    int sign = p->model->sign[j];
+    double value = 0.0, gate = 0.0;
+    for (first = 0; first < p->d; first += count) {
+        count = cvxr_min_z(CVXR_EVAL_COLUMNS, p->d - first);
+        value += cvxr_eval_dot(count, p->x + first, v + first);
+        if (sign == 0) gate += cvxr_eval_dot(count, p->x + first, g + first);
+    }
+    if (sign) gate = sign > 0 ? value : -value;
+    return cvxr_eval_open(gate) ? value : 0.0;
+}
+
+/* What neuron j of unit length costs: the penalty of v over ||v||. */
+static double cvxr_prune_cost(const cvxr_prune *p, size_t j) {
+    double sum = 0.0;
+    size_t q;
+    if (p->model->info.penalty != CVXRELU_PENALTY_L1) return 1.0;
+    for (q = 0; q < p->d; q++) sum += fabs(p->v[j * p->d + q] / p->norm[j]);
+    return sum;
+}
+
+/* The columns of output k. Returns 0 when one is not finite. */
+static int cvxr_prune_gather(cvxr_prune *p, size_t k) {
+    size_t width = p->X->type == CVXRELU_FLOAT32 ? sizeof(float) : sizeof(double), i, j;
+    const unsigned char *row = (const unsigned char *)p->X->data;
+    double sum;
+    p->count = 0;
+    for (j = 0; j < p->m; j++) {
+        if (p->model->output[j] != k || p->norm[j] == 0.0) continue;
+        p->neuron[p->count] = j;
+        p->a[p->count] = p->norm[j];
+        p->cost[p->count++] = cvxr_prune_cost(p, j);
+    }
+    width *= cvxr_matrix_stride(p->X);
+    for (i = 0; i < p->n; i++, row += width) {
+        cvxr_eval_columns(p->model, row, p->X->type, 0, p->d, p->x);
+        for (j = 0; j < p->count; j++)
+            p->F[i * p->count + j] = cvxr_prune_value(p, p->neuron[j]) / p->a[j];
+    }
+    for (j = 0; j < p->count; j++) {
+        for (sum = 0.0, i = 0; i < p->n; i++)
+            sum += p->F[i * p->count + j] * p->F[i * p->count + j];
+        if (!cvxr_finite(sum)) return 0;
+        p->rest[j] = p->seen[j] = sum;
+        p->size[j] = sqrt(sum);
+    }
+    return 1;
+}
+
+static void cvxr_prune_swap(cvxr_prune *p, size_t i, size_t j) {
+    double *lists[5], t;
+    size_t k, neuron = p->neuron[i];
+    if (i == j) return;
+    lists[0] = p->a, lists[1] = p->cost, lists[2] = p->size;
+    lists[3] = p->rest, lists[4] = p->seen;
+    for (k = 0; k < 5; k++) t = lists[k][i], lists[k][i] = lists[k][j], lists[k][j] = t;
+    for (k = 0; k < p->n; k++) {
+        double *row = p->F + k * p->count;
+        t = row[i], row[i] = row[j], row[j] = t;
+    }
+    p->neuron[i] = p->neuron[j];
+    p->neuron[j] = neuron;
+}
+
+/* Reflects columns k .. so that column k ends at row k; what is left of the others shrinks. */
+static void cvxr_prune_reflect(cvxr_prune *p, size_t k) {
+    size_t i, j, n = p->n, ld = p->count, after = p->count - k - 1;
+    double *w = p->y, *top = p->F + k * ld + k, norm, tau, alpha = *top, sum = 0.0;
+    for (i = k; i < n; i++) sum += p->F[i * ld + k] * p->F[i * ld + k];
+    norm = alpha > 0.0 ? -sqrt(sum) : sqrt(sum);
+    tau = (norm - alpha) / norm;
+    for (i = k + 1; i < n; i++) p->F[i * ld + k] /= alpha - norm;
+    *top = norm;
+    memcpy(w, top + 1, after * sizeof(double));
+    for (i = k + 1; i < n; i++)
+        cvxr_axpy_f64(after, p->F[i * ld + k], p->F + i * ld + k + 1, w);
+    cvxr_axpy_f64(after, -tau, w, top + 1);
+    for (i = k + 1; i < n; i++)
+        cvxr_axpy_f64(after, -tau * p->F[i * ld + k], w, p->F + i * ld + k + 1);
+    for (j = k + 1; j < ld; j++) {
+        double here = p->F[k * ld + j];
+        p->rest[j] = cvxr_max(0.0, p->rest[j] - here * here);
+        if (p->rest[j] > 1e-6 * p->seen[j]) continue;    /* cancelled: sum it again */
+        for (sum = 0.0, i = k + 1; i < n; i++) sum += p->F[i * ld + j] * p->F[i * ld + j];
+        p->rest[j] = p->seen[j] = sum;
+    }
+}
+
+/* Pivoted QR until no column has more than `share` of the largest left; the basis is what came
+   first. Row i of F, i < rank, then holds coordinate i of the columns from `rank` on. */
+static void cvxr_prune_factor(cvxr_prune *p, double share) {
+    size_t i, j, k, top, r, limit = cvxr_min_z(p->n, p->count);
+    double least = 0.0;
+    for (k = 0; k < limit; k++) {
+        for (top = k, j = k + 1; j < p->count; j++) if (p->rest[j] > p->rest[top]) top = j;
+        if (k == 0) least = share * share * p->rest[top];
+        if (p->rest[top] <= least) break;
+        cvxr_prune_swap(p, k, top);
+        cvxr_prune_reflect(p, k);
+    }
+    p->rank = r = k;
+    p->moved = 0;
+    for (i = 0; i < r; i++) {
+        p->basis[i] = i;
+        for (j = 0; j < r; j++) {
+            p->Qt[i * r + j] = i == j;
+            p->R[i * r + j] = j >= i ? p->F[i * p->count + j] : 0.0;
+            if (j < i) p->F[i * p->count + j] = 0.0;     /* the reflectors are not needed */
+        }
+        p->aim[i] = cvxr_dot_f64(p->count, p->F + i * p->count, p->a);
+    }
+}
+
+/* nu with basis * nu = the first `rank` rows of column j (of `aim` less the present sum when j
+   is the number of columns); y = Qt times those rows. */
+static void cvxr_prune_solve(cvxr_prune *p, size_t j) {
+    size_t i, r = p->rank;
+    for (i = 0; i < r; i++) {
+        const double *row = p->F + i * p->count;
+        p->nu[i] = j < p->count ? row[j] : p->aim[i] - cvxr_dot_f64(p->count, row, p->a);
+    }
+    for (i = 0; i < r; i++) p->y[i] = cvxr_dot_f64(r, p->Qt + i * r, p->nu);
+    memcpy(p->nu, p->y, r * sizeof(double));
+    cvxr_qr_solve_r(0, r, p->R, r, p->nu);
+}
+
+/* Column j takes the place of number b of the basis; y is Qt times it. */
+static void cvxr_prune_replace(cvxr_prune *p, size_t b, size_t j) {
+    size_t i, r = p->rank;
+    for (i = 0; i < r; i++)
+        memmove(p->R + i * r + b, p->R + i * r + b + 1, (r - b - 1) * sizeof(double));
+    for (i = b; i + 1 < r; i++) {
+        double *up = p->R + i * r, *low = up + r, c = up[i], s = -low[i], h = hypot(c, s);
+        p->basis[i] = p->basis[i + 1];
+        if (h == 0.0) continue;
+        c /= h, s /= h;
+        cvxr_rotate_rows(r - i - 1, c, s, up + i, low + i);
+        cvxr_rotate_rows(r, c, s, p->Qt + i * r, p->Qt + i * r + r);
+        cvxr_rotate_rows(1, c, s, p->y + i, p->y + i + 1);
+        low[i] = 0.0;
+    }
+    for (i = 0; i < r; i++) p->R[i * r + r - 1] = p->y[i];
+    p->basis[r - 1] = j;
+}
+
+/* The number of the basis whose a vanishes first when a_b moves by -way nu_b, and the step; r
+   and `step` as it was when none vanishes before. Among those that vanish together (to the
+   slack) the one with the largest nu, which keeps the basis well conditioned. */
+static size_t cvxr_prune_first(const cvxr_prune *p, double way, double slack, double *step) {
+    size_t i, first = p->rank;
+    double reach = *step, best = 0.0;
+    for (i = 0; i < p->rank; i++) {
+        double rate = way * p->nu[i];
+        if (rate > 0.0) reach = cvxr_min(reach, (p->a[p->basis[i]] + slack) / rate);
+    }
+    for (i = 0; i < p->rank; i++) {
+        double rate = way * p->nu[i];
+        if (rate <= best || p->a[p->basis[i]] > reach * rate) continue;
+        best = rate;
+        first = i;
+    }
+    if (first < p->rank) *step = p->a[p->basis[first]] / best;
+    return first;
+}
+
+/* Makes column j vanish, or one of the basis, whose place j takes. */
+static void cvxr_prune_step(cvxr_prune *p, size_t j, double slack) {
+    double grow = -p->cost[j], way, step;
+    size_t i, first;
+    cvxr_prune_solve(p, j);
+    for (i = 0; i < p->rank; i++) grow += p->nu[i] * p->cost[p->basis[i]];
+    way = grow > 0.0 ? 1.0 : -1.0;       /* +1: a_j grows, -1: a_j goes towards 0 */
+    step = grow > 0.0 ? DBL_MAX : p->a[j];
+    first = cvxr_prune_first(p, way, slack, &step);
+    if (first == p->rank && grow > 0.0) return;          /* no number reached it: inf or NaN */
+    for (i = 0; i < p->rank; i++) {
+        double *a = p->a + p->basis[i];
+        p->moved |= p->nu[i] != 0.0;
+        *a = i == first ? 0.0 : cvxr_max(0.0, *a - way * step * p->nu[i]);
+    }
+    p->a[j] = first == p->rank ? 0.0 : cvxr_max(0.0, p->a[j] + way * step);
+    if (first < p->rank) cvxr_prune_replace(p, first, j);
+}
+
+/* Takes the drift out of the a of the basis, where that leaves them >= 0 and the penalty no
+   larger to rounding. */
+static void cvxr_prune_correct(cvxr_prune *p, double slack) {
+    double before = 0.0, after = 0.0;
+    size_t i;
+    cvxr_prune_solve(p, p->count);
+    for (i = 0; i < p->rank; i++) {
+        double a = p->a[p->basis[i]], cost = p->cost[p->basis[i]];
+        if (a == 0.0) p->nu[i] = 0.0;
+        if (a + p->nu[i] < -slack) return;
+        before += cost * a;
+        after += cost * cvxr_max(0.0, a + p->nu[i]);
+    }
+    if (after > before * (1.0 + 1e-12)) return;
+    for (i = 0; i < p->rank; i++)
+        p->a[p->basis[i]] = cvxr_max(0.0, p->a[p->basis[i]] + p->nu[i]);
+}
+
+/* Output k: the new scale of its neurons. Returns 0 when their outputs are not finite. */
+static int cvxr_prune_output(cvxr_prune *p, size_t k, double share) {
+    double most = 0.0, slack = 0.0;
+    size_t i, j;
+    if (!cvxr_prune_gather(p, k)) return 0;
+    cvxr_prune_factor(p, share);
+    for (j = 0; j < p->count; j++) slack = cvxr_max(slack, CVXR_PRUNE_SLACK * p->a[j]);
+    for (j = p->rank; j < p->count; j++) cvxr_prune_step(p, j, slack);
+    if (p->moved) cvxr_prune_correct(p, slack);
+    for (j = 0; j < p->count; j++) most = cvxr_max(most, p->a[j] * p->size[j]);
+    for (j = 0; j < p->count; j++) {
+        i = p->neuron[j];
+        p->scale[i] = p->a[j] * p->size[j] > CVXR_PRUNE_SLACK * most ? p->a[j] / p->norm[i]
+                                                                     : 0.0;
+    }
+    return 1;
+}
+
+/* ---- What pruning left, as a model. */
+
+/* The text and the proof of `from`. */
+static cvxrelu_result cvxr_model_copy_rest(cvxrelu_model *model, const cvxrelu_model *from) {
+    cvxrelu_result result = CVXRELU_OK;
+    int kind;
+    for (kind = 0; kind < 2 && !result; kind++) {
+        const cvxr_names *names = &from->names[kind];
+        if (names->count == 0) continue;
+        result = cvxr_names_new(&model->mem, &model->names[kind], names->count, names->bytes);
+        if (result) break;
+        memcpy(model->names[kind].offset, names->offset, names->count * sizeof(size_t));
+        memcpy(model->names[kind].text, names->text, names->bytes);
+    }
+    if (!result && from->proof.theta) result = cvxr_model_set_proof(model, &from->proof);
+    return result;
+}
+
+/* A model of the neurons that are left; NULL when memory was refused. */
+static cvxrelu_model *cvxr_prune_model(const cvxr_prune *p,
+                                       const cvxrelu_allocator *allocator) {
+    const cvxrelu_model *from = p->model;
+    const size_t real = sizeof(double), d = p->d;
+    cvxrelu_model *made;
+    size_t i, j, q, left = 0;
+    for (j = 0; j < p->m; j++) left += p->scale[j] > 0.0;
+    made = cvxr_model_new(allocator, d, from->info.features, from->info.outputs, left,
+                          from->gate_count);
+    if (made == NULL) return NULL;
+    made->info = from->info;
+    made->info.neurons = left;
+    made->recipe = from->recipe;
+    memcpy(made->shift, from->shift, d * real);
+    memcpy(made->scales, from->scales, d * real);
+    memcpy(made->y_shift, from->y_shift, from->info.outputs * real);
+    if (from->gates) memcpy(made->gates, from->gates, from->gate_count * d * real);
+    for (i = 0, j = 0; j < p->m; j++) {
+        if (!(p->scale[j] > 0.0)) continue;
+        made->output[i] = from->output[j];
+        made->pattern[i] = from->pattern[j];
+        made->sign[i] = from->sign[j];
+        for (q = 0; q < d; q++) made->u[i * d + q] = p->v[j * d + q] * p->scale[j];
+        memcpy(made->g + i++ * d, from->g + j * d, d * real);
+    }
+    cvxr_model_map(made);
+    if (cvxr_model_copy_rest(made, from) == CVXRELU_OK) return made;
+    cvxrelu_model_free(made);
+    return NULL;
+}
+
+/* The largest difference between the outputs of two models on the rows; the largest output. */
+static double cvxr_prune_change(const cvxr_prune *p, const cvxrelu_model *made,
+                                double *largest) {
+    size_t width = p->X->type == CVXRELU_FLOAT32 ? sizeof(float) : sizeof(double), i, k;
+    size_t first, count, c = made->info.outputs;
+    const unsigned char *row = (const unsigned char *)p->X->data;
+    double old[CVXR_EVAL_OUTPUTS], out[CVXR_EVAL_OUTPUTS], change = 0.0;
+    width *= cvxr_matrix_stride(p->X);
+    *largest = 0.0;
+    for (i = 0; i < p->n; i++, row += width)
+        for (first = 0; first < c; first += count) {
+            count = cvxr_min_z(CVXR_EVAL_OUTPUTS, c - first);
+            cvxr_eval(p->model, row, p->X->type, first, count, old);
+            cvxr_eval(made, row, p->X->type, first, count, out);
+            for (k = 0; k < count; k++) {
+                change = cvxr_max(change, fabs(out[k] - old[k]));
+                *largest = cvxr_max(*largest, fabs(old[k]));
+            }
+        }
+    return change;
+}
+
+/* Sum over the neurons of their penalty without lambda. */
+static double cvxr_model_penalty(const cvxrelu_model *model) {
+    double sum = 0.0;
+    size_t j, q;
+    for (j = 0; j < model->m; j++) {
+        const double *u = model->u + j * model->d;
+        if (model->info.penalty != CVXRELU_PENALTY_L1) sum += cvxr_safe_norm(u, model->d);
+        else for (q = 0; q < model->d; q++) sum += fabs(u[q]);
+    }
+    return sum;
+}
+
+/* All outputs, and the model that is left; what is dependent to a share of 1e-11 at first, to
+   rounding if the outputs moved by it. */
+static cvxrelu_result cvxr_prune_run(cvxr_prune *p, const cvxrelu_allocator *allocator,
+                                     cvxrelu_model **made, cvxrelu_prune_report *report) {
+    double share = CVXR_PRUNE_SHARE, largest;
+    double tight = 4.0 * (double)cvxr_max_z(p->n, p->most) * DBL_EPSILON;
+    size_t k;
+    for (;; share = tight) {
+        report->rank = report->largest_rank = 0;
+        for (k = 0; k < p->model->info.outputs; k++) {
+            if (!cvxr_prune_output(p, k, share))
+                return cvxr_fail(report->message, CVXRELU_ERR_NUMERIC, "the outputs of the "
+                                 "neurons overflow on X");
+            report->rank += p->rank;
+            report->largest_rank = cvxr_max_z(report->largest_rank, p->rank);
+        }
+        *made = cvxr_prune_model(p, allocator);
+        if (*made == NULL)
+            return cvxr_fail(report->message, CVXRELU_ERR_MEMORY, "no memory for the pruned "
+                             "model");
+        report->change = cvxr_prune_change(p, *made, &largest);
+        if (share <= tight || report->change <= 1e-12 * largest) return CVXRELU_OK;
+        cvxrelu_model_free(*made);
+        *made = NULL;
+    }
+}
+
+/* What the model says of its certificate: the loss is what it was, the bound is about the
+   problem and stays. */
+static void cvxr_prune_certificate(cvxrelu_model *made, const cvxrelu_prune_report *report) {
+    cvxrelu_model_info *info = &made->info;
+    info->objective -= info->lambda * (report->penalty_before - report->penalty_after);
+    if (info->objective < 0.0) info->objective = 0.0;
+    if (!info->has_bound) return;
+    info->gap = info->objective > info->dual_bound
+              ? (info->objective - info->dual_bound) / info->objective : 0.0;
+}
+
+static cvxrelu_result cvxr_prune_check(const cvxrelu_model *model, const cvxrelu_matrix *X,
+                                       const cvxrelu_options *options, char *message) {
+    const cvxrelu_allocator *allocator = options ? &options->allocator : NULL;
+    cvxrelu_result result;
+    if (allocator && (allocator->allocate == NULL) != (allocator->release == NULL))
+        return cvxr_fail(message, CVXRELU_ERR_ARGUMENT,
+                         "the allocator needs both functions or neither");
+    result = cvxr_matrix_check(X, "X", message);
+    if (result) return result;
+    if (X->cols != model->info.features)
+        return cvxr_fail(message, CVXRELU_ERR_ARGUMENT, "X has %z columns, the model was "
+                         "trained on %z", X->cols, model->info.features);
+    if (model->info.penalty != CVXRELU_PENALTY_NEURON &&
+        model->info.penalty != CVXRELU_PENALTY_L1)
+        return cvxr_fail(message, CVXRELU_ERR_UNSUPPORTED, "pruning is for the neuron and the "
+                         "l1 penalty, which grow in proportion with every neuron");
+    return cvxr_matrix_scan(X, "X", "row", DBL_MAX, message);
+}
+
+CVXRELU_API cvxrelu_result cvxrelu_prune(const cvxrelu_model *model, cvxrelu_matrix X,
+                                         const cvxrelu_options *options,
+                                         cvxrelu_model **pruned,
+                                         cvxrelu_prune_report *report) {
+    const cvxrelu_allocator *allocator = options ? &options->allocator : NULL;
+    cvxrelu_result result;
+    cvxr_prune p;
+    if (pruned) *pruned = NULL;
+    if (report == NULL) return CVXRELU_ERR_ARGUMENT;
+    memset(report, 0, sizeof *report);
+    if (model == NULL || pruned == NULL)
+        return cvxr_fail(report->message, CVXRELU_ERR_ARGUMENT, "model or pruned is NULL");
+    result = cvxr_prune_check(model, &X, options, report->message);
+    if (result) return result;
+    memset(&p, 0, sizeof p);
+    cvxr_mem_init(&p.mem, allocator, options ? options->memory_limit : 0);
+    p.model = model;
+    p.X = &X;
+    p.n = X.rows, p.d = model->d, p.m = model->m;
+    result = cvxr_prune_open(&p, report->message);
+    if (!result) {
+        report->merged = cvxr_prune_merge(&p);
+        result = cvxr_prune_run(&p, allocator, pruned, report);
+    }
+    cvxr_prune_close(&p);
+    if (result) return result;
+    report->neurons_before = model->m;
+    report->neurons_after = (*pruned)->m;
+    report->penalty_before = cvxr_model_penalty(model);
+    report->penalty_after = cvxr_model_penalty(*pruned);
+    cvxr_prune_certificate(*pruned, report);
+    return CVXRELU_OK;
+}
+
+#undef CVXR_PRUNE_SHARE
+#undef CVXR_PRUNE_SLACK
+
+/* ---- End of pruning. */
+
 #undef CVXR_EVAL_NEURONS
 #undef CVXR_EVAL_COLUMNS
 #undef CVXR_EVAL_OUTPUTS
 
+/* ==== S18 DESCENT ========================================================================
+   First-order training of the network itself, one output at a time: the non-convex problem
+
+       minimise over W, a   1/(2 N) ||sum_j a_j (X w_j)_+ - y||^2
+                            + lambda/2 sum_j (||w_j||^2 + a_j^2),           N = n c
+
+   by Adam, SGD with momentum, or Adagrad, on all rows or minibatches. It feeds the pattern
+   search (S21), which also drops and adds up neurons on the way, and is the papers' baseline.
+   Several outputs are trained separately, each with neurons of its own, as in the convex
+   program (manual, OBJECTIVE); neurons that outputs share are another problem [SEPP21].
+
+   Method: a step is one pass X W^T, fused with the ReLU, the sum over neurons and the signs,
+   which are kept as bits; then X^T (D_j r) for every neuron by the subset tables of S08, a
+   quarter of the additions of a product; the gradient of a_j is w_j . X^T (D_j r), so that the
+   n x m matrix of outputs never exists. Rows are stored in tiles of 32. Neurons are handled in
+   fixed chunks whose sums are added in order: results do not depend on threads. float32,
+   unless it was left out of the build.
+   Uses S02, S04, S05, S06, S08. Used by S21. Tests: tests/test_s18_descent.c.
+   Sources: [KB15] Adam; [DHS11] Adagrad; start as torch.nn.Linear draws it.                  */
+
+#define CVXR_ROWS_TILE  32  /* rows handled together; the bits of a mask word                 */
+#define CVXR_NEURONS    240 /* neurons of a chunk, a multiple of 3                            */
+
+#ifdef CVXRELU_NO_FLOAT32
+typedef double cvxr_fast;
+#define CVXR_FAST(name) name##_f64
+#define CVXR_FAST_F32   0
+#else
+typedef float cvxr_fast;
+#define CVXR_FAST(name) name##_f32
+#define CVXR_FAST_F32   1
+#endif
+
+typedef enum cvxr_update {
+    CVXR_UPDATE_ADAM = 0,
+    CVXR_UPDATE_SGD = 1,
+    CVXR_UPDATE_ADAGRAD = 2
+} cvxr_update;
+
+typedef enum cvxr_schedule {
+    CVXR_SCHEDULE_COSINE = 0, /* (1 + cos(pi t / T)) / 2                                      */
+    CVXR_SCHEDULE_CONSTANT = 1,
+    CVXR_SCHEDULE_HALVE = 2   /* halved every `halve_every` epochs                            */
+} cvxr_schedule;
+
+/* What a descent does; no zeros that mean a default. */
+typedef struct cvxr_descent_plan {
+    cvxr_update update;
+    cvxr_schedule schedule;
+    size_t width;             /* neurons at the start                                         */
+    size_t batch;             /* rows of a step; n = all                                      */
+    int epochs, halve_every;
+    double step_size, lambda;
+    double b1, b2;            /* Adam; b1 is also the momentum of SGD                         */
+    uint64_t seed;
+    /* Every tidy_every steps (0 = never): neurons with ||w|| |a| below floor times the largest
+       are dropped; from step merge_from on those of equal pattern and sign are added up.     */
+    int tidy_every, merge_from;
+    double floor;
+} cvxr_descent_plan;
+
+/* The numbers of one update, the same for all neurons. */
+typedef struct cvxr_update_step {
+    cvxr_fast b1, b2, rate, fix, eps, lambda;
+} cvxr_update_step;
+
+typedef struct cvxr_descent {
+    cvxr_mem *mem;
+    cvxr_op op;               /* team and instruction set for the kernels of S08              */
+    size_t n, d, width;       /* width: row stride of what has d columns, whole cache lines   */
+    size_t units;             /* N                                                            */
+    size_t capacity, m;       /* neurons                                                      */
+    size_t batches, tiles;    /* batches of an epoch, tiles of a batch                        */
+    size_t batch;             /* rows of a batch (the last may have fewer)                    */
+    const double *X, *Y;      /* n x ldx; n                                                   */
+    size_t ldx;
+    double x_by, y_by;        /* what they are multiplied with on the way in                  */
+    size_t *order;            /* rows in the order of the epoch                               */
+    cvxr_fast *x, *xt;        /* rows: (32 tiles batches) x width; the same as tiles d x 32   */
+    cvxr_fast *y, *r;         /* 32 tiles batches                                             */
+    cvxr_fast *sums;          /* chunks x 32 tiles: predictions of a chunk                    */
+    cvxr_fast *W, *G, *M, *V; /* (capacity + 3) x width: weights, gradients, moments          */
+    cvxr_fast *a, *Ma, *Va;   /* capacity + 3                                                 */
+    uint32_t *words;          /* tiles x (capacity + 3): signs of a batch                     */
+    unsigned char *tables;    /* a slice for each chunk                                       */
+    size_t *slots;            /* hash table of patterns                                       */
+    size_t slot_count;
+    size_t at;                /* batch at work                                                */
+    cvxr_update_step step;
+    cvxr_update update;
+    cvxrelu_random random;
+} cvxr_descent;
+
+/* ---- Kernels: the tile of 32 rows against three neurons, and Adam. */
+#define CVXR_TYPED 180
+#define CVXR_F32   CVXR_FAST_F32
+#define CVXR_ISA   0
+#include CVXRELU_FILE
+#undef CVXR_ISA
+#if CVXR_DISPATCH
+#define CVXR_ISA 1
+#include CVXRELU_FILE
+#undef CVXR_ISA
+#endif
+#undef CVXR_F32
+#undef CVXR_TYPED
+#endif
+
+#if defined(CVXR_TYPED) && CVXR_TYPED == 180
+#undef CVXR_K
+#undef CVXR_TARGET
+#if CVXR_ISA == 1
+#define CVXR_K(name) CVXR_T(name##_avx2)
+#define CVXR_TARGET  __attribute__((target("avx2,fma")))
+#if CVXR_F32
+#define CVXR_V            __m256
+#define CVXR_VN           8
+#define CVXR_LOAD(p)      _mm256_load_ps(p)
+#define CVXR_STORE(p, v)  _mm256_store_ps(p, v)
+#define CVXR_SET(x)       _mm256_set1_ps(x)
+#define CVXR_FMA(a, b, c) _mm256_fmadd_ps(a, b, c)
+#define CVXR_MUL(a, b)    _mm256_mul_ps(a, b)
+#define CVXR_SUB(a, b)    _mm256_sub_ps(a, b)
+#define CVXR_DIV(a, b)    _mm256_div_ps(a, b)
+#define CVXR_SQRT(a)      _mm256_sqrt_ps(a)
+#define CVXR_MAX(a, b)    _mm256_max_ps(a, b)
+#define CVXR_SIGNS(a)     ((uint32_t)_mm256_movemask_ps(a))
+#else
+#define CVXR_V            __m256d
+#define CVXR_VN           4
+#define CVXR_LOAD(p)      _mm256_load_pd(p)
+#define CVXR_STORE(p, v)  _mm256_store_pd(p, v)
+#define CVXR_SET(x)       _mm256_set1_pd(x)
+#define CVXR_FMA(a, b, c) _mm256_fmadd_pd(a, b, c)
+#define CVXR_MUL(a, b)    _mm256_mul_pd(a, b)
+#define CVXR_SUB(a, b)    _mm256_sub_pd(a, b)
+#define CVXR_DIV(a, b)    _mm256_div_pd(a, b)
+#define CVXR_SQRT(a)      _mm256_sqrt_pd(a)
+#define CVXR_MAX(a, b)    _mm256_max_pd(a, b)
+#define CVXR_SIGNS(a)     ((uint32_t)_mm256_movemask_pd(a))
+#endif
+#else
+#define CVXR_K(name) CVXR_T(name##_plain)
+#define CVXR_TARGET
+#endif
+
+/* For neurons 0 .. m-1 (a multiple of 3) and the 32 rows of a tile: pred += a_j (x.w_j)_+, and
+   the bits of x.w_j >= 0. xt is d x 32. */
+#if CVXR_ISA == 1
+#define CVXR_CLEAR(q) z##q##0 = zero, z##q##1 = zero, z##q##2 = zero, z##q##3 = zero;
+#define CVXR_COLUMN(i)                                                                         \
+    x = CVXR_LOAD(at + i * CVXR_VN);                                                           \
+    z0##i = CVXR_FMA(w0, x, z0##i);                                                            \
+    z1##i = CVXR_FMA(w1, x, z1##i);                                                            \
+    z2##i = CVXR_FMA(w2, x, z2##i);
+#define CVXR_BITS(q)                                                                           \
+    words[j + q] |= ~(CVXR_SIGNS(z##q##0) | CVXR_SIGNS(z##q##1) << CVXR_VN                     \
+                      | CVXR_SIGNS(z##q##2) << 2 * CVXR_VN                                     \
+                      | CVXR_SIGNS(z##q##3) << 3 * CVXR_VN) << shift & lanes;
+#define CVXR_SUM(i)                                                                            \
+    x = CVXR_LOAD(pred + part + i * CVXR_VN);                                                  \
+    x = CVXR_FMA(w0, CVXR_MAX(z0##i, zero), x);                                                \
+    x = CVXR_FMA(w1, CVXR_MAX(z1##i, zero), x);                                                \
+    x = CVXR_FMA(w2, CVXR_MAX(z2##i, zero), x);                                                \
+    CVXR_STORE(pred + part + i * CVXR_VN, x);
+CVXR_TARGET static void CVXR_K(cvxr_relu_tile)(size_t m, size_t d, const CVXR_REAL *xt,
+                                               const CVXR_REAL *W, size_t ldw,
+                                               const CVXR_REAL *a, CVXR_REAL *pred,
+                                               uint32_t *words) {
+    const CVXR_V zero = CVXR_SET(0);
+    size_t part, j, k;
+    for (j = 0; j < m; j++) words[j] = 0;
+    for (part = 0; part < CVXR_ROWS_TILE; part += 4 * CVXR_VN) {
+        const uint32_t shift = (uint32_t)part;
+        const uint32_t lanes = (0xffffffffu >> (32 - 4 * CVXR_VN)) << shift;
+        for (j = 0; j < m; j += 3) {
+            const CVXR_REAL *w = W + j * ldw, *at = xt + part;
+            CVXR_V z00, z01, z02, z03, z10, z11, z12, z13, z20, z21, z22, z23, w0, w1, w2, x;
+            CVXR_CLEAR(0) CVXR_CLEAR(1) CVXR_CLEAR(2)
+            for (k = 0; k < d; k++, at += CVXR_ROWS_TILE) {
+                w0 = CVXR_SET(w[k]);
+                w1 = CVXR_SET(w[ldw + k]);
+                w2 = CVXR_SET(w[2 * ldw + k]);
+                CVXR_COLUMN(0) CVXR_COLUMN(1) CVXR_COLUMN(2) CVXR_COLUMN(3)
+            }
+            CVXR_BITS(0) CVXR_BITS(1) CVXR_BITS(2)
+            w0 = CVXR_SET(a[j]);
+            w1 = CVXR_SET(a[j + 1]);
+            w2 = CVXR_SET(a[j + 2]);
+            CVXR_SUM(0) CVXR_SUM(1) CVXR_SUM(2) CVXR_SUM(3)
+        }
+    }
+}
+#undef CVXR_CLEAR
+#undef CVXR_COLUMN
+#undef CVXR_BITS
+#undef CVXR_SUM
+#else
+static void CVXR_K(cvxr_relu_tile)(size_t m, size_t d, const CVXR_REAL *xt, const CVXR_REAL *W,
+                                   size_t ldw, const CVXR_REAL *a, CVXR_REAL *pred,
+                                   uint32_t *words) {
+    size_t i, j, k;
+    for (j = 0; j < m; j++, W += ldw) {
+        CVXR_REAL z[CVXR_ROWS_TILE] = { 0 };
+        uint32_t bits = 0;
+        for (k = 0; k < d; k++)
+            for (i = 0; i < CVXR_ROWS_TILE; i++) z[i] += W[k] * xt[k * CVXR_ROWS_TILE + i];
+        for (i = 0; i < CVXR_ROWS_TILE; i++) {
+            bits |= (uint32_t)(z[i] >= 0) << i;
+            pred[i] += a[j] * (z[i] > 0 ? z[i] : 0);
+        }
+        words[j] = bits;
+    }
+}
+#endif
+
+/* One step of Adam for `count` neurons: G holds X^T (D_j r) / N of each. */
+#if CVXR_ISA == 1
+CVXR_TARGET static CVXR_REAL CVXR_K(cvxr_row_product)(size_t width, const CVXR_REAL *x,
+                                                      const CVXR_REAL *y) {
+    CVXR_V sum = CVXR_MUL(CVXR_LOAD(x), CVXR_LOAD(y));
+    CVXR_REAL lanes[CVXR_VN], total = 0;
+    size_t k;
+    for (k = CVXR_VN; k < width; k += CVXR_VN)
+        sum = CVXR_FMA(CVXR_LOAD(x + k), CVXR_LOAD(y + k), sum);
+    memcpy(lanes, &sum, sizeof lanes);
+    for (k = 0; k < CVXR_VN; k++) total += lanes[k];
+    return total;
+}
+#else
+static CVXR_REAL CVXR_K(cvxr_row_product)(size_t width, const CVXR_REAL *x,
+                                          const CVXR_REAL *y) {
+    CVXR_REAL s[8] = { 0, 0, 0, 0, 0, 0, 0, 0 };
+    size_t k, l;
+    for (k = 0; k < width; k += 8)
+        for (l = 0; l < 8; l++) s[l] += x[k + l] * y[k + l];
+    return ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7]));
+}
+#endif
+
+CVXR_TARGET static void CVXR_K(cvxr_adam_row)(size_t width, const cvxr_update_step *s,
+                                              CVXR_REAL a, const CVXR_REAL *G, CVXR_REAL *W,
+                                              CVXR_REAL *M, CVXR_REAL *V) {
+    size_t k;
+#if CVXR_ISA == 1
+    const CVXR_V va = CVXR_SET(a), lambda = CVXR_SET(s->lambda), b1 = CVXR_SET(s->b1),
+                 c1 = CVXR_SET(1 - s->b1), b2 = CVXR_SET(s->b2), c2 = CVXR_SET(1 - s->b2),
+                 rate = CVXR_SET(s->rate), fix = CVXR_SET(s->fix), eps = CVXR_SET(s->eps);
+    for (k = 0; k < width; k += CVXR_VN) {
+        CVXR_V w = CVXR_LOAD(W + k), g, m, v;
+        g = CVXR_FMA(va, CVXR_LOAD(G + k), CVXR_MUL(lambda, w));
+        m = CVXR_FMA(b1, CVXR_LOAD(M + k), CVXR_MUL(c1, g));
+        v = CVXR_FMA(b2, CVXR_LOAD(V + k), CVXR_MUL(c2, CVXR_MUL(g, g)));
+        CVXR_STORE(M + k, m);
+        CVXR_STORE(V + k, v);
+        g = CVXR_DIV(m, CVXR_FMA(fix, CVXR_SQRT(v), eps));
+        CVXR_STORE(W + k, CVXR_SUB(w, CVXR_MUL(rate, g)));
+    }
+#else
+    for (k = 0; k < width; k++) {
+        CVXR_REAL g = a * G[k] + s->lambda * W[k];
+        M[k] = s->b1 * M[k] + (1 - s->b1) * g;
+        V[k] = s->b2 * V[k] + (1 - s->b2) * (g * g);
+        W[k] -= s->rate * M[k] / (s->fix * (CVXR_REAL)sqrt((double)V[k]) + s->eps);
+    }
+#endif
+}
+#undef CVXR_V
+#undef CVXR_VN
+#undef CVXR_LOAD
+#undef CVXR_STORE
+#undef CVXR_SET
+#undef CVXR_FMA
+#undef CVXR_MUL
+#undef CVXR_SUB
+#undef CVXR_DIV
+#undef CVXR_SQRT
+#undef CVXR_MAX
+#undef CVXR_SIGNS
+#undef CVXR_K
+#undef CVXR_TARGET
+#endif
+
+#if !defined(CVXR_TYPED)
+/* ---- Memory. */
+
+static size_t cvxr_descent_width(size_t d) {
+    const size_t line = CVXR_ALIGN / sizeof(cvxr_fast);
+    return (d + line - 1) / line * line;
+}
+
+static size_t cvxr_descent_chunks(size_t capacity) {
+    return (capacity + CVXR_NEURONS - 1) / CVXR_NEURONS;
+}
+
+static size_t cvxr_descent_slice(void) {
+    return (size_t)CVXR_TABLES * 16 * CVXR_CHUNK_BYTES;
+}
+
+/* Rows of an epoch, each batch rounded up to whole tiles. */
+static size_t cvxr_descent_rows(size_t n, size_t batch) {
+    size_t tiles = (batch + CVXR_ROWS_TILE - 1) / CVXR_ROWS_TILE;
+    return (n + batch - 1) / batch * tiles * CVXR_ROWS_TILE;
+}
+
+/* Bytes between cvxr_descent_open and _close. */
+static size_t cvxr_descent_bytes(size_t n, size_t d, size_t capacity, size_t batch) {
+    const size_t width = cvxr_descent_width(d), rows = cvxr_descent_rows(n, batch);
+    const size_t tiles = (batch + CVXR_ROWS_TILE - 1) / CVXR_ROWS_TILE, m = capacity + 3;
+    return cvxr_bytes(rows * width, sizeof(cvxr_fast)) + cvxr_bytes(rows * d, sizeof(cvxr_fast))
+           + 2 * cvxr_bytes(rows, sizeof(cvxr_fast)) + cvxr_bytes(n, sizeof(size_t))
+           + cvxr_bytes(cvxr_descent_chunks(capacity) * tiles * CVXR_ROWS_TILE,
+                        sizeof(cvxr_fast))
+           + 4 * cvxr_bytes(m * width, sizeof(cvxr_fast)) + 3 * cvxr_bytes(m, sizeof(cvxr_fast))
+           + cvxr_bytes(tiles * m, sizeof(uint32_t))
+           + cvxr_bytes(cvxr_descent_chunks(capacity), cvxr_descent_slice())
+           + cvxr_bytes(cvxr_table_size(capacity), sizeof(size_t));
+}
+
+static void cvxr_descent_close(cvxr_descent *s) {
+    const size_t element = sizeof(cvxr_fast), rows = s->batches * s->tiles * CVXR_ROWS_TILE,
+                 m = s->capacity + 3;
+    cvxr_mem *mem = s->mem;
+    cvxr_release(mem, s->slots, s->slot_count, sizeof(size_t));
+    cvxr_release(mem, s->tables, cvxr_descent_chunks(s->capacity), cvxr_descent_slice());
+    cvxr_release(mem, s->words, s->tiles * m, sizeof(uint32_t));
+    cvxr_release(mem, s->Va, m, element);
+    cvxr_release(mem, s->Ma, m, element);
+    cvxr_release(mem, s->a, m, element);
+    cvxr_release(mem, s->V, m * s->width, element);
+    cvxr_release(mem, s->M, m * s->width, element);
+    cvxr_release(mem, s->G, m * s->width, element);
+    cvxr_release(mem, s->W, m * s->width, element);
+    cvxr_release(mem, s->sums,
+                 cvxr_descent_chunks(s->capacity) * s->tiles * CVXR_ROWS_TILE, element);
+    cvxr_release(mem, s->r, rows, element);
+    cvxr_release(mem, s->y, rows, element);
+    cvxr_release(mem, s->xt, rows * s->d, element);
+    cvxr_release(mem, s->x, rows * s->width, element);
+    cvxr_release(mem, s->order, s->n, sizeof(size_t));
+    memset(s, 0, sizeof *s);
+}
+
+/* Room for plan->width neurons on the data; 0 when memory was refused (close it all the
+   same). */
+static int cvxr_descent_open(cvxr_descent *s, cvxr_mem *mem, const cvxr_data *data,
+                             const cvxrelu_options *opt, size_t capacity, size_t batch) {
+    const size_t element = sizeof(cvxr_fast), m = capacity + 3;
+    size_t rows, i;
+    memset(s, 0, sizeof *s);
+    s->mem = mem;
+    s->op.isa = cvxr_op_isa(opt->portable);
+    s->op.team.hook = opt->parallel;
+    s->op.team.threads = opt->threads;
+    s->n = data->n;
+    s->d = data->d;
+    s->units = data->n * data->c;
+    s->X = data->X;
+    s->ldx = data->dp;
+    s->x_by = s->y_by = 1;
+    s->width = cvxr_descent_width(s->d);
+    s->capacity = capacity;
+    s->batch = cvxr_min_z(cvxr_max_z(batch, 1), s->n);
+    s->batches = (s->n + s->batch - 1) / s->batch;
+    s->tiles = (s->batch + CVXR_ROWS_TILE - 1) / CVXR_ROWS_TILE;
+    rows = s->batches * s->tiles * CVXR_ROWS_TILE;
+    s->slot_count = cvxr_table_size(capacity);
+    s->order = (size_t *)cvxr_alloc(mem, s->n, sizeof(size_t));
+    s->x = (cvxr_fast *)cvxr_alloc_zero(mem, rows * s->width, element);
+    s->xt = (cvxr_fast *)cvxr_alloc(mem, rows * s->d, element);
+    s->y = (cvxr_fast *)cvxr_alloc(mem, rows, element);
+    s->r = (cvxr_fast *)cvxr_alloc(mem, rows, element);
+    s->sums = (cvxr_fast *)cvxr_alloc(
+        mem, cvxr_descent_chunks(capacity) * s->tiles * CVXR_ROWS_TILE, element);
+    s->W = (cvxr_fast *)cvxr_alloc_zero(mem, m * s->width, element);
+    s->G = (cvxr_fast *)cvxr_alloc_zero(mem, m * s->width, element);
+    s->M = (cvxr_fast *)cvxr_alloc_zero(mem, m * s->width, element);
+    s->V = (cvxr_fast *)cvxr_alloc_zero(mem, m * s->width, element);
+    s->a = (cvxr_fast *)cvxr_alloc_zero(mem, m, element);
+    s->Ma = (cvxr_fast *)cvxr_alloc_zero(mem, m, element);
+    s->Va = (cvxr_fast *)cvxr_alloc_zero(mem, m, element);
+    s->words = (uint32_t *)cvxr_alloc_zero(mem, s->tiles * m, sizeof(uint32_t));
+    s->tables =
+        (unsigned char *)cvxr_alloc(mem, cvxr_descent_chunks(capacity), cvxr_descent_slice());
+    s->slots = (size_t *)cvxr_alloc(mem, s->slot_count, sizeof(size_t));
+    if (mem->failed) return 0;
+    for (i = 0; i < s->n; i++) s->order[i] = i;
+    return 1;
+}
+
+/* ---- Data: the rows in the order of the epoch, batch by batch, padded with zero rows. */
+
+/* The place of row number i of the order. */
+static size_t cvxr_descent_place(const cvxr_descent *s, size_t i) {
+    return i / s->batch * (s->tiles * CVXR_ROWS_TILE) + i % s->batch;
+}
+
+static void cvxr_descent_load(cvxr_descent *s) {
+    const size_t rows = s->batches * s->tiles * CVXR_ROWS_TILE;
+    size_t i, k;
+    memset(s->xt, 0, rows * s->d * sizeof(cvxr_fast));
+    memset(s->y, 0, rows * sizeof(cvxr_fast));
+    for (i = 0; i < s->n; i++) {
+        const size_t at = cvxr_descent_place(s, i), row = s->order[i];
+        const double *from = s->X + row * s->ldx;
+        cvxr_fast *x = s->x + at * s->width;
+        cvxr_fast *xt = s->xt + at / CVXR_ROWS_TILE * CVXR_ROWS_TILE * s->d
+                        + at % CVXR_ROWS_TILE;
+        for (k = 0; k < s->d; k++) {
+            x[k] = (cvxr_fast)(from[k] * s->x_by);
+            xt[k * CVXR_ROWS_TILE] = x[k];
+        }
+        s->y[at] = (cvxr_fast)(s->Y[row] * s->y_by);
+    }
+}
+
+static void cvxr_descent_shuffle(cvxr_descent *s) {
+    size_t i;
+    for (i = s->n; i > 1; i--) {
+        size_t j = (size_t)cvxrelu_random_below(&s->random, i), swap = s->order[j];
+        s->order[j] = s->order[i - 1];
+        s->order[i - 1] = swap;
+    }
+    cvxr_descent_load(s);
+}
+
+/* Neurons drawn as torch.nn.Linear does: w ~ U(-1, 1) / sqrt(d), a ~ U(-1, 1) / sqrt(m). */
+static void cvxr_descent_draw(cvxr_descent *s, size_t width, uint64_t seed) {
+    const double w = 1 / sqrt((double)s->d), a = 1 / sqrt((double)width);
+    size_t j, k;
+    CVXRELU_ASSERT(width <= s->capacity);
+    cvxrelu_random_init(&s->random, seed);
+    s->m = width;
+    for (j = 0; j < width; j++) {
+        for (k = 0; k < s->d; k++)
+            s->W[j * s->width + k] =
+                (cvxr_fast)((2 * cvxrelu_random_uniform(&s->random) - 1) * w);
+        s->a[j] = (cvxr_fast)((2 * cvxrelu_random_uniform(&s->random) - 1) * a);
+    }
+}
+
+static void cvxr_descent_forget(cvxr_descent *s) {
+    const size_t m = s->capacity + 3, all = m * s->width * sizeof(cvxr_fast);
+    memset(s->M, 0, all);
+    memset(s->V, 0, all);
+    memset(s->Ma, 0, m * sizeof(cvxr_fast));
+    memset(s->Va, 0, m * sizeof(cvxr_fast));
+}
+
+/* ---- A step. */
+
+static void cvxr_descent_forward_task(void *arg, size_t chunk) {
+    cvxr_descent *s = (cvxr_descent *)arg;
+    const size_t j0 = chunk * CVXR_NEURONS, rows = s->tiles * CVXR_ROWS_TILE;
+    const size_t count = (cvxr_min_z(CVXR_NEURONS, s->m - j0) + 2) / 3 * 3;
+    cvxr_fast *sums = s->sums + chunk * rows;
+    size_t t;
+    memset(sums, 0, rows * sizeof(cvxr_fast));
+    for (t = 0; t < s->tiles; t++) {
+        const cvxr_fast *xt = s->xt + (s->at * s->tiles + t) * CVXR_ROWS_TILE * s->d;
+        uint32_t *words = s->words + t * (s->capacity + 3) + j0;
+#if CVXR_DISPATCH
+        if (s->op.isa)
+            CVXR_FAST(cvxr_relu_tile_avx2)
+            (count, s->d, xt, s->W + j0 * s->width, s->width, s->a + j0,
+             sums + t * CVXR_ROWS_TILE, words);
+        else
+#endif
+            CVXR_FAST(cvxr_relu_tile_plain)
+            (count, s->d, xt, s->W + j0 * s->width, s->width, s->a + j0,
+             sums + t * CVXR_ROWS_TILE, words);
+    }
+}
+
+/* Residual of the batch at work and its signs; returns the sum of squares. */
+static double cvxr_descent_forward(cvxr_descent *s) {
+    const size_t rows = s->tiles * CVXR_ROWS_TILE, chunks = cvxr_descent_chunks(s->m);
+    const cvxr_fast *y = s->y + s->at * rows;
+    size_t i, k, count = cvxr_min_z(s->batch, s->n - s->at * s->batch);
+    double sum = 0;
+    cvxr_team_run(&s->op.team, chunks, cvxr_descent_forward_task, s);
+    for (i = 0; i < rows; i++) s->r[i] = i < count ? -y[i] : 0;
+    for (k = 0; k < chunks; k++)
+        for (i = 0; i < count; i++) s->r[i] += s->sums[k * rows + i];
+    for (i = 0; i < count; i++) sum += (double)s->r[i] * (double)s->r[i];
+    return sum;
+}
+
+/* G = X^T (D_j r) for the neurons of a chunk; r is in units of the objective. */
+static void cvxr_descent_gradient_task(void *arg, size_t task) {
+    cvxr_descent *s = (cvxr_descent *)arg;
+    const size_t chunk = CVXR_CHUNK_BYTES / sizeof(cvxr_fast), ld = s->width;
+    const size_t j0 = task * CVXR_NEURONS, count = cvxr_min_z(CVXR_NEURONS, s->m - j0);
+    cvxr_fast *tables = (cvxr_fast *)(void *)(s->tables + task * cvxr_descent_slice());
+    size_t t, i, c;
+    memset(s->G + j0 * ld, 0, count * ld * sizeof(cvxr_fast));
+    for (c = 0; c < ld; c += chunk) {
+        const size_t width = cvxr_min_z(chunk, ld - c);
+        for (t = 0; t < s->tiles; t++) {
+            const cvxr_fast *rows[CVXR_ROWS_TILE];
+            const size_t first = (s->at * s->tiles + t) * CVXR_ROWS_TILE;
+            for (i = 0; i < CVXR_ROWS_TILE; i++) rows[i] = s->x + (first + i) * ld + c;
+            CVXR_FAST(cvxr_op_build)
+            (&s->op, CVXR_ROWS_TILE, rows, s->r + t * CVXR_ROWS_TILE, width, tables);
+            CVXR_FAST(cvxr_op_add)
+            (&s->op, count, s->words + t * (s->capacity + 3) + j0, CVXR_TABLES, tables, width,
+             s->G + j0 * ld + c, ld);
+        }
+    }
+}
+
+/* g in place of G, for the row of neuron j; the gradient of a_j comes back. */
+static cvxr_fast cvxr_descent_slope(cvxr_descent *s, size_t j) {
+    cvxr_fast dot;
+#if CVXR_DISPATCH
+    if (s->op.isa)
+        dot = CVXR_FAST(cvxr_row_product_avx2)(s->width, s->W + j * s->width,
+                                               s->G + j * s->width);
+    else
+#endif
+        dot = CVXR_FAST(cvxr_row_product_plain)(s->width, s->W + j * s->width,
+                                                s->G + j * s->width);
+    return dot + s->step.lambda * s->a[j];
+}
+
+static void cvxr_adam_scalar(const cvxr_update_step *u, cvxr_fast g, cvxr_fast *w,
+                             cvxr_fast *m, cvxr_fast *v) {
+    *m = u->b1 * *m + (1 - u->b1) * g;
+    *v = u->b2 * *v + (1 - u->b2) * (g * g);
+    *w -= u->rate * *m / (u->fix * (cvxr_fast)sqrt((double)*v) + u->eps);
+}
+
+static void cvxr_descent_adam(cvxr_descent *s, size_t j) {
+    const size_t at = j * s->width;
+    const cvxr_fast slope = cvxr_descent_slope(s, j), a = s->a[j];
+    cvxr_adam_scalar(&s->step, slope, &s->a[j], &s->Ma[j], &s->Va[j]);
+#if CVXR_DISPATCH
+    if (s->op.isa) {
+        CVXR_FAST(cvxr_adam_row_avx2)
+        (s->width, &s->step, a, s->G + at, s->W + at, s->M + at, s->V + at);
+        return;
+    }
+#endif
+    CVXR_FAST(cvxr_adam_row_plain)
+    (s->width, &s->step, a, s->G + at, s->W + at, s->M + at, s->V + at);
+}
+
+/* SGD with momentum as PyTorch writes it (m <- b1 m + g, w <- w - rate m), and Adagrad. */
+static void cvxr_plain_update(const cvxr_descent *s, cvxr_fast g, cvxr_fast *w, cvxr_fast *m,
+                              cvxr_fast *v) {
+    const cvxr_update_step *u = &s->step;
+    if (s->update == CVXR_UPDATE_SGD) {
+        *m = u->b1 * *m + g;
+        *w -= u->rate * *m;
+        return;
+    }
+    *v += g * g;
+    *w -= u->rate * g / ((cvxr_fast)sqrt((double)*v) + u->eps);
+}
+
+static void cvxr_descent_other(cvxr_descent *s, size_t j) {
+    const cvxr_fast slope = cvxr_descent_slope(s, j), a = s->a[j];
+    size_t k, at = j * s->width;
+    cvxr_plain_update(s, slope, &s->a[j], &s->Ma[j], &s->Va[j]);
+    for (k = at; k < at + s->d; k++)
+        cvxr_plain_update(s, a * s->G[k] + s->step.lambda * s->W[k], &s->W[k], &s->M[k],
+                          &s->V[k]);
+}
+
+static void cvxr_descent_step_task(void *arg, size_t task) {
+    cvxr_descent *s = (cvxr_descent *)arg;
+    const size_t end = cvxr_min_z(s->m, (task + 1) * CVXR_NEURONS);
+    size_t j;
+    cvxr_descent_gradient_task(arg, task);
+    for (j = task * CVXR_NEURONS; j < end; j++) {
+        if (s->update == CVXR_UPDATE_ADAM) cvxr_descent_adam(s, j);
+        else cvxr_descent_other(s, j);
+    }
+}
+
+/* One step on the batch at work, by s->step; the loss before it, in units of the objective
+   (of the batch). */
+static double cvxr_descent_step(cvxr_descent *s) {
+    const size_t rows = s->tiles * CVXR_ROWS_TILE;
+    const size_t count = cvxr_min_z(s->batch, s->n - s->at * s->batch);
+    const double units = (double)s->units / (double)s->n * (double)count;
+    double sum = cvxr_descent_forward(s);
+    size_t i;
+    for (i = 0; i < rows; i++) s->r[i] = (cvxr_fast)(s->r[i] / (cvxr_fast)units);
+    cvxr_team_run(&s->op.team, cvxr_descent_chunks(s->m), cvxr_descent_step_task, s);
+    return sum / (2 * units);
+}
+
+/* ---- Fewer neurons: those of no weight are dropped; those of equal pattern and equal sign of
+   a are added up, which keeps the outputs and lowers the penalty, for v = sum of w_j |a_j|
+   stays in their cone and its norm is at most the sum of the norms. */
+
+static double cvxr_descent_size(const cvxr_descent *s, size_t j) {
+    return (double)CVXR_FAST(cvxr_norm2)(s->d, s->W + j * s->width) * fabs((double)s->a[j]);
+}
+
+static void cvxr_descent_move(cvxr_descent *s, size_t from, size_t to) {
+    const size_t row = s->width * sizeof(cvxr_fast);
+    size_t t;
+    if (from == to) return;
+    memcpy(s->W + to * s->width, s->W + from * s->width, row);
+    memcpy(s->M + to * s->width, s->M + from * s->width, row);
+    memcpy(s->V + to * s->width, s->V + from * s->width, row);
+    s->a[to] = s->a[from], s->Ma[to] = s->Ma[from], s->Va[to] = s->Va[from];
+    for (t = 0; t < s->tiles; t++) {
+        uint32_t *words = s->words + t * (s->capacity + 3);
+        words[to] = words[from];
+    }
+}
+
+/* The kept neuron of the same pattern and sign as neuron j, or j itself, then entered. */
+static size_t cvxr_descent_twin(cvxr_descent *s, size_t j) {
+    uint64_t hash = s->a[j] > 0;
+    size_t t, at;
+    for (t = 0; t < s->tiles; t++) {
+        hash = (hash ^ s->words[t * (s->capacity + 3) + j]) * 0x9e3779b97f4a7c15u;
+        hash ^= hash >> 32;
+    }
+    at = (size_t)hash & (s->slot_count - 1);
+    for (; s->slots[at]; at = (at + 1) & (s->slot_count - 1)) {
+        const size_t k = s->slots[at] - 1;
+        if ((s->a[k] > 0) != (s->a[j] > 0)) continue;
+        for (t = 0; t < s->tiles; t++) {
+            const uint32_t *words = s->words + t * (s->capacity + 3);
+            if (words[k] != words[j]) break;
+        }
+        if (t == s->tiles) return k;
+    }
+    s->slots[at] = j + 1;
+    return j;
+}
+
+/* Neuron k becomes the sum of k and j, balanced; the moments of the larger stay. */
+static void cvxr_descent_join(cvxr_descent *s, size_t k, size_t j) {
+    cvxr_fast *w = s->W + k * s->width, *v = s->W + j * s->width;
+    const double wk = fabs((double)s->a[k]), wj = fabs((double)s->a[j]);
+    double norm;
+    size_t i;
+    if (cvxr_descent_size(s, j) > cvxr_descent_size(s, k)) {
+        memcpy(s->M + k * s->width, s->M + j * s->width, s->width * sizeof(cvxr_fast));
+        memcpy(s->V + k * s->width, s->V + j * s->width, s->width * sizeof(cvxr_fast));
+        s->Ma[k] = s->Ma[j], s->Va[k] = s->Va[j];
+    }
+    for (i = 0; i < s->d; i++)
+        w[i] = (cvxr_fast)((double)w[i] * wk + (double)v[i] * wj);
+    norm = sqrt((double)CVXR_FAST(cvxr_norm2)(s->d, w));
+    if (!(norm > 0)) return;
+    for (i = 0; i < s->d; i++) w[i] = (cvxr_fast)((double)w[i] / norm);
+    s->a[k] = (cvxr_fast)(s->a[k] > 0 ? norm : -norm);
+}
+
+/* Moments that decay below the normal numbers slow every step down. */
+static void cvxr_descent_flush(cvxr_descent *s) {
+    const cvxr_fast tiny = (cvxr_fast)1e-30;
+    size_t i;
+    for (i = 0; i < s->m * s->width; i++) {
+        if (s->V[i] < tiny) s->V[i] = 0;
+        if (s->M[i] < tiny && s->M[i] > -tiny) s->M[i] = 0;
+    }
+}
+
+/* Drops neurons below `floor` times the largest; adds up twins when `merge` (full batches
+   only: the signs are those of the batch). */
+static void cvxr_descent_tidy(cvxr_descent *s, double floor, int merge) {
+    double most = 0;
+    size_t j, kept = 0;
+    for (j = 0; j < s->m; j++) most = cvxr_max(most, cvxr_descent_size(s, j));
+    if (merge) cvxr_descent_forward(s); /* the signs of the weights as they are */
+    memset(s->slots, 0, s->slot_count * sizeof(size_t));
+    for (j = 0; j < s->m; j++) {
+        size_t twin;
+        if (!(cvxr_descent_size(s, j) > floor * most)) continue;
+        cvxr_descent_move(s, j, kept);
+        twin = merge ? cvxr_descent_twin(s, kept) : kept;
+        if (twin == kept) kept++;
+        else cvxr_descent_join(s, twin, kept);
+    }
+    for (j = kept; j < cvxr_min_z(kept + 3, s->m); j++) {
+        memset(s->W + j * s->width, 0, s->width * sizeof(cvxr_fast));
+        s->a[j] = 0;
+    }
+    s->m = kept;
+    cvxr_descent_flush(s);
+}
+
+/* ---- A run. */
+
+static double cvxr_descent_rate(const cvxr_descent_plan *plan, size_t step, size_t steps,
+                                int epoch) {
+    const double pi = 3.14159265358979323846;
+    if (plan->schedule == CVXR_SCHEDULE_COSINE)
+        return plan->step_size * 0.5 * (1 + cos(pi * (double)step / (double)steps));
+    if (plan->schedule == CVXR_SCHEDULE_HALVE)
+        return plan->step_size * pow(0.5, (double)(epoch / plan->halve_every));
+    return plan->step_size;
+}
+
+/* The numbers of step t = 1, 2, ... */
+static void cvxr_descent_scalars(cvxr_descent *s, const cvxr_descent_plan *plan, double rate,
+                                 size_t t) {
+    s->step.b1 = (cvxr_fast)plan->b1;
+    s->step.b2 = (cvxr_fast)plan->b2;
+    s->step.lambda = (cvxr_fast)plan->lambda;
+    s->step.eps = (cvxr_fast)(plan->update == CVXR_UPDATE_ADAGRAD ? 1e-10 : 1e-8);
+    s->step.rate = (cvxr_fast)rate;
+    s->step.fix = 1;
+    s->update = plan->update;
+    if (plan->update != CVXR_UPDATE_ADAM) return;
+    s->step.rate = (cvxr_fast)(rate / (1 - pow(plan->b1, (double)t)));
+    s->step.fix = (cvxr_fast)(1 / sqrt(1 - pow(plan->b2, (double)t)));
+}
+
+/* lambda/2 sum (||w||^2 + a^2) */
+static double cvxr_descent_penalty(const cvxr_descent *s, double lambda) {
+    double sum = 0;
+    size_t j;
+    for (j = 0; j < s->m; j++) {
+        const double w = (double)CVXR_FAST(cvxr_norm2)(s->d, s->W + j * s->width);
+        sum += w * w + (double)s->a[j] * (double)s->a[j];
+    }
+    return 0.5 * lambda * sum;
+}
+
+/* The objective of the network at hand on the batch at work, penalty sum ||w_j|| |a_j|. */
+static double cvxr_descent_value(cvxr_descent *s, double lambda) {
+    double sum = cvxr_descent_forward(s) / (2 * (double)s->units);
+    size_t j;
+    for (j = 0; j < s->m; j++) sum += lambda * cvxr_descent_size(s, j);
+    return sum;
+}
+
+#define CVXR_TICK_STEPS 64 /* steps between two looks at the clock */
+
+/* Epochs first .. last-1 of the plan on Y, from the network at hand. core may be NULL: nobody
+   is told. Returns 0 when the caller or the clock stopped it, or the network is not finite. */
+static int cvxr_descent_epochs(cvxr_descent *s, const cvxr_descent_plan *plan, cvxr_core *core,
+                               int first, int last) {
+    const size_t steps = (size_t)plan->epochs * s->batches;
+    size_t t = (size_t)first * s->batches;
+    int epoch;
+    for (epoch = first; epoch < last; epoch++) {
+        if (s->batches > 1) cvxr_descent_shuffle(s);
+        for (s->at = 0; s->at < s->batches; s->at++) {
+            double loss;
+            t++;
+            cvxr_descent_scalars(s, plan, cvxr_descent_rate(plan, t, steps, epoch), t);
+            loss = cvxr_descent_step(s);
+            if (t % CVXR_TICK_STEPS == 0) {
+                if (!cvxr_finite(loss)) return 0;
+                if (core && (core->opt->progress || core->opt->time_limit > 0)
+                    && cvxr_tick(core, (int)cvxr_min_z(t, 0x7fffffff),
+                                 (loss + cvxr_descent_penalty(s, plan->lambda))
+                                     / (s->y_by * s->y_by),
+                                 0, s->m))
+                    return 0;
+            }
+            if (plan->tidy_every > 0 && t % (size_t)plan->tidy_every == 0)
+                cvxr_descent_tidy(s, plan->floor,
+                                  s->batches == 1 && t >= (size_t)plan->merge_from);
+        }
+        s->at = 0;
+    }
+    return 1;
+}
+
+/* A whole descent for the targets y (n). */
+static int cvxr_descent_run(cvxr_descent *s, const cvxr_descent_plan *plan, const double *y,
+                            cvxr_core *core) {
+    size_t i;
+    s->Y = y;
+    s->at = 0;
+    for (i = 0; i < s->n; i++) s->order[i] = i;
+    cvxr_descent_load(s);
+    cvxr_descent_forget(s);
+    cvxr_descent_draw(s, plan->width, plan->seed);
+    return cvxr_descent_epochs(s, plan, core, 0, plan->epochs);
+}
+
+/* The recipe's steps are for columns of length about 1 and targets of size about 1, and
+   float32 has its range: X / alpha and y / beta are trained on, alpha the root of the mean
+   square of the columns' lengths, beta that of the targets. With v' = v alpha / beta the
+   objective is beta^2 times that of lambda / (alpha beta); returns this strength. */
+static double cvxr_descent_normalise(cvxr_descent *s, const double *y, double lambda) {
+    double alpha = 0, beta = cvxr_safe_norm(y, s->n) / sqrt((double)s->n);
+    size_t i, k, live = 0;
+    for (k = 0; k < s->d; k++) {
+        double top = 0, sum = 0;
+        for (i = 0; i < s->n; i++) top = cvxr_max(top, fabs(s->X[i * s->ldx + k]));
+        for (i = 0; i < s->n && top > 0; i++) {
+            const double x = s->X[i * s->ldx + k] / top;
+            sum += x * x;
+        }
+        if (top > 0) live++, alpha = hypot(alpha, top * sqrt(sum));
+    }
+    alpha = live ? alpha / sqrt((double)live) : 1;
+    if (!(beta > 0)) beta = 1;
+    s->x_by = 1 / alpha;
+    s->y_by = 1 / beta;
+    return lambda * s->x_by * s->y_by;
+}
+
+/* v_j = w_j |a_j| into a row of ldv doubles (zeros after the d-th); returns the sign of a_j,
+   0 for a neuron that is zero. */
+static int cvxr_descent_neuron(const cvxr_descent *s, size_t j, double *v, size_t ldv) {
+    const double a = (double)s->a[j], by = s->x_by / s->y_by;
+    size_t k;
+    for (k = 0; k < ldv; k++)
+        v[k] = k < s->d ? (double)s->W[j * s->width + k] * fabs(a) * by : 0;
+    for (k = 0; k < s->d && v[k] == 0; k++) {}
+    return k == s->d ? 0 : a > 0 ? 1 : -1;
+}
+#undef CVXR_TICK_STEPS
+/* ==== S19 ENUMERATION ====================================================================
+   All activation patterns that have an interior, each with a gate inside its cell: the cells of
+   the arrangement of the hyperplanes x_j . g = 0. First the rows are divided by their norms and
+   brought to an orthonormal basis of their span (cvxr_span; the singular value decomposition of
+   [PE20 A.2] finds the same space): the rank r takes the place of d. Then, by the dimension:
+
+       r = 1  the two half lines;   r = 2  the lines are sorted by angle and swept;
+       r > 2  every hyperplane k is an arrangement of dimension r - 1 itself, whose cells p are
+              the facets of the cells looked for: one on either side of k. A table of patterns
+              keeps each cell once; its gate is the sum of the unit vectors p of all its facets,
+              which lies well inside it.
+
+   That is O(n^r) work for the at most 2 sum_{k<r} C(n-1, k) patterns [Cover 1965]. Signs come
+   from the sweep and from which side of k was taken, never from a product near zero. Every unit
+   row carries a radius of uncertainty, the margin of S07 to begin with, which grows as it is
+   restricted: hyperplanes, or their traces on others, that coincide within it are one. A cell
+   too thin for a gate with that margin has no interior in float64 and is left out; its points
+   lie, within rounding, in its neighbours, as in [MSP22 Prop. 3.2].
+   Uses S02, S03, S04, S06, S07. Used by S20 (span), S22, S23.
+   Tests: tests/test_s19_enumerate.c.
+   Sources: [PE20 A.2]; Edelsbrunner, O'Rourke, Seidel 1986; Cover 1965.                      */
+
+/* ---- The span of the rows --------------------------------------------------------------- */
+
+/* Rows are short here, where the kernels of S05 cost more than they save. */
+static double cvxr_short_dot(size_t n, const double *x, const double *y) {
+    double sum = 0;
+    size_t i;
+    for (i = 0; i < n; i++) sum += x[i] * y[i];
+    return sum;
+}
+
+static void cvxr_short_axpy(size_t n, double a, const double *x, double *y) {
+    size_t i;
+    for (i = 0; i < n; i++) y[i] += a * x[i];
+}
+
+typedef struct cvxr_span {
+    size_t n, d, rank, most;   /* most: columns that Z and V have room for                    */
+    double *V;                 /* most x d: an orthonormal basis of the span, by rows         */
+    double *Z;                 /* n x most, row stride most: coordinates of x_j / ||x_j||     */
+    double *norm;              /* n: ||x_j||                                                  */
+    double *fuzz;              /* n: how far x_j / ||x_j|| may be from what Z says            */
+    double *margin;            /* n: a sign is certain when |x_j . g| > margin_j ||g||        */
+    int complete;              /* 0: the rank is above `most`, nothing else is valid          */
+} cvxr_span;
+
+static void cvxr_span_close(cvxr_span *s, cvxr_mem *mem) {
+    cvxr_release(mem, s->V, s->most * s->d, sizeof(double));
+    cvxr_release(mem, s->Z, s->n * s->most, sizeof(double));
+    cvxr_release(mem, s->norm, 3 * s->n, sizeof(double));
+    memset(s, 0, sizeof *s);
+}
+
+/* The margins of S07 (see cvxr_margins), with the shift q of the columns in their units; q may
+   be NULL. Columns that are zero throughout hold no gate and do not count. row: 2 d doubles. */
+static void cvxr_span_margins(cvxr_span *s, const double *X, size_t dp, const double *shift,
+                              const double *scales, double *row) {
+    double *q = row + s->d, norm_q;
+    size_t i, j;
+    for (j = 0; j < s->d; j++) q[j] = 0;
+    for (i = 0; shift && i < s->n; i++)
+        for (j = 0; j < s->d; j++)
+            if (X[i * dp + j] != 0) q[j] = shift[j] / scales[j];
+    norm_q = cvxr_safe_norm(q, s->d);
+    for (i = 0; i < s->n; i++) {
+        double most = s->norm[i];
+        for (j = 0; j < s->d; j++) row[j] = X[i * dp + j] + q[j];
+        if (norm_q > 0) most = cvxr_max(most, cvxr_safe_norm(row, s->d) + norm_q);
+        s->margin[i] = 64 * DBL_EPSILON * (double)s->d * most;
+        s->fuzz[i] = s->norm[i] > 0 ? s->margin[i] / s->norm[i] : 0;
+    }
+}
+
+/* One more basis vector: what is left of the row with the largest rest, in R (n x d), made
+   orthogonal to the others again. Returns 0 when no rest is above its uncertainty. */
+static int cvxr_span_grow(cvxr_span *s, double *R) {
+    size_t i, j, k, top = s->n;
+    double largest = 0, *v = s->V + s->rank * s->d;
+    for (i = 0; i < s->n; i++) {
+        double rest = cvxr_norm2_f64(s->d, R + i * s->d);
+        if (s->norm[i] > 0 && rest > s->fuzz[i] && rest > largest) largest = rest, top = i;
+    }
+    if (top == s->n) return 0;
+    if (s->rank == s->most) return -1;
+    memcpy(v, R + top * s->d, s->d * sizeof(double));
+    for (k = 0; k < s->rank; k++)
+        cvxr_short_axpy(s->d, -cvxr_short_dot(s->d, s->V + k * s->d, v), s->V + k * s->d, v);
+    largest = cvxr_norm2_f64(s->d, v);
+    for (j = 0; j < s->d; j++) v[j] /= largest;
+    for (i = 0; i < s->n; i++) {
+        double z = cvxr_short_dot(s->d, R + i * s->d, v);
+        s->Z[i * s->most + s->rank] = z;
+        cvxr_short_axpy(s->d, -z, v, R + i * s->d);
+        if (i != top) s->fuzz[i] += s->fuzz[top];
+    }
+    s->rank++;
+    return 1;
+}
+
+/* The span of the n rows of X (row stride dp), given up when its rank is above `most`. shift
+   and scales as in cvxr_data, or both NULL. Returns 0 when memory was refused (see mem). */
+static int cvxr_span_open(cvxr_span *s, cvxr_mem *mem, const double *X, size_t n, size_t d,
+                          size_t dp, const double *shift, const double *scales, size_t most) {
+    double *R;
+    size_t i, j;
+    int more;
+    memset(s, 0, sizeof *s);
+    s->n = n;
+    s->d = d;
+    s->most = cvxr_max_z(cvxr_min_z(most, cvxr_min_z(n, d)), 1);
+    s->V = (double *)cvxr_alloc_zero(mem, s->most * d, sizeof(double));
+    s->Z = (double *)cvxr_alloc_zero(mem, n * s->most, sizeof(double));
+    s->norm = (double *)cvxr_alloc(mem, 3 * n, sizeof(double));
+    R = (double *)cvxr_alloc(mem, cvxr_max_z(n, 2) * d, sizeof(double));
+    if (!mem->failed) {
+        s->fuzz = s->norm + n;
+        s->margin = s->fuzz + n;
+        for (i = 0; i < n; i++) s->norm[i] = cvxr_safe_norm(X + i * dp, d);
+        cvxr_span_margins(s, X, dp, shift, scales, R);
+        for (i = 0; i < n; i++)
+            for (j = 0; j < d; j++)
+                R[i * d + j] = s->norm[i] > 0 ? X[i * dp + j] / s->norm[i] : 0;
+        while ((more = cvxr_span_grow(s, R)) > 0) {}
+        s->complete = more == 0;
+        for (i = 0; i < n; i++) s->fuzz[i] += cvxr_norm2_f64(d, R + i * d);
+    }
+    cvxr_release(mem, R, cvxr_max_z(n, 2) * d, sizeof(double));
+    if (mem->failed) cvxr_span_close(s, mem);
+    return !mem->failed;
+}
+
+/* ---- Cells: patterns over the rows, each with the sum of the points found in it --------- */
+
+typedef struct cvxr_cells {
+    size_t words, dim, count, capacity, slots;
+    uint64_t *bits;            /* count x words                                               */
+    double *point;             /* count x dim                                                 */
+    size_t *table;             /* slots: cell + 1, or 0; none when cells cannot recur         */
+} cvxr_cells;
+
+static void cvxr_cells_close(cvxr_cells *c, cvxr_mem *mem) {
+    cvxr_release(mem, c->table, c->slots, sizeof(size_t));
+    cvxr_release(mem, c->point, c->capacity * c->dim, sizeof(double));
+    cvxr_release(mem, c->bits, c->capacity * c->words, sizeof(uint64_t));
+    memset(c, 0, sizeof *c);
+}
+
+static size_t cvxr_cells_hash(const cvxr_cells *c, const uint64_t *bits) {
+    uint64_t hash = 0;
+    size_t w;
+    for (w = 0; w < c->words; w++) {
+        hash = (hash ^ bits[w]) * 0x9e3779b97f4a7c15u;
+        hash ^= hash >> 32;
+    }
+    return (size_t)hash;
+}
+
+/* The slot where the pattern is, or would be. */
+static size_t cvxr_cells_slot(const cvxr_cells *c, const uint64_t *bits) {
+    size_t at = cvxr_cells_hash(c, bits) & (c->slots - 1);
+    for (; c->table[at]; at = (at + 1) & (c->slots - 1))
+        if (memcmp(c->bits + (c->table[at] - 1) * c->words, bits,
+                   c->words * sizeof(uint64_t)) == 0)
+            break;
+    return at;
+}
+
+/* Room for `capacity` cells, a power of two; 0 when it was refused (then nothing changed). */
+static int cvxr_cells_reserve(cvxr_cells *c, cvxr_mem *mem, size_t capacity, int hashed) {
+    cvxr_cells wide = *c;
+    size_t i;
+    wide.capacity = capacity;
+    wide.slots = hashed ? 2 * capacity : 0;
+    wide.bits = (uint64_t *)cvxr_alloc(mem, capacity * c->words, sizeof(uint64_t));
+    wide.point = (double *)cvxr_alloc(mem, capacity * c->dim, sizeof(double));
+    wide.table = hashed ? (size_t *)cvxr_alloc_zero(mem, wide.slots, sizeof(size_t)) : NULL;
+    if (mem->failed) {
+        cvxr_cells_close(&wide, mem);
+        return 0;
+    }
+    if (c->count) {
+        memcpy(wide.bits, c->bits, c->count * c->words * sizeof(uint64_t));
+        memcpy(wide.point, c->point, c->count * c->dim * sizeof(double));
+    }
+    for (i = 0; hashed && i < c->count; i++)
+        wide.table[cvxr_cells_slot(&wide, wide.bits + i * c->words)] = i + 1;
+    cvxr_cells_close(c, mem);
+    *c = wide;
+    return 1;
+}
+
+/* Adds a point to the cell of a pattern, which is made when it is not there yet; returns the
+   cell, or NULL when memory was refused. */
+static double *cvxr_cells_add(cvxr_cells *c, cvxr_mem *mem, const uint64_t *bits,
+                              const double *point) {
+    size_t at = 0, cell, j;
+    double *sum;
+    if (c->count == c->capacity &&
+        !cvxr_cells_reserve(c, mem, 2 * c->capacity, c->slots > 0))
+        return NULL;
+    if (c->slots) at = cvxr_cells_slot(c, bits);
+    cell = c->slots && c->table[at] ? c->table[at] - 1 : c->count;
+    sum = c->point + cell * c->dim;
+    if (cell == c->count) {
+        memcpy(c->bits + cell * c->words, bits, c->words * sizeof(uint64_t));
+        for (j = 0; j < c->dim; j++) sum[j] = 0;
+        c->count++;
+        if (c->slots) c->table[at] = c->count;
+    }
+    for (j = 0; j < c->dim; j++) sum[j] += point[j];
+    return sum;
+}
+
+/* ---- Levels: the arrangement on a flat of some dimension -------------------------------- */
+
+/* Rows that are `live` do not contain the flat. Those whose traces on it coincide form a class:
+   `order` lists the members of class q from first[q] to first[q+1] - 1, the one that stands for
+   them at the front; side = -1 marks members that face the other way. */
+typedef struct cvxr_level {
+    size_t dim, live, classes;
+    size_t *row;               /* live: numbers of the rows                                   */
+    double *normal;            /* live x dim: their unit normals on the flat                  */
+    double *fuzz;              /* live                                                        */
+    size_t *order, *first;     /* live, live + 1: indices into `row`                          */
+    double *side;              /* live                                                        */
+    double *angle;             /* live, dim 2                                                 */
+    uint64_t *plus, *minus;    /* words each: a class on its two sides                        */
+    uint64_t *bits;            /* words                                                       */
+    double *mirror;            /* dim: the reflection that takes a normal to the first axis   */
+    double *work;              /* dim                                                         */
+    cvxr_cells cells;
+} cvxr_level;
+
+typedef struct cvxr_arrange {
+    cvxr_mem *mem;
+    size_t n, words, limit;
+    cvxr_level *levels;        /* rank + 1, by dimension                                      */
+    size_t rank;
+    int over;                  /* there are more cells than `limit`                           */
+} cvxr_arrange;
+
+static size_t cvxr_level_reals(size_t n, size_t dim) { return n * (dim + 3) + 2 * dim; }
+
+static void cvxr_level_open(cvxr_level *s, cvxr_mem *mem, size_t n, size_t words, size_t dim) {
+    double *real = (double *)cvxr_alloc(mem, cvxr_level_reals(n, dim), sizeof(double));
+    size_t *whole = (size_t *)cvxr_alloc(mem, 3 * n + 1, sizeof(size_t));
+    uint64_t *bits = (uint64_t *)cvxr_alloc(mem, 3 * words, sizeof(uint64_t));
+    s->dim = dim;
+    s->normal = real;
+    s->row = whole;
+    s->bits = bits;
+    s->cells.words = words;
+    s->cells.dim = dim;
+    cvxr_cells_reserve(&s->cells, mem, 64, dim > 2);
+    if (mem->failed) return;
+    s->fuzz = real + n * dim;
+    s->side = s->fuzz + n;
+    s->angle = s->side + n;
+    s->mirror = s->angle + n;
+    s->work = s->mirror + dim;
+    s->order = whole + n;
+    s->first = s->order + n;
+    s->plus = bits + words;
+    s->minus = s->plus + words;
+}
+
+static void cvxr_level_close(cvxr_level *s, cvxr_mem *mem, size_t n, size_t words,
+                             size_t dim) {
+    cvxr_cells_close(&s->cells, mem);
+    cvxr_release(mem, s->bits, 3 * words, sizeof(uint64_t));
+    cvxr_release(mem, s->row, 3 * n + 1, sizeof(size_t));
+    cvxr_release(mem, s->normal, cvxr_level_reals(n, dim), sizeof(double));
+}
+
+static void cvxr_bits_flip(uint64_t *bits, size_t row) {
+    bits[row / 64] ^= (uint64_t)1 << (row % 64);
+}
+
+/* The masks of class q on its positive and negative side. */
+static void cvxr_level_masks(cvxr_level *s, size_t q) {
+    size_t i;
+    memset(s->plus, 0, s->cells.words * sizeof(uint64_t));
+    memset(s->minus, 0, s->cells.words * sizeof(uint64_t));
+    for (i = s->first[q]; i < s->first[q + 1]; i++)
+        cvxr_bits_flip(s->side[s->order[i]] > 0 ? s->plus : s->minus, s->row[s->order[i]]);
+}
+
+/* Classes of a level of dimension 1 (one of all rows) or above 2: by comparison of pairs. */
+static void cvxr_level_classes(cvxr_level *s) {
+    size_t i, j, k, q, at = 0, dim = s->dim;
+    for (i = 0; i < s->live; i++) s->side[i] = 0;
+    s->classes = 0;
+    for (i = 0; i < s->live; i++) {
+        const double *x = s->normal + i * dim;
+        if (s->side[i] != 0) continue;
+        s->first[s->classes++] = at;
+        s->order[at++] = i;
+        s->side[i] = 1;
+        for (j = i + 1; j < s->live; j++) {
+            const double *y = s->normal + j * dim;
+            double dot = cvxr_short_dot(dim, x, y), rest = 0, reach = s->fuzz[i] + s->fuzz[j];
+            if (s->side[j] != 0 || fabs(dot) < 0.5) continue;
+            for (k = 0; k < dim; k++) {
+                double e = y[k] - dot * x[k];
+                rest += e * e;
+            }
+            if (dim > 1 && rest > reach * reach) continue;
+            s->side[j] = dot > 0 ? 1 : -1;
+            s->order[at++] = j;
+        }
+    }
+    q = s->classes;
+    s->first[q] = at;
+}
+
+/* Dimension 2: the angles in [0, pi) of the lines normal . p = 0, sorted (Shell's method). */
+static void cvxr_level_angles(cvxr_level *s) {
+    const double pi = 3.14159265358979323846;
+    size_t gap = 1, i, j;
+    for (i = 0; i < s->live; i++) {
+        const double *x = s->normal + 2 * i;
+        double a = atan2(x[0], -x[1]); /* of the direction (-x1, x0) */
+        if (a < 0) a += pi;
+        s->angle[i] = a >= pi ? 0 : a;
+        s->order[i] = i;
+    }
+    while (gap < s->live / 3) gap = 3 * gap + 1;
+    for (; gap > 0; gap /= 3)
+        for (i = gap; i < s->live; i++) {
+            size_t at = s->order[i];
+            for (j = i; j >= gap && s->angle[s->order[j - gap]] > s->angle[at]; j -= gap)
+                s->order[j] = s->order[j - gap];
+            s->order[j] = at;
+        }
+}
+
+/* Is the gap between two angles within the uncertainty of their lines? */
+static int cvxr_level_same(const cvxr_level *s, size_t i, size_t j, double gap) {
+    return gap <= s->fuzz[i] + s->fuzz[j];
+}
+
+/* Dimension 2: lines that follow one another within their uncertainty are one class; the list
+   is turned so that none is cut at the end. */
+static void cvxr_level_classes2(cvxr_level *s) {
+    const double pi = 3.14159265358979323846;
+    size_t i, m = s->live, turn = 0, *spare = s->first; /* free until the classes are known */
+    cvxr_level_angles(s);
+    while (turn < m) {
+        size_t a = s->order[turn ? turn - 1 : m - 1], b = s->order[turn];
+        double gap = s->angle[b] - s->angle[a] + (turn ? 0 : pi);
+        if (m > 1 && !cvxr_level_same(s, a, b, gap)) break;
+        turn++;
+    }
+    if (turn >= m) turn = 0; /* a single class */
+    for (i = 0; i < m; i++) spare[i] = s->order[(turn + i) % m];
+    memcpy(s->order, spare, m * sizeof(size_t));
+    for (i = m - turn; i < m; i++) s->angle[s->order[i]] += pi;
+    s->classes = 0;
+    for (i = 0; i < m; i++) {
+        if (i == 0 || !cvxr_level_same(s, s->order[i - 1], s->order[i],
+                                       s->angle[s->order[i]] - s->angle[s->order[i - 1]]))
+            s->first[s->classes++] = i;
+        s->side[s->order[i]] = 1;
+    }
+    s->first[s->classes] = m;
+}
+
+static int cvxr_arrange_store(cvxr_arrange *a, cvxr_level *s, const uint64_t *bits,
+                              const double *point) {
+    if (cvxr_cells_add(&s->cells, a->mem, bits, point) == NULL) return 0;
+    if (s->cells.count <= a->limit) return 1;
+    a->over = 1;
+    return 0;
+}
+
+/* Dimension 1: two half lines. */
+static int cvxr_arrange_line(cvxr_arrange *a, cvxr_level *s) {
+    double point = 1, other = -1;
+    size_t i;
+    for (i = 0; i < s->live; i++) s->side[i] = s->normal[i] > 0 ? 1 : -1;
+    for (i = 0; i < s->live; i++) s->order[i] = i;
+    s->first[0] = 0;
+    s->first[1] = s->live;
+    cvxr_level_masks(s, 0);
+    return cvxr_arrange_store(a, s, s->plus, &point) &&
+           cvxr_arrange_store(a, s, s->minus, &other);
+}
+
+/* Dimension 2: the arcs between neighbouring lines, all the way round. */
+static int cvxr_arrange_plane(cvxr_arrange *a, cvxr_level *s) {
+    const double pi = 3.14159265358979323846;
+    size_t q, i, turn;
+    double p[2];
+    cvxr_level_classes2(s);
+    memset(s->bits, 0, a->words * sizeof(uint64_t));
+    for (turn = 0; turn < 2 * s->classes; turn++) {
+        size_t last = s->classes - 1;
+        double half = turn < s->classes ? 0 : pi, from, to;
+        q = turn % s->classes; /* the arc before class q */
+        to = s->angle[s->order[s->first[q]]];
+        from = q ? s->angle[s->order[s->first[q] - 1]]
+                 : s->angle[s->order[s->first[last + 1] - 1]] - pi;
+        p[0] = cos((from + to) / 2 + half);
+        p[1] = sin((from + to) / 2 + half);
+        for (i = 0; turn == 0 && i < s->live; i++)
+            if (s->normal[2 * i] * p[0] + s->normal[2 * i + 1] * p[1] > 0)
+                cvxr_bits_flip(s->bits, s->row[i]);
+        if (!cvxr_arrange_store(a, s, s->bits, p)) return 0;
+        for (i = s->first[q]; i < s->first[q + 1]; i++)
+            cvxr_bits_flip(s->bits, s->row[s->order[i]]);
+    }
+    return 1;
+}
+
+/* The unit vector m with (I - 2 m m') x = -+ e_0; returns 0 for x = 0. */
+static void cvxr_level_mirror(cvxr_level *s, const double *x) {
+    double norm;
+    size_t j;
+    memcpy(s->mirror, x, s->dim * sizeof(double));
+    s->mirror[0] += x[0] >= 0 ? 1 : -1;
+    norm = cvxr_norm2_f64(s->dim, s->mirror);
+    for (j = 0; j < s->dim; j++) s->mirror[j] /= norm;
+}
+
+/* y = (I - 2 m m') x */
+static void cvxr_level_reflect(const cvxr_level *s, const double *x, double *y) {
+    double twice = 2 * cvxr_short_dot(s->dim, s->mirror, x);
+    size_t j;
+    for (j = 0; j < s->dim; j++) y[j] = x[j] - twice * s->mirror[j];
+}
+
+/* The rows of `s` on the hyperplane of its class q, in the coordinates behind the mirror. */
+static void cvxr_level_restrict(cvxr_level *s, size_t q, cvxr_level *flat) {
+    size_t i, j, k = s->order[s->first[q]];
+    cvxr_level_mirror(s, s->normal + k * s->dim);
+    flat->live = 0;
+    flat->cells.count = 0;
+    if (flat->cells.slots) memset(flat->cells.table, 0, flat->cells.slots * sizeof(size_t));
+    for (i = s->first[q]; i < s->first[q + 1]; i++) s->angle[s->order[i]] = -1;
+    for (i = 0; i < s->live; i++) {
+        double *to = flat->normal + flat->live * flat->dim, norm;
+        if (s->angle[i] < 0) {
+            s->angle[i] = 0; /* in class q, which contains the flat */
+            continue;
+        }
+        cvxr_level_reflect(s, s->normal + i * s->dim, s->work);
+        norm = cvxr_norm2_f64(flat->dim, s->work + 1);
+        for (j = 0; j < flat->dim; j++) to[j] = s->work[j + 1] / norm;
+        flat->fuzz[flat->live] = (s->fuzz[i] + s->fuzz[k]) / norm;
+        flat->row[flat->live++] = s->row[i];
+    }
+}
+
+/* Every cell of the flat inside class q is a facet of two cells of the level. */
+static int cvxr_level_lift(cvxr_arrange *a, cvxr_level *s, const cvxr_level *flat) {
+    size_t cell, j, w;
+    int up;
+    for (cell = 0; cell < flat->cells.count; cell++) {
+        const double *point = flat->cells.point + cell * flat->dim;
+        const uint64_t *bits = flat->cells.bits + cell * a->words;
+        double norm = cvxr_norm2_f64(flat->dim, point), *x = s->work, twice = 0;
+        for (x[0] = 0, j = 0; j < flat->dim; j++) x[j + 1] = norm > 0 ? point[j] / norm : 0;
+        twice = 2 * cvxr_short_dot(s->dim, s->mirror, x);
+        for (j = 0; j < s->dim; j++) x[j] -= twice * s->mirror[j];
+        for (up = 0; up < 2; up++) {
+            for (w = 0; w < a->words; w++) s->bits[w] = bits[w] | (up ? s->plus : s->minus)[w];
+            if (!cvxr_arrange_store(a, s, s->bits, x)) return 0;
+        }
+    }
+    return 1;
+}
+
+/* All cells of the level of this dimension, whose rows are in place. 0 when there are too many
+   or memory was refused. The depth of the recursion is the rank. */
+static int cvxr_arrange_level(cvxr_arrange *a, size_t dim) {
+    cvxr_level *s = a->levels + dim, *flat;
+    size_t q;
+    if (dim == 1) return cvxr_arrange_line(a, s);
+    if (dim == 2) return cvxr_arrange_plane(a, s);
+    flat = a->levels + dim - 1;
+    cvxr_level_classes(s);
+    for (q = 0; q < s->live; q++) s->angle[q] = 0;
+    for (q = 0; q < s->classes; q++) {
+        cvxr_level_restrict(s, q, flat);
+        if (!cvxr_arrange_level(a, dim - 1)) return 0;
+        cvxr_level_masks(s, q);
+        if (!cvxr_level_lift(a, s, flat)) return 0;
+    }
+    return 1;
+}
+
+static void cvxr_arrange_close(cvxr_arrange *a) {
+    size_t dim;
+    if (a->levels)
+        for (dim = 1; dim <= a->rank; dim++)
+            cvxr_level_close(a->levels + dim, a->mem, a->n, a->words, dim);
+    cvxr_release(a->mem, a->levels, a->rank + 1, sizeof *a->levels);
+    memset(a, 0, sizeof *a);
+}
+
+/* Levels for the span; the top one holds its rows but zeros. 0 when memory was refused. */
+static int cvxr_arrange_open(cvxr_arrange *a, cvxr_mem *mem, const cvxr_span *span,
+                             size_t limit) {
+    cvxr_level *top;
+    size_t i, j, dim;
+    memset(a, 0, sizeof *a);
+    a->mem = mem;
+    a->n = span->n;
+    a->words = (span->n + 63) / 64;
+    a->limit = limit;
+    a->rank = span->rank;
+    a->levels = (cvxr_level *)cvxr_alloc_zero(mem, a->rank + 1, sizeof *a->levels);
+    for (dim = 1; a->levels && dim <= a->rank; dim++)
+        cvxr_level_open(a->levels + dim, mem, a->n, a->words, dim);
+    if (mem->failed) {
+        cvxr_arrange_close(a);
+        return 0;
+    }
+    top = a->levels + a->rank;
+    for (i = 0; i < span->n; i++) {
+        const double *z = span->Z + i * span->most;
+        double norm = cvxr_norm2_f64(a->rank, z);
+        if (span->norm[i] == 0) continue;
+        for (j = 0; j < a->rank; j++) top->normal[top->live * a->rank + j] = z[j] / norm;
+        top->fuzz[top->live] = span->fuzz[i];
+        top->row[top->live++] = i;
+    }
+    return 1;
+}
+
+/* ---- Patterns from cells ---------------------------------------------------------------- */
+
+/* 2 sum_{k<rank} C(n-1, k), the number of cells of n hyperplanes in general position, at most
+   `most` [Cover 1965]. */
+static size_t cvxr_cover(size_t n, size_t rank, size_t most) {
+    double sum = 0, choose = 1;
+    size_t k;
+    if (n == 0 || rank == 0) return 1;
+    for (k = 0; k < rank && k < n; k++) {
+        sum += choose;
+        choose *= (double)(n - 1 - k) / (double)(k + 1);
+        if (2 * sum >= (double)most) return most;
+    }
+    return (size_t)(2 * sum + 0.5);
+}
+
+/* The gate of a cell in the solver's coordinates: the point taken from the span, unit length.
+   Returns the number of rows (not zero) that are active, or SIZE_MAX when a sign is not certain
+   or not the one of the pattern. A zero row is active, as the tie rule of S07 has it. */
+static size_t cvxr_cell_gate(const cvxr_span *span, const cvxr_data *data, const double *point,
+                             const uint64_t *cell, double *gate, uint64_t *bits) {
+    size_t i, k, active = 0;
+    double norm;
+    for (i = 0; i < span->d; i++) gate[i] = 0;
+    for (k = 0; k < span->rank; k++)
+        cvxr_short_axpy(span->d, point[k], span->V + k * span->d, gate);
+    norm = cvxr_norm2_f64(span->d, gate);
+    if (!(norm > 0)) return SIZE_MAX;
+    for (i = 0; i < span->d; i++) gate[i] /= norm;
+    memset(bits, 0, (span->n + 63) / 64 * sizeof(uint64_t));
+    for (i = 0; i < span->n; i++) {
+        double z = cvxr_short_dot(span->d, data->X + i * data->dp, gate);
+        uint64_t on = cell[i / 64] >> (i % 64) & 1;
+        if (span->norm[i] == 0) {
+            cvxr_bits_flip(bits, i);
+            continue;
+        }
+        if (fabs(z) <= span->margin[i] || (z > 0) != (on != 0)) return SIZE_MAX;
+        if (on) cvxr_bits_flip(bits, i), active++;
+    }
+    return active;
+}
+
+/* What came of an enumeration. */
+typedef struct cvxr_enumeration {
+    size_t rank;               /* of the rows                                                 */
+    size_t cells;              /* patterns with an interior, the all-zero one included        */
+    size_t thin;               /* cells left out: too thin for a gate with margin             */
+} cvxr_enumeration;
+
+static cvxrelu_result cvxr_enumerate_take(cvxr_mem *mem, const cvxr_data *data,
+                                          const cvxr_span *span, const cvxr_cells *cells,
+                                          cvxr_enumeration *about, cvxr_patterns *out) {
+    size_t cell, active, room = 0;
+    out->n = data->n;
+    out->d = data->d;
+    out->words = cells->words;
+    out->capacity = cells->count;
+    if (!cvxr_size_mul(out->capacity, data->d, &room)) room = SIZE_MAX;
+    out->bits = (uint64_t *)cvxr_alloc(mem, out->capacity * out->words, sizeof(uint64_t));
+    out->gates = (double *)cvxr_alloc(mem, room, sizeof(double));
+    for (cell = 0; cell < cells->count && !mem->failed; cell++) {
+        active = cvxr_cell_gate(span, data, cells->point + cell * cells->dim,
+                                cells->bits + cell * cells->words,
+                                out->gates + out->count * out->d,
+                                out->bits + out->count * out->words);
+        if (active == SIZE_MAX) about->thin++;
+        else about->cells++;
+        if (active != SIZE_MAX && active > 0) out->count++;
+    }
+    return mem->failed;
+}
+
+#define CVXR_ENUMERATE_LIMIT ((size_t)1 << 20)
+
+/* All patterns of the data that have an interior, but the one without an active row, with
+   gates; `limit`: the most cells (0 = 2^20), above which it is refused with LIMIT before memory
+   for more is taken. `about` may be NULL. On an error nothing is held, out is zero and message
+   says why. The bits of zero rows are 1. */
+static cvxrelu_result cvxr_enumerate_about(cvxr_mem *mem, const cvxr_data *data, size_t limit,
+                                           cvxr_enumeration *about, cvxr_patterns *out,
+                                           char *message) {
+    cvxr_span span;
+    cvxr_arrange a;
+    cvxr_enumeration own;
+    cvxrelu_result result = CVXRELU_OK;
+    memset(out, 0, sizeof *out);
+    if (about == NULL) about = &own;
+    memset(about, 0, sizeof *about);
+    if (limit == 0) limit = CVXR_ENUMERATE_LIMIT;
+    limit = cvxr_min_z(limit, SIZE_MAX / 4096); /* counts are doubled and multiplied by words */
+    if (!cvxr_span_open(&span, mem, data->X, data->n, data->d, data->dp, data->shift,
+                        data->scales, data->d))
+        return cvxr_mem_result(mem, message);
+    about->rank = span.rank;
+    if (span.rank == 0)
+        result = cvxr_fail(message, CVXRELU_ERR_PATTERNS,
+                           "X is zero after scaling: there is nothing to enumerate");
+    memset(&a, 0, sizeof a);
+    a.mem = mem;
+    if (!result && cvxr_arrange_open(&a, mem, &span, limit) && cvxr_arrange_level(&a, a.rank))
+        result = cvxr_enumerate_take(mem, data, &span, &a.levels[a.rank].cells, about, out);
+    if (a.over)
+        result = cvxr_fail(message, CVXRELU_ERR_LIMIT,
+                           "%z rows of rank %z have more than %z patterns (up to %z): "
+                           "enumerate fewer rows, or search", span.n, span.rank, limit,
+                           cvxr_cover(span.n, span.rank, SIZE_MAX / 4096));
+    if (mem->failed) result = cvxr_mem_result(mem, message);
+    cvxr_arrange_close(&a);
+    cvxr_span_close(&span, mem);
+    if (!result && out->count == 0)
+        result = cvxr_fail(message, CVXRELU_ERR_PATTERNS, "no pattern has an active row");
+    if (result) cvxr_patterns_free(mem, out);
+    return result;
+}
+
+CVXR_UNUSED static cvxrelu_result cvxr_enumerate(cvxr_mem *mem, const cvxr_data *data,
+                                                 size_t limit, cvxr_patterns *out,
+                                                 char *message) {
+    return cvxr_enumerate_about(mem, data, limit, NULL, out, message);
+}
+
+/* ---- Public ----------------------------------------------------------------------------- */
+
+CVXRELU_API cvxrelu_result cvxrelu_enumerate(const cvxrelu_problem *problem,
+                                             const cvxrelu_options *options, size_t limit,
+                                             cvxrelu_enumeration *about, double *gates,
+                                             size_t capacity,
+                                             char message[CVXRELU_MESSAGE_SIZE]) {
+    cvxr_mem mem;
+    cvxr_data data;
+    cvxr_patterns patterns;
+    cvxr_enumeration found;
+    cvxrelu_result result;
+    if (message) message[0] = 0;
+    if (about) memset(about, 0, sizeof *about);
+    if (problem == NULL || about == NULL)
+        return cvxr_fail(message, CVXRELU_ERR_ARGUMENT, "problem or about is NULL");
+    cvxr_mem_init(&mem, options ? &options->allocator : NULL,
+                  options ? options->memory_limit : 0);
+    if ((mem.user.allocate == NULL) != (mem.user.release == NULL))
+        return cvxr_fail(message, CVXRELU_ERR_ARGUMENT,
+                         "options.allocator: set both functions, or neither");
+    result = cvxr_data_make(&mem, problem, &data, message);
+    if (result) return result;
+    result = cvxr_enumerate_about(&mem, &data, limit, &found, &patterns, message);
+    if (!result) {
+        about->rank = found.rank;
+        about->cells = found.cells;
+        about->thin = found.thin;
+        about->patterns = patterns.count;
+        about->general = cvxr_cover(data.n, found.rank, SIZE_MAX / 4096);
+        if (gates && capacity < patterns.count)
+            result = cvxr_fail(message, CVXRELU_ERR_ARGUMENT,
+                               "gates has room for %z patterns, there are %z", capacity,
+                               patterns.count);
+        else if (gates)
+            memcpy(gates, patterns.gates, patterns.count * data.d * sizeof(double));
+    }
+    cvxr_patterns_free(&mem, &patterns);
+    cvxr_data_free(&mem, &data);
+    return result;
+}
+
+/* ==== S20 BOUNDS OVER ALL PATTERNS =======================================================
+   With L = lambda n c, one output y and any theta, let
+
+       M(theta) = max over s = +-1, ||u|| <= 1 of s theta'(Xu)_+ .
+
+   B >= M(theta) makes sigma theta dual feasible over all patterns for sigma <= L/B, so that
+   every network's objective (times n c) is at least sigma y'theta - sigma^2 ||theta||^2 / 2
+   (cvxr_dual_value). Here are bounds B for one sign, s theta given as theta; p, q its positive
+   and negative parts:
+
+     spectral   (||X'theta|| + sqrt(sum p) sqrt(lambda_max(X'diag(p)X))) / 2
+     weighted   p|v|/2 <= p^2/(16 tau) + tau v^2 on v = x.u for any tau > 0, and -q|v|/2 <=
+                -q v^2/(2||x||) because |v| <= ||x||; the quadratic that results is maximised
+                over the ball exactly: with c = X'theta/2 and A = sum tau x x' - sum
+                q/(2||x||) x x',  B = sum p^2/(16 tau) + mu + c'(mu I - A)^{-1}c/4 for any
+                mu > lambda_max(A), mu >= 0. Every tau and mu is a proof; they are chosen by
+                L-BFGS with a barrier -eps logdet(mu I - A), eps -> 0.
+     exact      rank 1 and 2: the arcs between the lines x.u = 0, sorted
+     cones      branch and bound over simplicial cones {V'mu, mu >= 0}, any small rank. On a
+                cone a term with theta > 0 is at most its linear interpolation at the corners, a
+                term with theta < 0 at most alpha theta x.u, alpha in [0,1]; the least g with
+                g.v_k >= c_k, c the values of that bound at the corners, gives ||g||. Rows of
+                one sign on a cone are folded into one vector; only mixed rows cost anything.
+                Cones are split at the middle of their widest edge, the worst cone first.
+
+   The last two work on the rows of cvxr_span, w_j = theta_j ||x_j||, and their bounds include
+   what the span leaves out and the rounding of the sums to first order; arithmetic is not
+   enclosed otherwise. Local ascent (cvxr_ascend) gives lower estimates of M only.
+   Uses S02, S04, S05, S07, S19. Used by S23. Tests: tests/test_s20_bounds.c.
+   Source: the dual of [PE20 (4)]; the bounds are this library's own.                         */
+
+/* ---- From a bound to the objective ------------------------------------------------------- */
+
+/* sigma y'theta - sigma^2 ||theta||^2/2 at the best sigma in [0, L/B]; B = 0 leaves sigma free. */
+static double cvxr_dual_value(double ytheta, double square, double L, double B,
+                              double *sigma) {
+    double s = square > 0 ? ytheta / square : 0;
+    if (B > 0 && s > L / B) s = L / B;
+    if (!(s > 0)) s = 0;
+    if (sigma) *sigma = s;
+    return s * ytheta - s * s * square / 2;
+}
+
+/* The largest B with cvxr_dual_value >= want; 0 when no B will do. The loss ||theta||^2/2
+   enters, so it can be well above L(1 + tol) when theta proves `want` to within tol. */
+static double cvxr_dual_enough(double ytheta, double square, double L, double want) {
+    double root = ytheta * ytheta - 2 * square * want;
+    if (!(ytheta > 0) || root < 0) return 0;
+    if (want <= 0) return HUGE_VAL;
+    return L * (ytheta + sqrt(root)) / (2 * want);
+}
+
+/* ---- Rows of the span with weights ------------------------------------------------------- */
+
+typedef struct cvxr_rank_rows {
+    size_t n, r, ld;
+    const double *Z;           /* n x r, row stride ld: unit rows                             */
+    const double *w;           /* n: s theta_j ||x_j||                                        */
+    double slack;              /* what a bound is raised by: span and rounding                */
+} cvxr_rank_rows;
+
+/* w (n doubles, filled here) of s theta; theta is n. */
+static cvxr_rank_rows cvxr_rank_rows_make(const cvxr_span *span, const double *theta, double s,
+                                          double *w) {
+    cvxr_rank_rows rows;
+    size_t i;
+    rows.n = span->n;
+    rows.r = span->rank;
+    rows.ld = span->most;
+    rows.Z = span->Z;
+    rows.w = w;
+    rows.slack = 0;
+    for (i = 0; i < span->n; i++) {
+        w[i] = s * theta[i] * span->norm[i];
+        rows.slack += fabs(w[i]) * (span->fuzz[i] + 4 * (double)span->n * DBL_EPSILON);
+    }
+    return rows;
+}
+
+/* sum_j w_j (z_j.u)_+ and, in g (r, or NULL), sum of w_j z_j over the rows with z_j.u > 0. */
+static double cvxr_rank_value(const cvxr_rank_rows *rows, const double *u, double *g) {
+    double sum = 0;
+    size_t i, k, r = rows->r;
+    for (k = 0; g && k < r; k++) g[k] = 0;
+    for (i = 0; i < rows->n; i++) {
+        const double *z = rows->Z + i * rows->ld;
+        double v = cvxr_short_dot(r, z, u);
+        if (v <= 0) continue;
+        sum += rows->w[i] * v;
+        if (g) cvxr_short_axpy(r, rows->w[i], z, g);
+    }
+    return sum;
+}
+
+static double cvxr_unit(size_t r, double *u) {
+    double norm = sqrt(cvxr_short_dot(r, u, u));
+    size_t k;
+    for (k = 0; k < r && norm > 0; k++) u[k] /= norm;
+    return norm;
+}
+
+/* ---- Ascent: local maxima on the sphere -------------------------------------------------- */
+
+/* Improves the unit vector u (r) by steps along the gradient, longer after a success, shorter
+   after a failure; returns the value. work: 3 r doubles. */
+static double cvxr_ascend_one(const cvxr_rank_rows *rows, double *u, int steps, double *work) {
+    double *g = work, *h = g + rows->r, *t = h + rows->r, step = 1;
+    double best = cvxr_rank_value(rows, u, g), value;
+    size_t k, r = rows->r;
+    for (; steps > 0 && step > 1e-10; steps--) {
+        double norm = sqrt(cvxr_short_dot(r, g, g));
+        if (norm == 0) break;
+        for (k = 0; k < r; k++) t[k] = u[k] + step * g[k] / norm;
+        if (cvxr_unit(r, t) == 0) break;
+        value = cvxr_rank_value(rows, t, h);
+        if (value > best) {
+            best = value;
+            memcpy(u, t, r * sizeof(double));
+            memcpy(g, h, r * sizeof(double));
+            step *= 1.5;
+        } else step *= 0.4;
+    }
+    return best;
+}
+
+/* Local maxima: the `given` first rows of U (count x r) are improved, the others start at
+   random. value: count. */
+static void cvxr_ascend(const cvxr_rank_rows *rows, size_t given, size_t count, uint64_t seed,
+                        double *U, double *value, double *work) {
+    cvxrelu_random random;
+    size_t i, k;
+    cvxrelu_random_init(&random, seed);
+    for (i = 0; i < count; i++) {
+        double *u = U + i * rows->r;
+        while (i >= given || cvxr_unit(rows->r, u) == 0) {
+            for (k = 0; k < rows->r; k++) u[k] = cvxrelu_random_normal(&random);
+            if (cvxr_unit(rows->r, u) > 0) break;
+        }
+        value[i] = cvxr_ascend_one(rows, u, 60, work);
+    }
+}
+
+/* ---- Exact, rank 1 and 2 ----------------------------------------------------------------- */
+
+/* Indices of n keys in ascending order (Shell's method). */
+static void cvxr_sort_index(size_t n, const double *key, size_t *order) {
+    size_t gap = 1, i, j;
+    for (i = 0; i < n; i++) order[i] = i;
+    while (gap < n / 3) gap = 3 * gap + 1;
+    for (; gap > 0; gap /= 3)
+        for (i = gap; i < n; i++) {
+            size_t at = order[i];
+            for (j = i; j >= gap && key[order[j - gap]] > key[at]; j -= gap)
+                order[j] = order[j - gap];
+            order[j] = at;
+        }
+}
+
+/* The largest of g.e on the arc of angles from a to b, b - a <= pi; *where is its angle. */
+static double cvxr_arc_max(const double *g, double a, double b, double *where) {
+    const double turn = 6.28318530717958647693;
+    double norm = sqrt(g[0] * g[0] + g[1] * g[1]), at = atan2(g[1], g[0]);
+    double va = g[0] * cos(a) + g[1] * sin(a), vb = g[0] * cos(b) + g[1] * sin(b);
+    at += turn * ceil((a - 1e-9 - at) / turn); /* the first angle of g after a */
+    if (norm > 0 && at <= b + 1e-9) {
+        *where = cvxr_min(cvxr_max(at, a), b);
+        return norm;
+    }
+    *where = va > vb ? a : b;
+    return cvxr_max(va, vb);
+}
+
+/* max(0, max of f on the unit circle), the slack not added, with a maximiser u. angle: 2 n
+   doubles, order: 2 n. Between neighbouring lines f is linear, f = g.u; the walk begins with the
+   widest arc, where g is certain. */
+static double cvxr_exact_plane(const cvxr_rank_rows *rows, double *angle, size_t *order,
+                               double *u) {
+    const double turn = 6.28318530717958647693;
+    double g[2] = { 0, 0 }, best = 0, widest = -1, e[2], where, value;
+    size_t i, m, first = 0, n = rows->n, all = 2 * rows->n;
+    u[0] = u[1] = 0;
+    for (i = 0; i < n; i++) {
+        const double *z = rows->Z + i * rows->ld;
+        double a = atan2(z[1], z[0]), b = a + turn / 4;
+        a -= turn / 4; /* active on (a, b) */
+        angle[2 * i] = a < -turn / 2 ? a + turn : a;
+        angle[2 * i + 1] = b >= turn / 2 ? b - turn : b;
+    }
+    cvxr_sort_index(all, angle, order);
+    for (m = 0; m < all; m++) {
+        double to = m + 1 < all ? angle[order[m + 1]] : angle[order[0]] + turn;
+        if (to - angle[order[m]] > widest) widest = to - angle[order[m]], first = m;
+    }
+    e[0] = cos(angle[order[first]] + widest / 2);
+    e[1] = sin(angle[order[first]] + widest / 2);
+    (void)cvxr_rank_value(rows, e, g);
+    for (m = 0; m < all; m++) {
+        size_t at = (first + m) % all, row = order[at] / 2;
+        double from = angle[order[at]];
+        double to = at + 1 < all ? angle[order[at + 1]] : angle[order[0]] + turn;
+        if (m) cvxr_short_axpy(2, order[at] % 2 ? -rows->w[row] : rows->w[row],
+                               rows->Z + row * rows->ld, g);
+        value = cvxr_arc_max(g, from, to, &where);
+        if (value <= best) continue;
+        best = value;
+        u[0] = cos(where);
+        u[1] = sin(where);
+    }
+    return best;
+}
+
+static double cvxr_exact_line(const cvxr_rank_rows *rows, double *u) {
+    double up = 1, down = -1, a = cvxr_rank_value(rows, &up, NULL);
+    double b = cvxr_rank_value(rows, &down, NULL);
+    *u = a <= 0 && b <= 0 ? 0 : a >= b ? 1 : -1;
+    return cvxr_max(0, cvxr_max(a, b));
+}
+
+/* ---- Branch and bound over simplicial cones ---------------------------------------------- */
+
+#define CVXR_WEDGE_RANK  8     /* highest rank                                                */
+#define CVXR_WEDGE_DEPTH 4     /* levels of splits between two visits to the heap             */
+
+/* When to give up. */
+typedef struct cvxr_work_limit {
+    size_t nodes, bytes;       /* cones looked at in all; memory for cones that wait          */
+    const cvxrelu_clock *clock;/* NULL: no time limit                                         */
+    double deadline;           /* by the clock                                                */
+} cvxr_work_limit;
+
+/* A cone at work, seen from its corners v_k only: products h_k = x.v_k of the rows that are
+   mixed there, and the sums of w h_k over those that were folded. The middle of an edge has half
+   the sum of both ends, scaled, in all of these, so that a split needs no row of X. */
+typedef struct cvxr_wedge {
+    double V[CVXR_WEDGE_RANK * CVXR_WEDGE_RANK]; /* corner k at V + k r                        */
+    double folded[CVXR_WEDGE_RANK];
+    double *h;                 /* count x r                                                   */
+    double *w;                 /* count: positive ones first                                  */
+    size_t count, plus;        /* mixed rows, those with a positive weight                    */
+} cvxr_wedge;
+
+typedef struct cvxr_wedges {
+    const cvxr_rank_rows *rows;
+    cvxr_mem *mem;
+    cvxr_work_limit limit;
+    double tol, enough, above; /* stop at max(enough, (1 + tol) best), or when best > above   */
+    double best, settled;      /* incumbent; the largest bound of a cone that was put aside   */
+    double u[CVXR_WEDGE_RANK]; /* of the incumbent                                            */
+    size_t nodes, n, plus;     /* rows with a weight, with a positive one                     */
+    int full;                  /* no memory for a cone: the search is over                    */
+    cvxr_wedge part[CVXR_WEDGE_DEPTH + 1];
+    double *real;              /* scratch: (DEPTH + 1) x n x (r + 1), n (r + 1), 2 n          */
+    double *Z, *w;             /* n x r, n: rows with a weight, positive ones first           */
+    double *alpha, *room;      /* n each                                                      */
+    double *heap;              /* waiting: capacity x (1 + r r): bound, corners               */
+    size_t waiting, capacity;
+} cvxr_wedges;
+
+/* Least-norm g = V'mu with g.v_k >= c_k: min mu'G mu/2 - c'mu over mu >= 0 by block pivoting
+   (after three blocks one index at a time); G is r x r with 1 on the diagonal. mu is as good as
+   the pivoting got; the caller's bound is safe whatever it is. */
+static void cvxr_wedge_pivot(size_t r, const double *G, const double *c, double *mu) {
+    double A[CVXR_WEDGE_RANK * CVXR_WEDGE_RANK], top = 0;
+    unsigned in = (1u << r) - 1, bad = in;
+    size_t i, j, k;
+    int sweep;
+    for (k = 0; k < r; k++) top = cvxr_max(top, fabs(c[k]));
+    for (sweep = 0; sweep < 12 && bad; sweep++) {
+        size_t set[CVXR_WEDGE_RANK], m = 0;
+        for (k = 0; k < r; k++) {
+            mu[k] = 0;
+            if (in >> k & 1) set[m++] = k;
+        }
+        for (i = 0; i < m; i++) { /* Cholesky, the right-hand side along as a last row */
+            for (j = 0; j <= i; j++) {
+                double sum = G[set[i] * r + set[j]] + (i == j ? 1e-14 : 0);
+                for (k = 0; k < j; k++) sum -= A[i * r + k] * A[j * r + k];
+                A[i * r + j] = i == j ? sqrt(cvxr_max(sum, 1e-14)) : sum / A[j * r + j];
+            }
+        }
+        for (i = 0; i < m; i++) {
+            double sum = c[set[i]];
+            for (k = 0; k < i; k++) sum -= A[i * r + k] * mu[set[k]];
+            mu[set[i]] = sum / A[i * r + i];
+        }
+        for (i = m; i-- > 0;) {
+            double sum = mu[set[i]];
+            for (k = i + 1; k < m; k++) sum -= A[k * r + i] * mu[set[k]];
+            mu[set[i]] = sum / A[i * r + i];
+        }
+        for (bad = 0, k = 0; k < r; k++) {
+            if (in >> k & 1) bad |= (unsigned)(mu[k] < -1e-12 * top) << k;
+            else bad |= (unsigned)(cvxr_short_dot(r, G + k * r, mu) < c[k] - 1e-12 * top) << k;
+        }
+        if (sweep >= 3 && bad) {
+            for (k = r; !(bad >> --k & 1);) {}
+            bad = 1u << k;
+        }
+        in ^= bad;
+    }
+    for (k = 0; k < r; k++) mu[k] = cvxr_max(mu[k], 0);
+}
+
+/* The bound from the corner values c: g = V'mu is raised along the axis of the cone by what
+   g.v_k lacks of c_k; or the axis alone is taken. mu returns the corner weights. */
+static double cvxr_wedge_upper(size_t r, const double *V, const double *G, const double *c,
+                              double *mu) {
+    double axis[CVXR_WEDGE_RANK], square = 0, lift = 0, alone = 0, most = 0;
+    size_t k, j;
+    for (k = 0; k < r; k++) most = cvxr_max(most, c[k]);
+    if (most <= 0) {
+        for (k = 0; k < r; k++) mu[k] = 0;
+        return 0;
+    }
+    cvxr_wedge_pivot(r, G, c, mu);
+    for (j = 0; j < r; j++) axis[j] = 0;
+    for (k = 0; k < r; k++) cvxr_short_axpy(r, 1, V + k * r, axis);
+    cvxr_unit(r, axis);
+    for (k = 0; k < r; k++) {
+        double gv = cvxr_short_dot(r, G + k * r, mu), mv = cvxr_short_dot(r, axis, V + k * r);
+        square += gv * mu[k];
+        lift = cvxr_max(lift, (c[k] - gv) / mv);
+        alone = cvxr_max(alone, c[k] / mv);
+    }
+    return cvxr_min(sqrt(cvxr_max(square, 0)) + lift, alone);
+}
+
+/* Enters a row with products h and weight w: folded, dropped, or mixed. */
+static void cvxr_wedge_enter(cvxr_wedge *p, size_t r, const double *h, double w) {
+    double high = 0, low = 0, *to = p->h + p->count * r;
+    size_t k;
+    for (k = 0; k < r; k++) {
+        to[k] = h[k];
+        high = h[k] > high ? h[k] : high;
+        low = h[k] < low ? h[k] : low;
+    }
+    if (low < 0 && high > 0) p->w[p->count++] = w;
+    else if (high > 0)
+        for (k = 0; k < r; k++) p->folded[k] += w * h[k];
+}
+
+/* The root of a subtree: all rows on the cone p->V. */
+static void cvxr_wedge_load(const cvxr_wedges *s, cvxr_wedge *p) {
+    double h[CVXR_WEDGE_RANK];
+    size_t i, k, r = s->rows->r;
+    memset(p->folded, 0, sizeof p->folded);
+    for (p->count = p->plus = i = 0; i < s->n; i++) {
+        for (k = 0; k < r; k++) h[k] = cvxr_short_dot(r, s->Z + i * r, p->V + k * r);
+        cvxr_wedge_enter(p, r, h, s->w[i]);
+        if (i + 1 == s->plus) p->plus = p->count;
+    }
+}
+
+/* The half of `from` where corner `end` is replaced by the middle of it and `other`. */
+static void cvxr_wedge_halve(size_t r, const cvxr_wedge *from, size_t end, size_t other,
+                             cvxr_wedge *to) {
+    double scale = 0, h[CVXR_WEDGE_RANK];
+    size_t i, k;
+    memcpy(to->V, from->V, r * r * sizeof(double));
+    for (k = 0; k < r; k++) {
+        double sum = from->V[end * r + k] + from->V[other * r + k];
+        to->V[end * r + k] = sum;
+        scale += sum * sum;
+    }
+    scale = 1 / sqrt(scale);
+    for (k = 0; k < r; k++) to->V[end * r + k] *= scale;
+    memcpy(to->folded, from->folded, sizeof to->folded);
+    to->folded[end] = (from->folded[end] + from->folded[other]) * scale;
+    to->count = to->plus = 0;
+    for (i = 0; i < from->count; i++) {
+        memcpy(h, from->h + i * r, r * sizeof(double));
+        h[end] = (h[end] + h[other]) * scale;
+        cvxr_wedge_enter(to, r, h, from->w[i]);
+        if (i + 1 == from->plus) to->plus = to->count;
+    }
+}
+
+/* Corner values of what does not depend on alpha: folded rows, and the interpolation of mixed
+   rows with positive weights. First alphas of the others: by their sign in the middle. */
+static void cvxr_wedge_start(cvxr_wedges *s, const cvxr_wedge *p, double *fixed) {
+    size_t r = s->rows->r, i, k;
+    memcpy(fixed, p->folded, r * sizeof(double));
+    for (i = 0; i < p->plus; i++)
+        for (k = 0; k < r; k++) fixed[k] += p->w[i] * cvxr_max(p->h[i * r + k], 0);
+    for (; i < p->count; i++) {
+        double sum = 0;
+        for (k = 0; k < r; k++) sum += p->h[i * r + k];
+        s->alpha[i] = sum > 0 ? 1 : 0;
+    }
+}
+
+static void cvxr_wedge_corners(const cvxr_wedges *s, const cvxr_wedge *p, const double *fixed,
+                               double *c) {
+    size_t r = s->rows->r, i;
+    memcpy(c, fixed, r * sizeof(double));
+    for (i = p->plus; i < p->count; i++)
+        if (s->alpha[i] > 0) cvxr_short_axpy(r, s->alpha[i] * p->w[i], p->h + i * r, c);
+}
+
+/* Alphas one step towards 1(x.u > 0) at u = V'mu; room keeps them. Returns 0 when none moves. */
+static int cvxr_wedge_tilt(cvxr_wedges *s, const cvxr_wedge *p, const double *mu, int round) {
+    size_t r = s->rows->r, i;
+    int moved = 0;
+    for (i = p->plus; i < p->count; i++) {
+        double to = cvxr_short_dot(r, p->h + i * r, mu) > 0 ? 1 : 0;
+        s->room[i] = s->alpha[i];
+        moved |= to != s->alpha[i];
+        s->alpha[i] += (to - s->alpha[i]) / (round + 2);
+    }
+    return moved;
+}
+
+/* f at the point V'mu of the cone, its unit vector in u. */
+static double cvxr_wedge_value(const cvxr_wedges *s, const cvxr_wedge *p, const double *mu,
+                               double *u) {
+    size_t r = s->rows->r, i, k;
+    double value = cvxr_short_dot(r, p->folded, mu), norm;
+    for (k = 0; k < r; k++) u[k] = 0;
+    for (k = 0; k < r; k++) cvxr_short_axpy(r, mu[k], p->V + k * r, u);
+    norm = cvxr_unit(r, u);
+    if (norm == 0) return 0;
+    for (i = 0; i < p->count; i++) {
+        double v = cvxr_short_dot(r, p->h + i * r, mu);
+        if (v > 0) value += p->w[i] * v;
+    }
+    return value / norm;
+}
+
+static double cvxr_wedges_goal(const cvxr_wedges *s) {
+    return cvxr_max(s->enough, s->best * (1 + s->tol));
+}
+
+/* Upper bound on the cone p: alpha takes two more steps where the first is not enough. A better
+   incumbent is kept. */
+static double cvxr_wedge_bound(cvxr_wedges *s, const cvxr_wedge *p) {
+    double G[CVXR_WEDGE_RANK * CVXR_WEDGE_RANK], fixed[CVXR_WEDGE_RANK], c[CVXR_WEDGE_RANK];
+    double mu[CVXR_WEDGE_RANK], u[CVXR_WEDGE_RANK], work[3 * CVXR_WEDGE_RANK], upper, value;
+    size_t r = s->rows->r, k, j;
+    int round;
+    for (k = 0; k < r; k++)
+        for (j = 0; j <= k; j++)
+            G[k * r + j] = G[j * r + k] =
+                j == k ? 1 : cvxr_short_dot(r, p->V + k * r, p->V + j * r);
+    cvxr_wedge_start(s, p, fixed);
+    cvxr_wedge_corners(s, p, fixed, c);
+    upper = cvxr_wedge_upper(r, p->V, G, c, mu);
+    for (round = 0; round < 2 && upper > cvxr_wedges_goal(s); round++) {
+        double nu[CVXR_WEDGE_RANK], other;
+        if (!cvxr_wedge_tilt(s, p, mu, round)) break;
+        cvxr_wedge_corners(s, p, fixed, c);
+        other = cvxr_wedge_upper(r, p->V, G, c, nu);
+        if (other < upper) {
+            upper = other;
+            memcpy(mu, nu, sizeof mu);
+        } else memcpy(s->alpha, s->room, p->count * sizeof(double));
+    }
+    if (upper <= s->best) return upper;
+    value = cvxr_wedge_value(s, p, mu, u);
+    if (value > s->best) {
+        s->best = cvxr_max(value, cvxr_ascend_one(s->rows, u, 30, work));
+        memcpy(s->u, u, sizeof s->u);
+    }
+    return upper;
+}
+
+/* ---- The heap: worst bound at the top. */
+
+static void cvxr_wedges_push(cvxr_wedges *s, double bound, const double *V) {
+    size_t r = s->rows->r, size = 1 + r * r, i = s->waiting, up;
+    if (s->waiting == s->capacity) {
+        size_t wide = s->capacity * 2;
+        double *heap = NULL;
+        if (wide * size * sizeof(double) <= s->limit.bytes)
+            heap = (double *)cvxr_alloc(s->mem, wide * size, sizeof(double));
+        if (heap == NULL) {
+            s->mem->failed = CVXRELU_OK; /* not an error: the search ends here */
+            s->full = 1;
+            s->settled = cvxr_max(s->settled, bound);
+            return;
+        }
+        memcpy(heap, s->heap, s->waiting * size * sizeof(double));
+        cvxr_release(s->mem, s->heap, s->capacity * size, sizeof(double));
+        s->heap = heap;
+        s->capacity = wide;
+    }
+    s->waiting++;
+    for (; i > 0 && s->heap[(up = (i - 1) / 2) * size] < bound; i = up)
+        memcpy(s->heap + i * size, s->heap + up * size, size * sizeof(double));
+    s->heap[i * size] = bound;
+    memcpy(s->heap + i * size + 1, V, r * r * sizeof(double));
+}
+
+static void cvxr_wedges_pop(cvxr_wedges *s, double *V) {
+    size_t r = s->rows->r, size = 1 + r * r, i = 0, child;
+    const double *last = s->heap + --s->waiting * size;
+    memcpy(V, s->heap + 1, r * r * sizeof(double));
+    for (; (child = 2 * i + 1) < s->waiting; i = child) {
+        if (child + 1 < s->waiting && s->heap[(child + 1) * size] > s->heap[child * size])
+            child++;
+        if (s->heap[child * size] <= last[0]) break;
+        memcpy(s->heap + i * size, s->heap + child * size, size * sizeof(double));
+    }
+    if (s->waiting) memmove(s->heap + i * size, last, size * sizeof(double));
+}
+
+/* ---- Splitting. */
+
+/* The two ends of the widest edge. */
+static void cvxr_wedge_widest(size_t r, const double *V, size_t *ends) {
+    double least = 2;
+    size_t i, j;
+    for (i = 0; i < r; i++)
+        for (j = 0; j < i; j++) {
+            double dot = cvxr_short_dot(r, V + i * r, V + j * r);
+            if (dot < least) least = dot, ends[0] = i, ends[1] = j;
+        }
+}
+
+/* Splits the cone at `depth`; halves that are not settled are split again, down to
+   CVXR_WEDGE_DEPTH, where they go to the heap. */
+static void cvxr_wedges_split(cvxr_wedges *s, size_t depth) {
+    cvxr_wedge *p = s->part + depth, *child = p + 1;
+    size_t r = s->rows->r, ends[2] = { 0, 0 };
+    int half;
+    cvxr_wedge_widest(r, p->V, ends);
+    for (half = 0; half < 2; half++) {
+        double upper;
+        cvxr_wedge_halve(r, p, ends[half], ends[1 - half], child);
+        s->nodes++;
+        upper = cvxr_wedge_bound(s, child);
+        if (upper <= cvxr_wedges_goal(s)) s->settled = cvxr_max(s->settled, upper);
+        else if (depth + 1 < CVXR_WEDGE_DEPTH) cvxr_wedges_split(s, depth + 1);
+        else cvxr_wedges_push(s, upper, child->V);
+    }
+}
+
+static size_t cvxr_wedges_reals(size_t n, size_t r) {
+    return (CVXR_WEDGE_DEPTH + 2) * n * (r + 1) + 2 * n;
+}
+
+static void cvxr_wedges_close(cvxr_wedges *s) {
+    size_t n = s->rows->n, r = s->rows->r;
+    cvxr_release(s->mem, s->heap, s->capacity * (1 + r * r), sizeof(double));
+    cvxr_release(s->mem, s->real, cvxr_wedges_reals(n, r), sizeof(double));
+}
+
+static int cvxr_wedges_open(cvxr_wedges *s, cvxr_mem *mem, const cvxr_rank_rows *rows,
+                            const cvxr_work_limit *limit) {
+    size_t n = rows->n, r = rows->r, i;
+    int side;
+    memset(s, 0, sizeof *s);
+    s->rows = rows;
+    s->mem = mem;
+    s->limit = *limit;
+    if (s->limit.bytes == 0) s->limit.bytes = (size_t)256 << 20;
+    if (s->limit.nodes == 0) s->limit.nodes = SIZE_MAX;
+    s->capacity = (size_t)2 << r;
+    s->real = (double *)cvxr_alloc(mem, cvxr_wedges_reals(n, r), sizeof(double));
+    s->heap = (double *)cvxr_alloc(mem, s->capacity * (1 + r * r), sizeof(double));
+    if (mem->failed) {
+        cvxr_wedges_close(s);
+        return 0;
+    }
+    s->Z = s->real;
+    s->w = s->Z + n * r;
+    s->alpha = s->w + n;
+    s->room = s->alpha + n;
+    for (i = 0; i <= CVXR_WEDGE_DEPTH; i++) {
+        s->part[i].h = s->room + n + i * n * (r + 1);
+        s->part[i].w = s->part[i].h + n * r;
+    }
+    for (side = 1; side >= -1; side -= 2) {
+        for (i = 0; i < n; i++) {
+            if (!(side * rows->w[i] > 0)) continue;
+            memcpy(s->Z + s->n * r, rows->Z + i * rows->ld, r * sizeof(double));
+            s->w[s->n++] = rows->w[i];
+        }
+        if (side > 0) s->plus = s->n;
+    }
+    return 1;
+}
+
+/* The 2^r orthants. */
+static void cvxr_wedges_begin(cvxr_wedges *s) {
+    cvxr_wedge *p = s->part;
+    size_t r = s->rows->r, k, orthant;
+    for (orthant = 0; orthant < (size_t)1 << r; orthant++) {
+        double upper;
+        memset(p->V, 0, sizeof p->V);
+        for (k = 0; k < r; k++) p->V[k * r + k] = orthant >> k & 1 ? -1 : 1;
+        cvxr_wedge_load(s, p);
+        s->nodes++;
+        upper = cvxr_wedge_bound(s, p);
+        if (upper <= cvxr_wedges_goal(s)) s->settled = cvxr_max(s->settled, upper);
+        else cvxr_wedges_push(s, upper, p->V);
+    }
+}
+
+static int cvxr_limit_reached(const cvxr_work_limit *limit, size_t nodes) {
+    if (nodes >= limit->nodes) return 1;
+    return limit->clock && cvxr_now(limit->clock) >= limit->deadline;
+}
+
+/* What a search for the maximum came to. */
+typedef struct cvxr_maximum {
+    double upper;              /* proven                                                      */
+    double lower;              /* attained, at u                                              */
+    size_t nodes;
+    int limited;               /* ended by a limit                                            */
+} cvxr_maximum;
+
+/* Encloses M for one sign: until upper <= max(enough, (1 + tol) lower), or lower > above, or a
+   limit. u: in, a first point (of any value); out, that of `lower`. rank <= CVXR_WEDGE_RANK.
+   Returns 0 when memory was refused. */
+static int cvxr_wedges_max(cvxr_mem *mem, const cvxr_rank_rows *rows, double tol, double enough,
+                          double above, const cvxr_work_limit *limit, double *u,
+                          cvxr_maximum *out) {
+    cvxr_wedges s;
+    cvxr_wedge *p;
+    size_t r = rows->r;
+    if (!cvxr_wedges_open(&s, mem, rows, limit)) return 0;
+    s.tol = tol;
+    s.enough = cvxr_max(enough - rows->slack, 0);
+    s.above = above;
+    s.best = cvxr_max(cvxr_rank_value(rows, u, NULL), 0);
+    memcpy(s.u, u, r * sizeof(double));
+    p = s.part;
+    cvxr_wedges_begin(&s);
+    while (s.waiting && s.heap[0] > cvxr_wedges_goal(&s) && s.best <= above && !s.full) {
+        if (cvxr_limit_reached(&s.limit, s.nodes)) {
+            s.full = 1;
+            break;
+        }
+        cvxr_wedges_pop(&s, p->V);
+        cvxr_wedge_load(&s, p);
+        cvxr_wedges_split(&s, 0);
+    }
+    out->upper = cvxr_max(s.waiting ? s.heap[0] : 0, cvxr_max(s.settled, s.best)) + rows->slack;
+    out->lower = s.best;
+    out->nodes = s.nodes;
+    out->limited = s.full;
+    memcpy(u, s.u, r * sizeof(double));
+    cvxr_wedges_close(&s);
+    return 1;
+}
+
+/* ---- Spectral and weighted bounds, any rank ---------------------------------------------- */
+
+#define CVXR_BFGS_PAIRS 10
+
+/* The weighted bound for one sign at work. m: rows with theta > 0. */
+typedef struct cvxr_weighted {
+    cvxr_mem *mem;
+    const cvxr_la *la;
+    size_t n, d, dp, m;
+    double *P;                 /* n x dp: the rows with theta > 0, then those with theta < 0  */
+    double *R;                 /* n x dp: scaled rows, rows times eigenvectors                */
+    double *p;                 /* n: |theta| of the rows of P                                 */
+    double *c;                 /* d: X'theta / 2                                              */
+    double *N;                 /* d x d: sum q/(2||x||) x x'                                  */
+    double *A, *values, *b, *u, *work;   /* d x d, d, d, d, 2 d                               */
+    double *real;              /* the block that holds them                                   */
+    size_t reals;
+    double scale, best;        /* ||c||; the smallest bound met                               */
+    double *bfgs;              /* (2 CVXR_BFGS_PAIRS + 4) n                                   */
+} cvxr_weighted;
+
+static size_t cvxr_weighted_reals(size_t n, size_t d, size_t dp) {
+    return 2 * n * dp + n + 2 * d * d + 6 * d + (2 * CVXR_BFGS_PAIRS + 4) * n;
+}
+
+static int cvxr_weighted_open(cvxr_weighted *s, cvxr_mem *mem, const cvxr_la *la, size_t n,
+                              size_t d, size_t dp) {
+    memset(s, 0, sizeof *s);
+    s->mem = mem;
+    s->la = la;
+    s->n = n;
+    s->d = d;
+    s->dp = dp;
+    s->reals = cvxr_weighted_reals(n, d, dp);
+    s->real = (double *)cvxr_alloc(mem, s->reals, sizeof(double));
+    if (s->real == NULL) return 0;
+    s->P = s->real;
+    s->R = s->P + n * dp;
+    s->bfgs = s->R + n * dp;
+    s->p = s->bfgs + (2 * CVXR_BFGS_PAIRS + 4) * n;
+    s->c = s->p + n;
+    s->N = s->c + d;
+    s->A = s->N + d * d;
+    s->values = s->A + d * d;
+    s->b = s->values + d;
+    s->u = s->b + d;
+    s->work = s->u + d;
+    return 1;
+}
+
+static void cvxr_weighted_close(cvxr_weighted *s) {
+    cvxr_release(s->mem, s->real, s->reals, sizeof(double));
+}
+
+/* Lower triangle of C += sign * sum over `count` rows of P from `first` on of f_i x_i x_i'. */
+static void cvxr_weighted_gram(cvxr_weighted *s, size_t first, size_t count, const double *f,
+                               double sign, double beta, double *C) {
+    size_t i, j;
+    for (i = 0; i < count; i++) {
+        double root = sqrt(f[i]);
+        const double *x = s->P + (first + i) * s->dp;
+        for (j = 0; j < s->d; j++) s->R[i * s->dp + j] = root * x[j];
+    }
+    cvxr_syrk_f64(s->la, 1, s->d, count, sign, s->R, s->dp, beta, C, s->d);
+}
+
+/* Rows by the sign of theta * sign, c, N; the spectral bound. Returns 0 when no row is
+   positive. */
+static int cvxr_weighted_begin(cvxr_weighted *s, const double *X, const double *theta,
+                               double sign) {
+    size_t i, j, last = 0;
+    double sum = 0, *q = s->bfgs;
+    s->m = 0;
+    memset(s->c, 0, s->d * sizeof(double));
+    for (i = 0; i < s->n; i++) s->m += sign * theta[i] > 0;
+    for (i = 0, j = 0, last = s->m; i < s->n; i++) {
+        double t = sign * theta[i];
+        size_t to = t > 0 ? j++ : last++;
+        memcpy(s->P + to * s->dp, X + i * s->dp, s->dp * sizeof(double));
+        s->p[to] = fabs(t);
+        cvxr_axpy_f64(s->d, t / 2, X + i * s->dp, s->c);
+    }
+    s->scale = cvxr_norm2_f64(s->d, s->c);
+    s->best = 0;
+    if (s->m == 0) return 0;
+    for (i = 0; i < s->m; i++) sum += s->p[i];
+    cvxr_weighted_gram(s, 0, s->m, s->p, 1, 0, s->A);
+    if (cvxr_eigh(s->d, s->A, s->d, s->values, s->work))
+        s->best = s->scale + sqrt(sum * cvxr_max(s->values[s->d - 1], 0)) / 2;
+    else s->best = HUGE_VAL;
+    for (i = s->m; i < s->n; i++) {
+        double norm = cvxr_norm2_f64(s->d, s->P + i * s->dp);
+        q[i - s->m] = norm > 0 ? s->p[i] / (2 * norm) : 0;
+    }
+    memset(s->N, 0, s->d * s->d * sizeof(double));
+    if (s->n > s->m) cvxr_weighted_gram(s, s->m, s->n - s->m, q, 1, 0, s->N);
+    return 1;
+}
+
+/* mu > lambda_max(A), mu >= 0 with sum_k b_k^2/(mu - w_k)^2 + eps/(mu - w_k) = 1, or the lower
+   end where that is below 1 already. */
+static double cvxr_weighted_mu(const cvxr_weighted *s, double eps) {
+    double low = cvxr_max(s->values[s->d - 1], 0), base, high;
+    int step;
+    size_t k;
+    base = low += 1e-14 * (s->scale + fabs(low));
+    high = low + s->scale + eps * (double)s->d;
+    for (step = 0; step < 200; step++) {
+        double mu = step ? (low + high) / 2 : base, sum = 0;
+        if (step == 1) mu = high;
+        for (k = 0; k < s->d; k++) {
+            double inverse = 1 / (mu - s->values[k]), f = s->b[k] * inverse;
+            sum += f * f + eps * inverse;
+        }
+        if (step == 0 && sum <= 1) return base;
+        if (step <= 1 && sum > 1) {
+            if (step) low = high, high = base + 2 * (high - base), step = 0;
+            continue;
+        }
+        if (sum > 1) low = mu;
+        else high = mu;
+        if (high - low <= 1e-15 * (high - base)) break;
+    }
+    return high;
+}
+
+/* The barrier function of l = log tau and its gradient; s->best takes the bound at tau. */
+static double cvxr_weighted_eval(cvxr_weighted *s, const double *l, double eps, double *grad) {
+    double mu, value, barrier = 0, *tau = grad, *scaled = s->work;
+    size_t i, k, m = s->m, d = s->d;
+    for (i = 0; i < m; i++) tau[i] = exp(l[i]);
+    memcpy(s->A, s->N, d * d * sizeof(double));
+    for (k = 0; k < d * d; k++) s->A[k] = -s->A[k];
+    cvxr_weighted_gram(s, 0, m, tau, 1, 1, s->A);
+    if (!cvxr_eigh(d, s->A, d, s->values, s->work)) return HUGE_VAL;
+    cvxr_gemv_f64(s->la, 1, d, d, 0.5, s->A, d, s->c, 0, s->b);
+    mu = value = cvxr_weighted_mu(s, eps);
+    for (k = 0; k < d; k++) {
+        double gap = mu - s->values[k];
+        value += s->b[k] * s->b[k] / gap;
+        barrier += log(gap / s->scale);
+        scaled[k] = s->b[k] / gap;
+    }
+    cvxr_gemv_f64(s->la, 0, d, d, 1, s->A, d, scaled, 0, s->u); /* u = (mu - A)^{-1} c/2 */
+    for (k = 0; k < d; k++) {
+        double root = sqrt(eps / (mu - s->values[k]));
+        for (i = 0; i < d; i++) s->A[i * d + k] *= root;
+    }
+    cvxr_gemm_f64(s->la, 0, 0, m, d, d, 1, s->P, s->dp, s->A, d, 0, s->R, s->dp);
+    for (i = 0; i < m; i++) {
+        const double *y = s->R + i * s->dp;
+        double share = s->p[i] * s->p[i] / (16 * tau[i]);
+        double xu = cvxr_dot_f64(d, s->P + i * s->dp, s->u);
+        value += share;
+        grad[i] = tau[i] * (xu * xu + cvxr_dot_f64(d, y, y)) - share;
+    }
+    if (cvxr_finite(value)) s->best = cvxr_min(s->best, value);
+    return value - eps * barrier;
+}
+
+/* The direction -H grad of L-BFGS from `pairs` pairs (y, s) in turn, the newest at `newest`. */
+static void cvxr_bfgs_direction(const cvxr_weighted *s, size_t pairs, size_t newest,
+                                const double *grad, double *dir) {
+    double a[CVXR_BFGS_PAIRS], gamma = 0;
+    size_t m = s->m, i, at;
+    for (i = 0; i < m; i++) dir[i] = -grad[i];
+    for (i = 0; i < pairs; i++) {
+        const double *y, *t;
+        at = (newest + CVXR_BFGS_PAIRS - i) % CVXR_BFGS_PAIRS;
+        y = s->bfgs + 2 * at * s->n;
+        t = y + s->n;
+        a[at] = cvxr_dot_f64(m, t, dir) / cvxr_dot_f64(m, t, y);
+        if (i == 0) gamma = cvxr_dot_f64(m, t, y) / cvxr_dot_f64(m, y, y);
+        cvxr_axpy_f64(m, -a[at], y, dir);
+    }
+    if (pairs == 0) gamma = 1 / cvxr_max(cvxr_norm2_f64(m, grad), 1e-300);
+    for (i = 0; i < m; i++) dir[i] *= gamma;
+    for (i = pairs; i-- > 0;) {
+        const double *y, *t;
+        at = (newest + CVXR_BFGS_PAIRS - i) % CVXR_BFGS_PAIRS;
+        y = s->bfgs + 2 * at * s->n;
+        t = y + s->n;
+        cvxr_axpy_f64(m, a[at] - cvxr_dot_f64(m, y, dir) / cvxr_dot_f64(m, t, y), t, dir);
+    }
+}
+
+/* L-BFGS on the barrier function from l (m) for one eps; at most `steps` steps. */
+static void cvxr_weighted_minimise(cvxr_weighted *s, double eps, int steps, double *l) {
+    double *grad = s->bfgs + 2 * CVXR_BFGS_PAIRS * s->n, *dir = grad + s->n;
+    double *next = dir + s->n, value, trial = 0;
+    size_t pairs = 0, at = 0, i, m = s->m;
+    value = cvxr_weighted_eval(s, l, eps, grad);
+    for (; steps > 0; steps--) {
+        double slope, step = 1, most = 0, *y, *t, curve;
+        int tries;
+        cvxr_bfgs_direction(s, pairs, at, grad, dir);
+        slope = cvxr_dot_f64(m, grad, dir);
+        for (i = 0; i < m; i++) most = cvxr_max(most, fabs(dir[i]));
+        if (most > 2) step = 2 / most;
+        if (!(slope < 0) || -slope <= 1e-7 * s->best) return;
+        at = (at + 1) % CVXR_BFGS_PAIRS;
+        y = s->bfgs + 2 * at * s->n;
+        t = y + s->n;
+        for (tries = 0; tries < 12; tries++, step /= 3) {
+            for (i = 0; i < m; i++) t[i] = l[i] + step * dir[i];
+            trial = cvxr_weighted_eval(s, t, eps, next);
+            if (trial <= value + 1e-4 * step * slope) break;
+        }
+        if (tries == 12) return;
+        for (i = 0; i < m; i++) {
+            double was = l[i];
+            l[i] = t[i];
+            t[i] -= was;
+            y[i] = next[i] - grad[i];
+            grad[i] = next[i];
+        }
+        value = trial;
+        curve = cvxr_dot_f64(m, t, y);
+        if (curve > 1e-12 * cvxr_dot_f64(m, y, y)) pairs = cvxr_min_z(pairs + 1, CVXR_BFGS_PAIRS);
+        else pairs = 0;
+    }
+}
+
+/* Upper bound on M for one sign of theta (n): the weighted one, at most `steps` steps a level
+   of the barrier (0: the spectral bound alone). X: n x dp; la: for the products. The rounding of
+   sums is added to first order. Returns -1 when memory was refused. */
+static double cvxr_weighted_bound(cvxr_mem *mem, const cvxr_la *la, const double *X, size_t n,
+                                  size_t d, size_t dp, const double *theta, double sign,
+                                  int steps) {
+    static const double levels[4] = { 1e-2, 1e-3, 1e-4, 1e-5 };
+    cvxr_weighted s;
+    double bound = 0, slack = 0, *l;
+    size_t i;
+    int level;
+    if (!cvxr_weighted_open(&s, mem, la, n, d, dp)) return -1;
+    if (cvxr_weighted_begin(&s, X, theta, sign)) {
+        l = s.bfgs + (2 * CVXR_BFGS_PAIRS + 3) * n;
+        for (i = 0; i < s.m; i++) {
+            double norm = cvxr_max(cvxr_norm2_f64(d, s.P + i * dp), 1e-150);
+            l[i] = log(s.p[i] / (4 * norm / sqrt((double)d)));
+        }
+        for (level = 0; level < 4 && steps > 0 && s.scale > 0; level++)
+            cvxr_weighted_minimise(&s, levels[level] * s.scale, steps, l);
+        bound = s.best;
+        for (i = 0; i < n; i++)
+            slack += fabs(theta[i]) * cvxr_norm2_f64(d, X + i * dp);
+    }
+    cvxr_weighted_close(&s);
+    return bound + slack * DBL_EPSILON * (double)(n + d);
+}
+
+/* ==== S21 PATTERN SEARCH =================================================================
+   Patterns for a ReLU network from the data, for one strength:
+
+   descend   S18 from a wide random start, an output after the other: Adam with a short memory
+             (b2 below 0.999), cosine steps, weak neurons dropped and twins added up;
+   gather    v_j = w_j |a_j| with the sign of a_j; equal (output, pattern, sign) are added up,
+             which is never worse: the sum stays in the cone, its norm is at most the sum;
+   polish    rounds of the exact cone program over these patterns (S14, warm) and flips: with
+             the residual r = y - prediction and the multiplier gamma_i of a row i that is tight
+             at neuron j of sign s, crossing the row lowers the network's objective if and only
+             if gamma_i > -s r_i. All such rows are crossed at once. A neuron lies in the closure
+             of its new cell too, so it starts the next program as it is and no round is worse
+             than the one before. It ends without flips, or after options.search.rounds.
+
+   Derivation of the rule: at an optimum s X^T D r + Xt_J^T gamma = lam v/||v||, Xt = (2D-I) X.
+   Moving v by delta across row i alone changes the objective by (gamma_i + s r_i) x_i.delta to
+   first order when D_i = 1 (x_i.delta < 0), by -(gamma_i + s r_i) x_i.delta when D_i = 0.
+
+   Every pattern is carried by a gate with a margin (S07); a neuron on kinks gets the nearest
+   point inside of its cell (S11 with b > 0), and a cell without interior is not entered.
+   Everything stops by rounds and work; a clock or a caller may only end it. Nothing here is a
+   certificate. Uses S02 to S18. Used by S22. Tests: tests/test_s21_search.c.
+   Sources: [PE20] section 6 (Alg1 to Alg3); [MSP22] Prop. 3.2.                               */
+
+typedef struct cvxr_search_report {
+    double descent_objective; /* of the network that the descents ended in                    */
+    double objective;         /* of start_out                                                 */
+    int rounds;               /* convex programs solved                                       */
+    size_t flips;             /* rows that changed sides, all rounds                          */
+    size_t gathered;          /* neurons after the descents                                   */
+    int iterations;           /* Newton steps                                                 */
+    double passes, flops;     /* of the programs                                              */
+    cvxrelu_stop stop;        /* NONE, or USER or TIME                                        */
+} cvxr_search_report;
+
+/* Where the patterns come from before the rounds. */
+typedef enum cvxr_search_from {
+    CVXR_FROM_DESCENT = 0, /* a trained network (with one round: Alg1 of [PE20 6])            */
+    CVXR_FROM_START = 1,   /* the network at its random start (Alg2)                          */
+    CVXR_FROM_FLIPPED = 2  /* and with the rows nearest to the kink of a neuron crossed (Alg3) */
+} cvxr_search_from;
+
+/* Ways of searching beside the default, for comparison; measured in cvxr_search_run. */
+typedef struct cvxr_search_ways {
+    cvxr_search_from from;
+    size_t ascents;        /* starts of the ascent for violated patterns after every round    */
+} cvxr_search_ways;
+
+typedef struct cvxr_search {
+    cvxr_mem *mem;
+    const cvxr_data *data;
+    cvxr_search_ways ways;
+    cvxrelu_options opt;      /* the caller's; tol and max_iters those of a round             */
+    double lambda, units;
+    size_t capacity, room;    /* neurons of all outputs, patterns                             */
+    cvxr_sampling sampling;   /* margins and live columns                                     */
+    cvxrelu_gates recipe;
+    double *reals;            /* block: margin n, panel 2 d, z n, b n, r c n, gate .. 3 dp,
+                                 sizes capacity                                               */
+    double *z, *b, *r, *gate, *v, *neuron, *sizes;
+    size_t *indices;          /* block: live d, used d, order capacity, table                 */
+    size_t *order, *table, table_size;
+    uint64_t *bits;           /* one pattern                                                  */
+    cvxr_cone cone;
+    uint32_t *face_rows;
+    double *face_gamma;
+    cvxr_patterns set, next;  /* of the network at hand; of the round to come                 */
+    cvxr_weights net, list, out; /* the network at hand (raw, sorted); neurons on their way;
+                                 what a program gives back                                    */
+    double *sigma;            /* c                                                            */
+    double objective;
+    cvxr_core core;
+    cvxrelu_report counts;
+    cvxr_search_report *report;
+} cvxr_search;
+
+/* ---- Defaults by the data. */
+
+/* Steps are cut where a step is dear, the width before that: at most about CVXR_SEARCH_WORK
+   multiplications a descent, beyond a floor of 500 neurons and 1000 steps. */
+#define CVXR_SEARCH_WORK  2.5e11
+#define CVXR_SEARCH_STEPS 3000
+#define CVXR_SEARCH_WIDTH 2000
+#define CVXR_SEARCH_ROUNDS 3
+
+static size_t cvxr_search_width(const cvxrelu_options *opt, const cvxrelu_problem *problem) {
+    if (opt->search.width) return opt->search.width;
+    if (problem->gates.sampler != CVXRELU_SAMPLER_GIVEN && problem->gates.count)
+        return problem->gates.count;
+    return CVXR_SEARCH_WIDTH;
+}
+
+/* Neurons of an output that are kept after its descent: what the working set of S14 takes. */
+static size_t cvxr_search_kept(size_t n, size_t width) {
+    return cvxr_min_z(width, cvxr_max_z(2 * n, 64));
+}
+
+static void cvxr_search_plan(const cvxr_data *data, const cvxrelu_options *opt,
+                             const cvxrelu_problem *problem, double lambda,
+                             cvxr_descent_plan *plan) {
+    const double row = (double)data->n * (double)data->d;
+    double steps;
+    memset(plan, 0, sizeof *plan);
+    plan->width = cvxr_search_width(opt, problem);
+    plan->batch = data->n;
+    if (opt->search.width == 0 && row * (double)plan->width * CVXR_SEARCH_STEPS
+                                      > CVXR_SEARCH_WORK)
+        plan->width = cvxr_min_z(plan->width,
+                                 cvxr_max_z(500, (size_t)(CVXR_SEARCH_WORK
+                                                          / (row * CVXR_SEARCH_STEPS))));
+    steps = CVXR_SEARCH_WORK / (row * (double)plan->width);
+    plan->epochs = opt->search.steps
+                       ? opt->search.steps
+                       : (int)cvxr_max(1000, cvxr_min(CVXR_SEARCH_STEPS, steps));
+    plan->update = CVXR_UPDATE_ADAM;
+    plan->schedule = CVXR_SCHEDULE_COSINE;
+    plan->halve_every = 1;
+    plan->step_size = opt->search.step_size > 0 ? opt->search.step_size : 0.03;
+    plan->lambda = lambda;
+    plan->b1 = 0.9;
+    plan->b2 = 0.99;
+    plan->seed = problem->gates.seed;
+    plan->tidy_every = plan->epochs < 100 ? plan->epochs : 100;
+    plan->merge_from = plan->epochs / 10;
+    plan->floor = 3e-3;
+}
+
+/* ---- Memory. */
+
+static size_t cvxr_search_reals(size_t n, size_t d, size_t c, size_t capacity) {
+    return (3 + c) * n + 2 * d + 3 * cvxr_pad(d) + capacity;
+}
+
+/* Neurons that gathering or a program may leave, and patterns of the two together. */
+static size_t cvxr_search_capacity(size_t n, size_t c, size_t width, size_t given) {
+    const size_t gathered = c * cvxr_search_kept(n, width);
+    return cvxr_max_z(gathered, c * cvxr_newton_capacity(n, 2 * (gathered + given), 0));
+}
+
+/* At most what cvxr_search_run holds at once beside the data and given patterns (P of them, 0
+   for none), its results included. */
+static size_t cvxr_search_bytes(size_t n, size_t d, size_t c, size_t width, size_t given,
+                                size_t max_factor, int threads) {
+    const size_t dp = cvxr_pad(d), all = cvxr_search_capacity(n, c, width, given);
+    const size_t room = all + given, cap = cvxr_newton_capacity(n, 2 * room, 0);
+    const size_t set = cvxr_bytes(room * ((n + 63) / 64), sizeof(uint64_t))
+                       + cvxr_bytes(room * d, sizeof(double));
+    return 2 * set + 3 * cvxr_weights_bytes(all, dp)
+           + cvxr_bytes(cvxr_search_reals(n, d, c, all), sizeof(double))
+           + cvxr_bytes(2 * d + all + cvxr_table_size(room), sizeof(size_t))
+           + cvxr_bytes((n + 63) / 64, sizeof(uint64_t)) + cvxr_cone_bytes(n, dp)
+           + cvxr_bytes(d, sizeof(uint32_t)) + cvxr_bytes(d, sizeof(double))
+           + cvxr_bytes(c, sizeof(double))
+           + cvxr_max_z(cvxr_descent_bytes(n, d, width, n),
+                        cvxr_core_bytes(n, dp, threads) + cvxr_core_cone_bytes(n, d, dp, room)
+                            + cvxr_newton_bytes(n, dp, room, cap, max_factor, CVXRELU_RELU));
+}
+
+static int cvxr_patterns_room(cvxr_mem *mem, const cvxr_data *data, size_t capacity,
+                              cvxr_patterns *out) {
+    memset(out, 0, sizeof *out);
+    out->n = data->n;
+    out->d = data->d;
+    out->words = (data->n + 63) / 64;
+    out->capacity = capacity;
+    out->bits = (uint64_t *)cvxr_alloc(mem, capacity * out->words, sizeof(uint64_t));
+    out->gates = (double *)cvxr_alloc(mem, capacity * out->d, sizeof(double));
+    return mem->failed == CVXRELU_OK;
+}
+
+static size_t cvxr_search_indices(const cvxr_search *s) {
+    return 2 * s->data->d + s->capacity + s->table_size;
+}
+
+static void cvxr_search_close(cvxr_search *s) {
+    const size_t n = s->data->n, d = s->data->d;
+    cvxr_mem *mem = s->mem;
+    cvxr_patterns_free(mem, &s->next);
+    cvxr_patterns_free(mem, &s->set);
+    cvxr_weights_close(mem, &s->out);
+    cvxr_weights_close(mem, &s->list);
+    cvxr_weights_close(mem, &s->net);
+    cvxr_release(mem, s->sigma, s->data->c, sizeof(double));
+    cvxr_release(mem, s->face_gamma, d, sizeof(double));
+    cvxr_release(mem, s->face_rows, d, sizeof(uint32_t));
+    cvxr_cone_close(&s->cone, mem);
+    cvxr_release(mem, s->bits, (n + 63) / 64, sizeof(uint64_t));
+    cvxr_release(mem, s->indices, cvxr_search_indices(s), sizeof(size_t));
+    cvxr_release(mem, s->reals, cvxr_search_reals(n, d, s->data->c, s->capacity),
+                 sizeof(double));
+}
+
+/* The margins of S07 and the columns that a gate may use. */
+static void cvxr_search_margins(cvxr_search *s) {
+    s->sampling.data = s->data;
+    s->sampling.recipe = &s->recipe;
+    s->sampling.margin = s->reals;
+    s->sampling.panel = s->reals + s->data->n;
+    s->sampling.live = s->indices;
+    s->sampling.used = s->indices + s->data->d;
+    cvxr_find_live(&s->sampling);
+    cvxr_margins(&s->sampling);
+}
+
+static int cvxr_search_open(cvxr_search *s, size_t width, size_t given) {
+    const size_t n = s->data->n, d = s->data->d, dp = s->data->dp, c = s->data->c;
+    cvxr_mem *mem = s->mem;
+    s->capacity = cvxr_search_capacity(n, c, width, given);
+    s->room = s->capacity + given;
+    s->table_size = cvxr_table_size(s->room);
+    s->reals = (double *)cvxr_alloc(mem, cvxr_search_reals(n, d, c, s->capacity), sizeof(double));
+    s->indices = (size_t *)cvxr_alloc_zero(mem, cvxr_search_indices(s), sizeof(size_t));
+    s->bits = (uint64_t *)cvxr_alloc(mem, (n + 63) / 64, sizeof(uint64_t));
+    s->face_rows = (uint32_t *)cvxr_alloc(mem, d, sizeof(uint32_t));
+    s->face_gamma = (double *)cvxr_alloc(mem, d, sizeof(double));
+    s->sigma = (double *)cvxr_alloc_zero(mem, c, sizeof(double));
+    cvxr_weights_open(mem, &s->net, s->capacity, dp);
+    cvxr_weights_open(mem, &s->list, s->capacity, dp);
+    cvxr_weights_open(mem, &s->out, s->capacity, dp);
+    cvxr_patterns_room(mem, s->data, s->room, &s->set);
+    cvxr_patterns_room(mem, s->data, s->room, &s->next);
+    cvxr_cone_open(&s->cone, mem, s->data->X, n, d, dp);
+    if (mem->failed) return 0;
+    s->cone.la.portable = s->opt.portable;
+    s->z = s->reals + n + 2 * d;
+    s->b = s->z + n;
+    s->r = s->b + n;
+    s->gate = s->r + c * n;
+    s->v = s->gate + dp;
+    s->neuron = s->v + dp;
+    s->sizes = s->neuron + dp;
+    s->order = s->indices + 2 * d;
+    s->table = s->order + s->capacity;
+    cvxr_search_margins(s);
+    return 1;
+}
+
+/* ---- Gates and patterns. */
+
+static int cvxr_search_bit(const uint64_t *bits, size_t i) {
+    return (int)(bits[i / 64] >> (i % 64) & 1);
+}
+
+/* Is every sign of X gate certain, and the one of the pattern? Rows of zeros have none. */
+static int cvxr_search_certain(cvxr_search *s, const uint64_t *bits, const double *gate) {
+    const cvxr_data *data = s->data;
+    const double norm = cvxr_safe_norm(gate, data->d);
+    size_t i;
+    if (!(norm > 0)) return 0;
+    for (i = 0; i < data->n; i++) {
+        const double z = cvxr_dot_f64(data->dp, data->X + i * data->dp, gate);
+        if (s->cone.norms[i] == 0) continue;
+        if (!((cvxr_search_bit(bits, i) ? z : -z) > s->sampling.margin[i] * norm)) return 0;
+    }
+    return 1;
+}
+
+/* s->gate = v / ||v||, or the nearest point to it well inside of the cell of s->bits; 0 when
+   the cell has no interior. */
+static int cvxr_search_gate(cvxr_search *s, const double *v) {
+    const size_t n = s->data->n, dp = s->data->dp;
+    const double norm = cvxr_safe_norm(v, s->data->d);
+    cvxr_face face;
+    size_t i;
+    if (!(norm > 0)) return 0;
+    for (i = 0; i < dp; i++) s->gate[i] = v[i] / norm;
+    if (cvxr_search_certain(s, s->bits, s->gate)) return 1;
+    for (i = 0; i < n; i++)
+        s->b[i] = cvxr_max(1e-6 * s->cone.norms[i], 8 * s->sampling.margin[i]);
+    face.count = 0;
+    face.rows = s->face_rows;
+    face.gamma = s->face_gamma;
+    memcpy(s->v, s->gate, dp * sizeof(double));
+    if (cvxr_cone_project(&s->cone, s->bits, s->b, s->v, &face, s->gate) != CVXR_CONE_OK)
+        return 0;
+    return cvxr_search_certain(s, s->bits, s->gate);
+}
+
+/* The slot of a pattern in the table of s->next: its number + 1 stands there, or 0. */
+static size_t cvxr_search_slot(const cvxr_search *s, const uint64_t *bits) {
+    const cvxr_patterns *next = &s->next;
+    const size_t words = next->words;
+    uint64_t hash = 0;
+    size_t at, w;
+    for (w = 0; w < words; w++) {
+        hash = (hash ^ bits[w]) * 0x9e3779b97f4a7c15u;
+        hash ^= hash >> 32;
+    }
+    at = (size_t)hash & (s->table_size - 1);
+    for (; s->table[at]; at = (at + 1) & (s->table_size - 1))
+        if (memcmp(next->bits + (s->table[at] - 1) * words, bits, words * sizeof(uint64_t)) == 0)
+            break;
+    return at;
+}
+
+/* Forgets all but the first patterns of s->next. */
+static void cvxr_search_rewind(cvxr_search *s, size_t count) {
+    size_t p;
+    memset(s->table, 0, s->table_size * sizeof(size_t));
+    s->next.count = count;
+    for (p = 0; p < count; p++)
+        s->table[cvxr_search_slot(s, s->next.bits + p * s->next.words)] = p + 1;
+}
+
+/* The number of pattern s->bits in s->next, entered with s->gate when it is new. */
+static size_t cvxr_search_enter(cvxr_search *s) {
+    cvxr_patterns *next = &s->next;
+    const size_t at = cvxr_search_slot(s, s->bits);
+    if (s->table[at]) return s->table[at] - 1;
+    CVXRELU_ASSERT(next->count < next->capacity);
+    memcpy(next->bits + next->count * next->words, s->bits, next->words * sizeof(uint64_t));
+    memcpy(next->gates + next->count * next->d, s->gate, next->d * sizeof(double));
+    s->table[at] = ++next->count;
+    return next->count - 1;
+}
+
+/* A neuron sign * v of output k with pattern s->bits and gate s->gate goes on the list. */
+static void cvxr_search_append(cvxr_search *s, size_t k, int sign, const double *v) {
+    cvxr_weights *list = &s->list;
+    size_t i;
+    CVXRELU_ASSERT(list->m < list->capacity);
+    list->output[list->m] = k;
+    list->sign[list->m] = (signed char)sign;
+    list->pattern[list->m] = cvxr_search_enter(s);
+    for (i = 0; i < list->dp; i++) list->u[list->m * list->dp + i] = sign * v[i];
+    list->m++;
+}
+
+static int cvxr_search_before(const cvxr_weights *w, size_t a, size_t b) {
+    if (w->output[a] != w->output[b]) return w->output[a] < w->output[b];
+    if (w->pattern[a] != w->pattern[b]) return w->pattern[a] < w->pattern[b];
+    return w->sign[a] > w->sign[b];
+}
+
+/* The list, sorted and with equal groups added up, becomes the network at hand; its patterns
+   those at hand. */
+static void cvxr_search_take(cvxr_search *s) {
+    const cvxr_weights *list = &s->list;
+    cvxr_weights *net = &s->net;
+    const cvxr_patterns swap = s->set;
+    size_t gap = 1, i, j, at;
+    for (i = 0; i < list->m; i++) s->order[i] = i;
+    while (gap < list->m / 3) gap = 3 * gap + 1;
+    for (; gap > 0; gap /= 3) /* Shell's method */
+        for (i = gap; i < list->m; i++) {
+            for (at = s->order[i], j = i;
+                 j >= gap && cvxr_search_before(list, at, s->order[j - gap]); j -= gap)
+                s->order[j] = s->order[j - gap];
+            s->order[j] = at;
+        }
+    for (net->m = i = 0; i < list->m; i++) {
+        const double *u = list->u + s->order[i] * list->dp;
+        double *to = net->u + net->m * net->dp;
+        at = s->order[i];
+        if (i && !cvxr_search_before(list, s->order[i - 1], at)) {
+            for (j = 0; j < net->dp; j++) to[j - net->dp] += u[j];
+            continue;
+        }
+        net->output[net->m] = list->output[at];
+        net->pattern[net->m] = list->pattern[at];
+        net->sign[net->m++] = list->sign[at];
+        memcpy(to, u, net->dp * sizeof(double));
+    }
+    s->set = s->next;
+    s->next = swap;
+    s->list.m = 0;
+    cvxr_search_rewind(s, 0);
+}
+
+/* The objective of weights over s->set, with s->r = Y - prediction (c x n). */
+static double cvxr_search_value(cvxr_search *s, const cvxr_weights *w) {
+    const size_t n = s->data->n, dp = s->data->dp;
+    double loss, penalty = 0;
+    size_t i, j;
+    memcpy(s->r, s->data->Y, s->data->c * n * sizeof(double));
+    for (j = 0; j < w->m; j++) {
+        const uint64_t *bits = s->set.bits + w->pattern[j] * s->set.words;
+        const double *u = w->u + j * dp;
+        double *r = s->r + w->output[j] * n;
+        for (i = 0; i < n; i++)
+            if (cvxr_search_bit(bits, i)) r[i] -= cvxr_dot_f64(dp, s->data->X + i * dp, u);
+        penalty += cvxr_safe_norm(u, s->data->d);
+    }
+    loss = cvxr_sum_squares(s->data->c * n, s->r, NULL);
+    return loss / (2 * s->units) + s->lambda * penalty;
+}
+
+/* ---- Gathering the neurons of a descent. */
+
+/* Entries on columns that are zero in every row say nothing. */
+static void cvxr_search_live(const cvxr_search *s, double *v) {
+    size_t i, k = 0;
+    for (i = 0; i < s->data->d; i++) {
+        if (k < s->sampling.live_count && s->sampling.live[k] == i) k++;
+        else v[i] = 0;
+    }
+}
+
+/* The neurons of output k above a share of the largest; the share is raised until there are
+   no more than `most`. */
+static void cvxr_search_gather(cvxr_search *s, const cvxr_descent *descent, size_t k,
+                               size_t most) {
+    const size_t n = s->data->n, dp = s->data->dp;
+    double largest = 0, share = 1e-4, *v = s->neuron;
+    size_t i, j, count = 0;
+    for (j = 0; j < descent->m; j++)
+        largest = cvxr_max(largest, cvxr_descent_size(descent, j));
+    for (;; share *= 1.25) {
+        for (count = j = 0; j < descent->m; j++)
+            count += cvxr_descent_size(descent, j) > share * largest;
+        if (count <= most) break;
+    }
+    for (j = 0; j < descent->m; j++) {
+        int sign = cvxr_descent_neuron(descent, j, v, dp);
+        if (sign == 0 || !(cvxr_descent_size(descent, j) > share * largest)) continue;
+        cvxr_search_live(s, v);
+        for (i = 0; i < n; i++) s->z[i] = cvxr_dot_f64(dp, s->data->X + i * dp, v);
+        cvxr_pack(s->z, n, s->bits);
+        if (cvxr_search_gate(s, v)) cvxr_search_append(s, k, sign, v);
+    }
+}
+
+/* The descents of output k, from seeds that follow one another; the best is gathered. */
+static void cvxr_search_output(cvxr_search *s, cvxr_descent *descent,
+                               const cvxr_descent_plan *plan, size_t k) {
+    const double *y = s->data->Y + k * s->data->n;
+    const size_t most = cvxr_search_kept(s->data->n, plan->width);
+    const size_t neurons = s->list.m, patterns = s->next.count;
+    const int runs = s->opt.search.restarts > 1 ? s->opt.search.restarts : 1;
+    cvxr_descent_plan mine = *plan;
+    double best = HUGE_VAL;
+    int run;
+    mine.lambda = cvxr_descent_normalise(descent, y, plan->lambda);
+    for (run = 0; run < runs && !s->core.stop; run++, mine.seed += 0x9e3779b97f4a7c15u) {
+        double value;
+        cvxr_descent_run(descent, &mine, y, &s->core);
+        value = runs > 1 ? cvxr_descent_value(descent, mine.lambda) : 0;
+        if (!(value < best)) continue;
+        best = value;
+        s->list.m = neurons;
+        cvxr_search_rewind(s, patterns);
+        cvxr_search_gather(s, descent, k, most);
+    }
+}
+
+static int cvxr_search_descend(cvxr_search *s, const cvxr_descent_plan *plan) {
+    cvxr_descent descent;
+    size_t k;
+    int go = cvxr_descent_open(&descent, s->mem, s->data, &s->opt, plan->width, plan->batch);
+    for (k = 0; go && k < s->data->c && !s->core.stop; k++)
+        cvxr_search_output(s, &descent, plan, k);
+    cvxr_descent_close(&descent);
+    return go;
+}
+
+/* The heuristics of [PE20 6]: the patterns of the start, without any weight on them; with
+   `flipped` each also with its rows nearest to the kink crossed, the half of them as long as
+   the cell has no interior. */
+static void cvxr_search_nearest(cvxr_search *s, const double *v, size_t count) {
+    const size_t n = s->data->n;
+    size_t i, found;
+    double least;
+    for (i = 0; i < n; i++) s->b[i] = -fabs(s->z[i]);
+    for (; count > 0; count /= 2) {
+        least = -cvxr_nth_largest(n, s->b, count);
+        cvxr_pack(s->z, n, s->bits);
+        for (found = i = 0; i < n && found < count; i++)
+            if (fabs(s->z[i]) <= least && s->cone.norms[i] > 0)
+                s->bits[i / 64] ^= (uint64_t)1 << i % 64, found++;
+        if (found == 0) return;
+        if (cvxr_search_gate(s, v)) {
+            cvxr_search_enter(s);
+            return;
+        }
+        for (i = 0; i < n; i++) s->b[i] = -fabs(s->z[i]);
+    }
+}
+
+static int cvxr_search_start(cvxr_search *s, const cvxr_descent_plan *plan, int flipped) {
+    const size_t n = s->data->n, dp = s->data->dp;
+    cvxr_descent start;
+    size_t i, j;
+    int go = cvxr_descent_open(&start, s->mem, s->data, &s->opt, plan->width, plan->batch);
+    if (go) cvxr_descent_draw(&start, plan->width, plan->seed);
+    for (j = 0; go && j < start.m; j++) {
+        if (cvxr_descent_neuron(&start, j, s->neuron, dp) == 0) continue;
+        cvxr_search_live(s, s->neuron);
+        for (i = 0; i < n; i++) s->z[i] = cvxr_dot_f64(dp, s->data->X + i * dp, s->neuron);
+        cvxr_pack(s->z, n, s->bits);
+        if (!cvxr_search_gate(s, s->neuron)) continue;
+        cvxr_search_enter(s);
+        if (flipped) cvxr_search_nearest(s, s->neuron, cvxr_max_z(1, s->data->d / 4));
+    }
+    cvxr_descent_close(&start);
+    return go;
+}
+
+/* ---- The cone program over the patterns at hand. */
+
+static void cvxr_search_core(cvxr_search *s, const cvxrelu_problem *problem, double started) {
+    cvxr_core *core = &s->core;
+    memset(core, 0, sizeof *core);
+    core->mem = s->mem;
+    core->data = s->data;
+    core->patterns = &s->set;
+    core->opt = &s->opt;
+    core->kind = CVXRELU_RELU;
+    core->loss = &cvxr_losses[problem->loss];
+    core->penalty = &cvxr_penalties[problem->penalty];
+    core->space = &cvxr_space_f64;
+    core->type = CVXRELU_FLOAT64;
+    core->units = s->units;
+    core->lambda = s->lambda;
+    core->lam = s->lambda * s->units;
+    core->report = &s->counts;
+    core->started = started;
+}
+
+static void cvxr_weights_copy(const cvxr_weights *from, cvxr_weights *to) {
+    CVXRELU_ASSERT(from->m <= to->capacity && from->dp == to->dp);
+    to->m = from->m;
+    memcpy(to->output, from->output, from->m * sizeof(size_t));
+    memcpy(to->pattern, from->pattern, from->m * sizeof(size_t));
+    memcpy(to->sign, from->sign, from->m);
+    memcpy(to->u, from->u, from->m * from->dp * sizeof(double));
+}
+
+/* sigma at which a start this near is best taken up: the median of ||v|| / lam over the neurons
+   of an output, which makes sigma lam and the weights alike. */
+static void cvxr_search_sigma(cvxr_search *s) {
+    size_t k, j;
+    for (k = 0; k < s->data->c; k++) {
+        const cvxr_rows rows = cvxr_weights_rows(&s->net, k);
+        s->sigma[k] = 0;
+        if (rows.m == 0) continue;
+        for (j = 0; j < rows.m; j++)
+            s->sizes[j] = cvxr_safe_norm(rows.u + j * s->net.dp, s->data->d);
+        s->sigma[k] = cvxr_nth_largest(rows.m, s->sizes, (rows.m + 1) / 2) / s->core.lam;
+    }
+}
+
+/* One program, from the network at hand; what is better than it takes its place. Returns 0
+   when memory is refused. */
+static int cvxr_search_program(cvxr_search *s) {
+    double value;
+    if (!cvxr_core_open(&s->core)) {
+        cvxr_core_close(&s->core);
+        return 0;
+    }
+    cvxr_weights_copy(&s->net, &s->list);
+    cvxr_search_sigma(s);
+    cvxr_newton_solve(&s->core, &s->out, &s->list, s->sigma);
+    s->list.m = 0;
+    s->report->passes += s->core.op.passes;
+    s->report->flops += s->core.op.flops;
+    cvxr_core_close(&s->core);
+    if (s->mem->failed) return 0;
+    s->report->rounds++;
+    value = cvxr_search_value(s, &s->out);
+    if (value < s->objective) {
+        cvxr_weights_copy(&s->out, &s->net);
+        s->objective = value;
+    }
+    return 1;
+}
+
+/* ---- Flips. */
+
+/* s->v = s X^T D r + lam v / ||v|| of neuron j: projected on its cone it gives the multipliers
+   of the rows that are tight at v. */
+static void cvxr_search_slope(cvxr_search *s, size_t j) {
+    const cvxr_weights *net = &s->net;
+    const size_t n = s->data->n, dp = s->data->dp;
+    const double *u = net->u + j * dp, *r = s->r + net->output[j] * n, sign = net->sign[j];
+    const double by = s->core.lam / cvxr_safe_norm(u, s->data->d);
+    size_t i, k;
+    for (k = 0; k < dp; k++) s->v[k] = sign * by * u[k];
+    for (i = 0; i < n; i++) {
+        const double *x = s->data->X + i * dp;
+        if (!cvxr_search_bit(s->bits, i)) continue;
+        for (k = 0; k < dp; k++) s->v[k] += sign * r[i] * x[k];
+    }
+}
+
+/* Crosses in s->bits the rows of neuron j that ask for it; returns how many. */
+static size_t cvxr_search_cross(cvxr_search *s, size_t j) {
+    const cvxr_weights *net = &s->net;
+    const size_t n = s->data->n, dp = s->data->dp;
+    const double *u = net->u + j * dp, *r = s->r + net->output[j] * n, sign = net->sign[j];
+    const double norm = cvxr_safe_norm(u, s->data->d);
+    size_t i, count = 0;
+    cvxr_face face;
+    face.count = 0;
+    face.rows = s->face_rows;
+    face.gamma = s->face_gamma;
+    cvxr_search_slope(s, j);
+    if (cvxr_cone_project(&s->cone, s->bits, NULL, s->v, &face, s->gate) != CVXR_CONE_OK)
+        return 0;
+    for (i = 0; i < face.count; i++) {
+        const size_t row = face.rows[i];
+        const double length = s->cone.norms[row];
+        const double z = cvxr_dot_f64(dp, s->data->X + row * dp, u);
+        if (fabs(z) > 1e-10 * length * norm) continue; /* not tight at v itself */
+        if (face.gamma[i] <= -sign * r[row] + 1e-6 * s->core.lam / length) continue;
+        s->bits[row / 64] ^= (uint64_t)1 << row % 64;
+        count++;
+    }
+    return count;
+}
+
+/* All neurons with their rows crossed, into s->list; cells without interior are not entered.
+   Returns how many rows were crossed. */
+static size_t cvxr_search_flip(cvxr_search *s) {
+    const cvxr_weights *net = &s->net;
+    const size_t words = s->set.words, dp = net->dp;
+    size_t j, i, all = 0;
+    cvxr_search_value(s, net);
+    for (j = 0; j < net->m; j++) {
+        const uint64_t *bits = s->set.bits + net->pattern[j] * words;
+        const double *gate = s->set.gates + net->pattern[j] * s->set.d;
+        size_t count;
+        for (i = 0; i < dp; i++) s->neuron[i] = net->sign[j] * net->u[j * dp + i];
+        memcpy(s->bits, bits, words * sizeof(uint64_t));
+        count = cvxr_search_cross(s, j);
+        if (count == 0 || !cvxr_search_gate(s, s->neuron)) {
+            memcpy(s->bits, bits, words * sizeof(uint64_t));
+            memcpy(s->gate, gate, s->set.d * sizeof(double));
+            count = 0;
+        }
+        all += count;
+        cvxr_search_append(s, net->output[j], net->sign[j], s->neuron);
+    }
+    return all;
+}
+
+/* ---- Ascent for violated patterns: local maxima of +-r^T (X u)_+ over the unit sphere, from
+   random starts, by normalised gradient steps that are kept when they gain. */
+
+/* s->v = sign X^T (D r) with D = 1(s->z >= 0); returns sign r^T (s->z)_+. */
+static double cvxr_search_climb_slope(cvxr_search *s, const double *r, int sign) {
+    const size_t n = s->data->n, dp = s->data->dp;
+    double value = 0;
+    size_t i, k;
+    memset(s->v, 0, dp * sizeof(double));
+    for (i = 0; i < n; i++) {
+        const double *x = s->data->X + i * dp, by = sign * r[i];
+        if (s->z[i] < 0) continue;
+        value += by * s->z[i];
+        for (k = 0; k < dp; k++) s->v[k] += by * x[k];
+    }
+    return value;
+}
+
+#define CVXR_CLIMB 60 /* steps of an ascent */
+/* From the unit vector s->neuron, which moves; returns the value it ends at. */
+static double cvxr_search_climb(cvxr_search *s, const double *r, int sign) {
+    const size_t n = s->data->n, d = s->data->d, dp = s->data->dp;
+    double eta = 0.5, value = -HUGE_VAL, *u = s->neuron, *trial = s->gate;
+    size_t i, k;
+    int step;
+    memcpy(trial, u, dp * sizeof(double));
+    for (step = 0; step < CVXR_CLIMB; step++) {
+        double now = 0, norm;
+        for (i = 0; i < n; i++) {
+            s->b[i] = cvxr_dot_f64(dp, s->data->X + i * dp, trial);
+            if (s->b[i] > 0) now += sign * r[i] * s->b[i];
+        }
+        if (now > value) {
+            memcpy(u, trial, dp * sizeof(double));
+            memcpy(s->z, s->b, n * sizeof(double));
+            value = cvxr_search_climb_slope(s, r, sign);
+            eta *= step ? 1.5 : 1;
+        } else eta *= 0.4;
+        norm = cvxr_safe_norm(s->v, d);
+        if (!(norm > 0)) return value;
+        for (k = 0; k < dp; k++) trial[k] = u[k] + eta * s->v[k] / norm;
+        norm = cvxr_safe_norm(trial, d);
+        for (k = 0; k < dp; k++) trial[k] /= norm;
+    }
+    return value;
+}
+#undef CVXR_CLIMB
+
+/* Enters the patterns found that are violated; returns how many were new. */
+static size_t cvxr_search_ascend(cvxr_search *s, uint64_t seed) {
+    const size_t n = s->data->n, d = s->data->d, before = s->next.count;
+    cvxrelu_random random;
+    size_t k, j, i;
+    cvxrelu_random_init(&random, seed);
+    cvxr_search_value(s, &s->net);
+    for (k = 0; k < s->data->c; k++)
+        for (j = 0; j < s->ways.ascents; j++) {
+            double norm;
+            memset(s->neuron, 0, s->data->dp * sizeof(double));
+            for (i = 0; i < d; i++) s->neuron[i] = cvxrelu_random_normal(&random);
+            cvxr_search_live(s, s->neuron);
+            norm = cvxr_safe_norm(s->neuron, d);
+            for (i = 0; i < d && norm > 0; i++) s->neuron[i] /= norm;
+            if (!(cvxr_search_climb(s, s->r + k * n, j % 2 ? -1 : 1) > 1.001 * s->core.lam))
+                continue;
+            cvxr_pack(s->z, n, s->bits);
+            if (s->next.count == s->next.capacity) return s->next.count - before;
+            if (cvxr_search_gate(s, s->neuron)) cvxr_search_enter(s);
+        }
+    return s->next.count - before;
+}
+
+/* ---- The search. */
+
+/* Given patterns come first, as they are. */
+static void cvxr_search_given(cvxr_search *s, const cvxr_patterns *given) {
+    size_t p;
+    for (p = 0; p < given->count; p++) {
+        memcpy(s->bits, given->bits + p * given->words, given->words * sizeof(uint64_t));
+        memcpy(s->gate, given->gates + p * given->d, given->d * sizeof(double));
+        cvxr_search_enter(s);
+    }
+}
+
+static cvxrelu_result cvxr_search_polish(cvxr_search *s, int rounds, char *message) {
+    int round;
+    for (round = 0; round < rounds && s->set.count > 0 && !s->core.stop; round++) {
+        size_t flips, found = 0;
+        if (!cvxr_search_program(s)) return cvxr_mem_result(s->mem, message);
+        flips = cvxr_search_flip(s);
+        s->report->flips += flips;
+        if (round + 1 < rounds && s->ways.ascents)
+            found = cvxr_search_ascend(s, (uint64_t)round);
+        cvxr_search_take(s);
+        s->objective = cvxr_search_value(s, &s->net);
+        if (flips + found == 0) break;
+    }
+    return CVXRELU_OK;
+}
+
+/* Patterns that may come beside those of neurons. */
+static size_t cvxr_search_extra(const cvxr_search_ways *ways, size_t width,
+                                const cvxr_patterns *given) {
+    return (given ? given->count : 0)
+           + (ways->from == CVXR_FROM_DESCENT ? 0 : 2 * width);
+}
+
+/* Where the network is zero there is a pattern all the same: that of a random gate. */
+static cvxrelu_result cvxr_search_some(cvxr_search *s, char *message) {
+    cvxr_patterns some;
+    cvxrelu_gates recipe = s->recipe;
+    cvxrelu_result result;
+    recipe.count = 8;
+    result = cvxr_patterns_make(s->mem, s->data, &recipe, &some, message);
+    if (result) return result;
+    memcpy(s->set.bits, some.bits, some.words * sizeof(uint64_t));
+    memcpy(s->set.gates, some.gates, some.d * sizeof(double));
+    s->set.count = 1;
+    cvxr_patterns_free(s->mem, &some);
+    return CVXRELU_OK;
+}
+
+/* Hands the patterns and the network over. */
+static void cvxr_search_hand(cvxr_search *s, cvxr_patterns *patterns, cvxr_weights *start) {
+    *patterns = s->set;
+    *start = s->net;
+    memset(&s->set, 0, sizeof s->set);
+    memset(&s->net, 0, sizeof s->net);
+}
+
+static cvxrelu_result cvxr_search_all(cvxr_search *s, const cvxrelu_problem *problem,
+                                      const cvxr_patterns *given, cvxr_patterns *patterns_out,
+                                      cvxr_weights *start_out, char *message) {
+    cvxr_descent_plan plan;
+    cvxrelu_result result;
+    int rounds = s->opt.search.rounds ? s->opt.search.rounds : CVXR_SEARCH_ROUNDS;
+    cvxr_search_plan(s->data, &s->opt, problem, s->lambda, &plan);
+    if (!cvxr_search_open(s, plan.width, cvxr_search_extra(&s->ways, plan.width, given)))
+        return cvxr_mem_result(s->mem, message);
+    if (given) cvxr_search_given(s, given);
+    if (s->ways.from == CVXR_FROM_DESCENT) cvxr_search_descend(s, &plan);
+    else cvxr_search_start(s, &plan, s->ways.from == CVXR_FROM_FLIPPED);
+    if (s->mem->failed) return cvxr_mem_result(s->mem, message);
+    s->report->gathered = s->list.m;
+    cvxr_search_take(s);
+    s->objective = cvxr_search_value(s, &s->net);
+    s->report->descent_objective = s->objective;
+    result = cvxr_search_polish(s, rounds, message);
+    if (!result && s->set.count == 0) result = cvxr_search_some(s, message);
+    if (result) return result;
+    s->report->objective = s->objective;
+    s->report->stop = s->core.stop;
+    s->report->iterations = s->counts.iterations;
+    cvxr_search_hand(s, patterns_out, start_out);
+    return CVXRELU_OK;
+}
+
+/* Looks for the patterns of a ReLU network at strength lambda. options are resolved; started is
+   the clock's time at the start of the call. given: patterns to begin with beside those found,
+   or NULL. patterns_out and start_out are the caller's to free (cvxr_patterns_free,
+   cvxr_weights_close): at least one pattern, gates in the solver's coordinates; a feasible
+   network over them, raw and sorted, to start the last program from. On an error they are
+   empty. */
+CVXR_UNUSED static cvxrelu_result cvxr_search_run(
+    cvxr_mem *mem, const cvxr_data *data, const cvxrelu_options *opt,
+    const cvxrelu_problem *problem, double lambda, double started, const cvxr_patterns *given,
+    const cvxr_search_ways *ways, cvxr_patterns *patterns_out, cvxr_weights *start_out, cvxr_search_report *report,
+    char *message) {
+    cvxr_search s;
+    cvxrelu_result result;
+    memset(patterns_out, 0, sizeof *patterns_out);
+    memset(start_out, 0, sizeof *start_out);
+    memset(report, 0, sizeof *report);
+    memset(&s, 0, sizeof s);
+    s.mem = mem;
+    s.data = data;
+    if (ways) s.ways = *ways;
+    s.opt = *opt;
+    s.opt.tol = cvxr_max(opt->tol, 1e-4);
+    s.opt.max_iters = 60;
+    s.lambda = lambda;
+    s.units = (double)data->n * (double)data->c;
+    s.report = report;
+    cvxr_search_core(&s, problem, started);
+    result = cvxr_search_all(&s, problem, given, patterns_out, start_out, message);
+    cvxr_search_close(&s);
+    return result;
+}
 /* ==== S22 FIT, PATH, CROSS-VALIDATION ====================================================
    Options resolved in one place, a plan of the memory that a fit takes, and the calls that
    put data, patterns, solver, certificate and model together. A fit is a path of one
@@ -7517,7 +12777,16 @@ static cvxrelu_result cvxr_options_check(const cvxrelu_options *o, char *message
                   { "time_limit", o->time_limit, 0, HUGE_VAL },
                   { "step_first", o->step_first, 0, HUGE_VAL },
                   { "step_shrink", o->step_shrink, 0, 1 },
-                  { "step_threshold", o->step_threshold, 0, HUGE_VAL } };
+                  { "step_threshold", o->step_threshold, 0, HUGE_VAL },
+                  { "al.delta", o->al.delta, 0, HUGE_VAL },
+                  { "al.window_low", o->al.window_low, 0, HUGE_VAL },
+                  { "al.window_high", o->al.window_high, 0, HUGE_VAL },
+                  { "al.constraint_tol", o->al.constraint_tol, 0, HUGE_VAL },
+                  { "al.max_outer", (double)o->al.max_outer, 0, HUGE_VAL },
+                  { "search.step_size", o->search.step_size, 0, HUGE_VAL },
+                  { "search.steps", (double)o->search.steps, 0, HUGE_VAL },
+                  { "search.rounds", (double)o->search.rounds, 0, HUGE_VAL },
+                  { "search.restarts", (double)o->search.restarts, 0, HUGE_VAL } };
     size_t i;
     for (i = 0; i < sizeof reals / sizeof *reals; i++)
         if (!cvxr_finite(reals[i].value) || reals[i].value < reals[i].low
@@ -7553,7 +12822,7 @@ static cvxrelu_result cvxr_options_check(const cvxrelu_options *o, char *message
 }
 
 static cvxrelu_result cvxr_options_check_enums(const cvxrelu_options *o, char *message) {
-    if ((int)o->solver < 0 || o->solver > CVXRELU_SOLVER_FISTA)
+    if ((int)o->solver < 0 || o->solver > CVXRELU_SOLVER_AL)
         return cvxr_fail(message, CVXRELU_ERR_ARGUMENT, "options.solver is %d: not a solver",
                          (int)o->solver);
     if ((int)o->precision < 0 || o->precision > CVXRELU_FLOAT32)
@@ -7590,23 +12859,46 @@ static cvxrelu_result cvxr_options_resolve(const cvxrelu_options *given, cvxrelu
     return CVXRELU_OK;
 }
 
+static cvxrelu_result cvxr_problem_check_gated(const cvxrelu_problem *p, char *message) {
+    if (p->search != CVXRELU_SEARCH_AUTO && p->search != CVXRELU_SEARCH_OFF)
+        return cvxr_fail(message, CVXRELU_ERR_UNSUPPORTED,
+                         "problem.search is for ReLU networks: a gated one keeps its gates");
+    return CVXRELU_OK;
+}
+
+static cvxrelu_result cvxr_problem_check_relu(const cvxrelu_problem *p, char *message) {
+    if (p->penalty != CVXRELU_PENALTY_NEURON)
+        return cvxr_fail(message, CVXRELU_ERR_UNSUPPORTED,
+                         "a ReLU network takes the neuron penalty only");
+    return CVXRELU_OK;
+}
+
 static cvxrelu_result cvxr_problem_check(const cvxrelu_problem *p, char *message) {
     if (p == NULL) return cvxr_fail(message, CVXRELU_ERR_ARGUMENT, "problem is NULL");
     if (!cvxr_finite(p->lambda) || p->lambda < 0 || p->lambda > 1e150)
         return cvxr_fail(message, CVXRELU_ERR_ARGUMENT,
                          "lambda is %g: it must be in [0, 1e150]", p->lambda);
-    if (p->kind != CVXRELU_GATED)
-        return cvxr_fail(message, CVXRELU_ERR_UNSUPPORTED,
-                         "problem.kind %d is not supported: this version trains "
-                         "gated ReLU networks (CVXRELU_GATED)",
-                         (int)p->kind);
+    if ((int)p->kind < 0 || p->kind > CVXRELU_RELU)
+        return cvxr_fail(message, CVXRELU_ERR_ARGUMENT,
+                         "problem.kind is %d: not a kind of network", (int)p->kind);
     if (p->loss != CVXRELU_LOSS_SQUARED)
         return cvxr_fail(message, CVXRELU_ERR_ARGUMENT, "problem.loss is %d: not a loss",
                          (int)p->loss);
     if ((int)p->penalty < 0 || p->penalty > CVXRELU_PENALTY_L2)
         return cvxr_fail(message, CVXRELU_ERR_ARGUMENT, "problem.penalty is %d: not a penalty",
                          (int)p->penalty);
-    return CVXRELU_OK;
+    if ((int)p->search < 0 || p->search > CVXRELU_SEARCH_EXACT)
+        return cvxr_fail(message, CVXRELU_ERR_ARGUMENT, "problem.search is %d: not a search",
+                         (int)p->search);
+    return p->kind == CVXRELU_RELU ? cvxr_problem_check_relu(p, message)
+                                   : cvxr_problem_check_gated(p, message);
+}
+
+/* Does this fit look for its patterns? */
+static int cvxr_searches(const cvxrelu_problem *p) {
+    if (p->kind != CVXRELU_RELU) return 0;
+    return p->search == CVXRELU_SEARCH_ON
+           || (p->search == CVXRELU_SEARCH_AUTO && p->gates.sampler != CVXRELU_SAMPLER_GIVEN);
 }
 
 /* ---- The plan: which solver, with what memory. */
@@ -7623,6 +12915,7 @@ typedef struct cvxr_shape {
     size_t n, d, features, c, P;
     int has_bias, threads;
     cvxrelu_type type;
+    cvxrelu_kind kind;
 } cvxr_shape;
 
 static size_t cvxr_work_stride(size_t d, cvxrelu_type type) {
@@ -7639,10 +12932,14 @@ static size_t cvxr_solver_bytes(const cvxr_shape *q, const cvxr_plan *plan,
     const size_t dp = cvxr_pad(q->d);
     size_t bytes = 0, wide = cvxr_work_stride(q->d, q->type), element = cvxr_type_size(q->type);
     if (plan->solver == CVXRELU_SOLVER_NEWTON) {
-        size_t cap = cvxr_newton_capacity(q->n, q->P, max_working_set);
-        bytes = cvxr_max_z(cvxr_newton_bytes(q->n, dp, q->P, cap, plan->max_factor),
-                           cvxr_rescue_bytes(q->n, dp, cap));
-    } else bytes = cvxr_fista_bytes(q->n, wide, q->c, q->P, element);
+        size_t cap =
+            cvxr_newton_capacity(q->n, q->P * cvxr_newton_sides(q->kind), max_working_set);
+        bytes = cvxr_newton_bytes(q->n, dp, q->P, cap, plan->max_factor, q->kind);
+        if (q->kind == CVXRELU_GATED)
+            bytes = cvxr_max_z(bytes, cvxr_rescue_bytes(q->n, dp, cap));
+    } else if (plan->solver == CVXRELU_SOLVER_AL)
+        bytes = cvxr_al_bytes(q->n, dp, q->c, q->P);
+    else bytes = cvxr_fista_bytes(q->n, wide, q->c, q->P, element);
     if (plan->least_squares) bytes = cvxr_max_z(bytes, cvxr_cgls_bytes(q->n, dp, q->P));
     return bytes;
 }
@@ -7656,17 +12953,21 @@ static int cvxr_shape_fits(const cvxr_shape *q) {
            && n * 6144 < limit;
 }
 
+/* Capacity and bytes of a fit over q->P patterns. */
 static void cvxr_plan_bytes(const cvxr_shape *q, const cvxrelu_options *o, int keep_gates,
                             cvxr_plan *plan) {
     const size_t dp = cvxr_pad(q->d);
     size_t model, solver;
-    int all = plan->least_squares || plan->solver == CVXRELU_SOLVER_FISTA;
-    plan->capacity = q->c * (all ? q->P : cvxr_newton_capacity(q->n, q->P, o->max_working_set));
+    const size_t groups = q->P * cvxr_newton_sides(q->kind);
+    int all = plan->least_squares || plan->solver != CVXRELU_SOLVER_NEWTON;
+    plan->capacity =
+        q->c * (all ? groups : cvxr_newton_capacity(q->n, groups, o->max_working_set));
     model = cvxr_model_bytes(q->d, q->features, q->c, plan->capacity, keep_gates ? q->P : 0);
     solver = cvxr_solver_bytes(q, plan, o->max_working_set);
     plan->bytes =
         cvxr_data_bytes(q->n, q->features, q->has_bias, q->c)
         + cvxr_patterns_bytes(q->n, q->d, q->P) + cvxr_core_bytes(q->n, dp, q->threads)
+        + (q->kind == CVXRELU_RELU ? cvxr_core_cone_bytes(q->n, q->d, dp, q->P) : 0)
         + 2 * cvxr_weights_bytes(plan->capacity, dp) + cvxr_bytes(q->c, sizeof(double))
         + cvxr_bytes(2 * q->n, sizeof(double)) + cvxr_max_z(model, solver);
     if (plan->solver == CVXRELU_SOLVER_FISTA
@@ -7674,8 +12975,32 @@ static void cvxr_plan_bytes(const cvxr_shape *q, const cvxrelu_options *o, int k
         plan->bytes += cvxr_bytes(q->n * cvxr_work_stride(q->d, q->type), sizeof(float));
 }
 
+/* A fit that looks for its patterns: over those of the recipe (for lambda_max), then the
+   search, then over what that found. */
+static void cvxr_plan_search(const cvxr_shape *q, const cvxrelu_problem *p,
+                             const cvxrelu_options *o, cvxr_plan *plan) {
+    const int given = p->gates.sampler == CVXRELU_SAMPLER_GIVEN;
+    const size_t width = cvxr_search_width(o, p), kept = given ? q->P : 0;
+    const size_t held = cvxr_data_bytes(q->n, q->features, q->has_bias, q->c)
+                        + (given ? cvxr_patterns_bytes(q->n, q->d, q->P) : 0);
+    cvxr_shape found = *q;
+    cvxr_plan last = *plan;
+    found.P = cvxr_search_capacity(q->n, q->c, width, kept) + kept;
+    cvxr_plan_bytes(&found, o, 1, &last);
+    plan->bytes = cvxr_max_z(plan->bytes, last.bytes + held
+                                              + cvxr_search_bytes(q->n, q->d, q->c, width, kept,
+                                                                  plan->max_factor,
+                                                                  q->threads));
+}
+
+static void cvxr_plan_size(const cvxr_shape *q, const cvxrelu_problem *p,
+                           const cvxrelu_options *o, cvxr_plan *plan) {
+    cvxr_plan_bytes(q, o, 1, plan);
+    if (cvxr_searches(p)) cvxr_plan_search(q, p, o, plan);
+}
+
 /* Choose: Newton for the default penalty, its factor halved until it fits the limit, else
-   R-FISTA. */
+   R-FISTA, or the augmented Lagrangian. */
 static cvxrelu_result cvxr_plan_make(const cvxr_shape *q, const cvxrelu_problem *p,
                                      const cvxrelu_options *o, int least_squares,
                                      cvxr_plan *plan, char *message) {
@@ -7692,18 +13017,25 @@ static cvxrelu_result cvxr_plan_make(const cvxr_shape *q, const cvxrelu_problem 
         return cvxr_fail(message, CVXRELU_ERR_UNSUPPORTED,
                          "the Newton solver takes the neuron penalty only: "
                          "use auto or FISTA");
+    if ((o->solver == CVXRELU_SOLVER_AL) != (p->kind == CVXRELU_RELU)
+        && o->solver >= CVXRELU_SOLVER_FISTA)
+        return cvxr_fail(message, CVXRELU_ERR_UNSUPPORTED,
+                         p->kind == CVXRELU_RELU
+                             ? "FISTA trains gated networks only: use auto, Newton or AL"
+                             : "AL trains ReLU networks only: use auto, Newton or FISTA");
     if (o->solver == CVXRELU_SOLVER_AUTO)
         plan->solver =
             p->penalty == CVXRELU_PENALTY_NEURON ? CVXRELU_SOLVER_NEWTON : CVXRELU_SOLVER_FISTA;
-    cvxr_plan_bytes(q, o, 1, plan);
+    cvxr_plan_size(q, p, o, plan);
     while (o->memory_limit && plan->bytes > o->memory_limit
            && plan->solver == CVXRELU_SOLVER_NEWTON && plan->max_factor > q->d) {
         plan->max_factor = cvxr_min_z(plan->max_factor, q->n) / 2;
-        cvxr_plan_bytes(q, o, 1, plan);
+        cvxr_plan_size(q, p, o, plan);
     }
     if (o->memory_limit && plan->bytes > o->memory_limit && o->solver == CVXRELU_SOLVER_AUTO) {
-        plan->solver = CVXRELU_SOLVER_FISTA;
-        cvxr_plan_bytes(q, o, 1, plan);
+        plan->solver =
+            p->kind == CVXRELU_RELU ? CVXRELU_SOLVER_AL : CVXRELU_SOLVER_FISTA;
+        cvxr_plan_size(q, p, o, plan);
     }
     if (o->memory_limit && plan->bytes > o->memory_limit)
         return cvxr_fail(message, CVXRELU_ERR_LIMIT,
@@ -7727,19 +13059,29 @@ typedef struct cvxr_fit {
     double *sigma;
     double *best; /* 2 n: scores and hits of the training error */
     float *X32;
-    int open;
+    int open, searches;
+    cvxr_patterns given; /* searches: the patterns of given gates */
+    cvxr_search_report search;
+    size_t thin;         /* EXACT: cells too thin for a gate */
 } cvxr_fit;
 
+/* Workspace of the solver over f->patterns. */
+static void cvxr_fit_close_solver(cvxr_fit *f) {
+    if (!f->open) return;
+    f->open = 0;
+    cvxr_release(&f->mem, f->X32, f->data.n * cvxr_work_stride(f->data.d, CVXRELU_FLOAT32),
+                 sizeof(float));
+    cvxr_release(&f->mem, f->best, 2 * f->data.n, sizeof(double));
+    cvxr_release(&f->mem, f->sigma, f->data.c, sizeof(double));
+    cvxr_weights_close(&f->mem, &f->start);
+    cvxr_weights_close(&f->mem, &f->weights);
+    cvxr_core_close(&f->core);
+    f->X32 = NULL;
+}
+
 static void cvxr_fit_close(cvxr_fit *f) {
-    if (f->open) {
-        cvxr_release(&f->mem, f->X32, f->data.n * cvxr_work_stride(f->data.d, CVXRELU_FLOAT32),
-                     sizeof(float));
-        cvxr_release(&f->mem, f->best, 2 * f->data.n, sizeof(double));
-        cvxr_release(&f->mem, f->sigma, f->data.c, sizeof(double));
-        cvxr_weights_close(&f->mem, &f->start);
-        cvxr_weights_close(&f->mem, &f->weights);
-        cvxr_core_close(&f->core);
-    }
+    cvxr_fit_close_solver(f);
+    cvxr_patterns_free(&f->mem, &f->given);
     cvxr_patterns_free(&f->mem, &f->patterns);
     cvxr_data_free(&f->mem, &f->data);
 }
@@ -7756,9 +13098,11 @@ static cvxrelu_result cvxr_shape_make(const cvxrelu_problem *p, const cvxrelu_op
     q->has_bias = !p->no_bias;
     q->d = q->features + (q->has_bias ? 1 : 0);
     q->c = classes == 0 ? p->Y.cols : classes == 2 ? 1 : classes;
-    q->P = cvxr_gates_count(&p->gates);
+    q->P = p->search == CVXRELU_SEARCH_EXACT ? cvxr_cover(q->n, q->d, CVXR_ENUMERATE_LIMIT)
+                                             : cvxr_gates_count(&p->gates);
     q->threads = opt->threads;
     q->type = opt->precision;
+    q->kind = p->kind;
     memset(&sizes, 0, sizeof sizes);
     sizes.n = q->n;
     sizes.d = q->d;
@@ -7791,12 +13135,38 @@ static void cvxr_fit_core(cvxr_fit *f, cvxrelu_report *report) {
     core->data = &f->data;
     core->patterns = &f->patterns;
     core->opt = &f->opt;
+    core->kind = f->problem.kind;
     core->loss = &cvxr_losses[f->problem.loss];
     core->penalty = &cvxr_penalties[f->problem.penalty];
     core->space = &cvxr_space_f64;
     core->type = CVXRELU_FLOAT64;
     core->units = (double)f->data.n * (double)f->data.c;
     core->report = report;
+}
+
+static cvxrelu_result cvxr_fit_open_solver(cvxr_fit *f, cvxrelu_report *report) {
+    f->opt.max_factor = f->plan.max_factor;
+    cvxr_fit_core(f, report);
+    f->open = 1;
+    cvxr_core_open(&f->core);
+    cvxr_weights_open(&f->mem, &f->weights, f->plan.capacity, f->data.dp);
+    cvxr_weights_open(&f->mem, &f->start, f->plan.capacity, f->data.dp);
+    f->sigma = (double *)cvxr_alloc_zero(&f->mem, f->data.c, sizeof(double));
+    f->best = (double *)cvxr_alloc(&f->mem, 2 * f->data.n, sizeof(double));
+    if (f->plan.solver == CVXRELU_SOLVER_FISTA && f->opt.precision == CVXRELU_FLOAT32)
+        cvxr_fit_float32(f);
+    return cvxr_mem_result(&f->mem, report->message);
+}
+
+/* All patterns, and the plan for as many as there are. */
+static cvxrelu_result cvxr_fit_enumerate(cvxr_fit *f, char *message) {
+    cvxr_enumeration about;
+    cvxrelu_result result =
+        cvxr_enumerate_about(&f->mem, &f->data, 0, &about, &f->patterns, message);
+    if (result) return result;
+    f->thin = about.thin;
+    f->shape.P = f->patterns.count;
+    return cvxr_plan_make(&f->shape, &f->problem, &f->opt, 0, &f->plan, message);
 }
 
 /* Data, patterns and workspace; nothing is held when it fails. */
@@ -7812,34 +13182,77 @@ static cvxrelu_result cvxr_fit_open(cvxr_fit *f, const cvxrelu_problem *problem,
     cvxr_mem_init(&f->mem, &f->opt.allocator, f->opt.memory_limit);
     f->core.opt = &f->opt;
     f->core.started = cvxr_now(&f->opt.clock);
+    f->searches = cvxr_searches(problem);
     result = cvxr_shape_make(problem, &f->opt, &f->shape, message);
-    if (!result)
+    if (!result && problem->search != CVXRELU_SEARCH_EXACT)
         result = cvxr_plan_make(&f->shape, problem, &f->opt, least_squares, &f->plan, message);
     if (!result) result = cvxr_data_make(&f->mem, problem, &f->data, message);
-    if (!result)
+    if (!result && problem->search == CVXRELU_SEARCH_EXACT)
+        result = cvxr_fit_enumerate(f, message);
+    else if (!result)
         result = cvxr_patterns_make(&f->mem, &f->data, &problem->gates, &f->patterns, message);
-    if (!result) {
-        f->opt.max_factor = f->plan.max_factor;
-        cvxr_fit_core(f, report);
-        f->open = 1;
-        cvxr_core_open(&f->core);
-        cvxr_weights_open(&f->mem, &f->weights, f->plan.capacity, f->data.dp);
-        cvxr_weights_open(&f->mem, &f->start, f->plan.capacity, f->data.dp);
-        f->sigma = (double *)cvxr_alloc_zero(&f->mem, f->data.c, sizeof(double));
-        f->best = (double *)cvxr_alloc(&f->mem, 2 * f->data.n, sizeof(double));
-        if (f->plan.solver == CVXRELU_SOLVER_FISTA && f->opt.precision == CVXRELU_FLOAT32)
-            cvxr_fit_float32(f);
-        result = cvxr_mem_result(&f->mem, message);
-    }
+    if (!result) result = cvxr_fit_open_solver(f, report);
     if (result) cvxr_fit_close(f);
     return result;
 }
 
 /* ---- Solving one strength from f->start into f->weights. */
 
+/* The sorted weights of `from` into `to`, which has room for them. */
+static void cvxr_weights_take(cvxr_weights *to, const cvxr_weights *from) {
+    to->m = cvxr_min_z(from->m, to->capacity);
+    memcpy(to->output, from->output, to->m * sizeof(size_t));
+    memcpy(to->pattern, from->pattern, to->m * sizeof(size_t));
+    memcpy(to->sign, from->sign, to->m);
+    memcpy(to->u, from->u, to->m * to->dp * sizeof(double));
+}
+
+/* Search for this strength: the patterns found take the place of those at hand. */
+static cvxrelu_result cvxr_fit_search(cvxr_fit *f, double lambda, cvxrelu_report *report) {
+    cvxr_weights start;
+    cvxr_patterns found;
+    cvxr_shape q = f->shape;
+    cvxrelu_result result;
+    const double started = f->core.started;
+    const int given = f->problem.gates.sampler == CVXRELU_SAMPLER_GIVEN;
+    cvxr_fit_close_solver(f);
+    if (given && f->given.count == 0) {
+        f->given = f->patterns;
+        memset(&f->patterns, 0, sizeof f->patterns);
+    }
+    cvxr_patterns_free(&f->mem, &f->patterns);
+    result = cvxr_search_run(&f->mem, &f->data, &f->opt, &f->problem, lambda, started,
+                             given ? &f->given : NULL, NULL, &found, &start, &f->search,
+                             report->message);
+    if (result) return result;
+    f->patterns = found;
+    q.P = found.count;
+    cvxr_plan_bytes(&q, &f->opt, 1, &f->plan);
+    f->plan.capacity = cvxr_max_z(f->plan.capacity, start.m);
+    result = cvxr_fit_open_solver(f, report);
+    f->core.started = started;
+    if (!result) cvxr_weights_take(&f->start, &start);
+    cvxr_weights_close(&f->mem, &start);
+    if (result) return result;
+    f->core.lam = 1;
+    report->lambda_max = cvxr_lambda_max(&f->core);
+    report->descent_objective = f->search.descent_objective;
+    report->rounds = f->search.rounds;
+    report->flips = f->search.flips;
+    report->iterations = f->search.iterations;
+    return CVXRELU_OK;
+}
+
 static cvxrelu_stop cvxr_fit_solve(cvxr_fit *f, double lambda, double lambda_max) {
     cvxr_core *core = &f->core;
     cvxr_weights swap;
+    if (f->searches && f->search.stop) { /* no time for more than what the search found */
+        core->lambda = lambda;
+        core->lam = lambda * core->units;
+        core->stop = f->search.stop;
+        cvxr_weights_take(&f->weights, &f->start);
+        return core->stop;
+    }
     core->lambda = lambda;
     core->lam = lambda * core->units;
     core->best_bound = 0;
@@ -7855,6 +13268,8 @@ static cvxrelu_stop cvxr_fit_solve(cvxr_fit *f, double lambda, double lambda_max
     if (lambda == 0) return cvxr_least_squares(core, &f->weights);
     if (f->plan.solver == CVXRELU_SOLVER_NEWTON)
         return cvxr_newton_solve(core, &f->weights, &f->start, f->sigma);
+    if (f->plan.solver == CVXRELU_SOLVER_AL)
+        return cvxr_al_solve(core, &f->weights, &f->start);
     swap = f->weights;
     f->weights = f->start;
     f->start = swap;
@@ -7886,11 +13301,13 @@ static double cvxr_fit_train_error(cvxr_fit *f) {
 static void cvxr_fit_report(cvxr_fit *f, cvxrelu_stop stop, cvxrelu_report *report) {
     cvxr_core *core = &f->core;
     cvxr_certificate check;
-    report->passes = core->op.passes + core->op_work.passes; /* without this check's own */
-    report->flops = core->op.flops + core->op_work.flops;
+    report->passes = core->op.passes + core->op_work.passes + f->search.passes;
+    report->flops = core->op.flops + core->op_work.flops + f->search.flops;
     cvxr_certify(core, &f->weights, &check);
     report->solver = f->plan.solver;
-    report->scope = CVXRELU_SCOPE_PATTERNS;
+    report->scope = f->problem.search == CVXRELU_SEARCH_EXACT && f->thin == 0
+                        ? CVXRELU_SCOPE_ALL
+                        : CVXRELU_SCOPE_PATTERNS;
     report->n = f->data.n;
     report->d = f->data.d;
     report->c = f->data.c;
@@ -7901,6 +13318,7 @@ static void cvxr_fit_report(cvxr_fit *f, cvxrelu_stop stop, cvxrelu_report *repo
     report->has_bound = core->lambda > 0 || check.objective == 0;
     report->dual_bound = report->has_bound ? check.dual_bound : 0;
     report->gap = report->has_bound ? check.gap : 0;
+    report->constraint_violation = check.violation;
     report->stationarity = check.stationarity;
     report->subgradient = check.subgradient;
     report->neurons = f->weights.m;
@@ -7927,6 +13345,7 @@ static cvxrelu_model *cvxr_fit_model(cvxr_fit *f, const cvxrelu_report *report) 
     for (j = 0; j < w->m; j++) {
         model->output[j] = w->output[j];
         model->pattern[j] = w->pattern[j];
+        model->sign[j] = w->sign[j];
         memcpy(model->u + j * f->data.d, w->u + j * w->dp, f->data.d * sizeof(double));
     }
     problem.lambda = report->lambda;
@@ -7942,6 +13361,9 @@ static cvxrelu_model *cvxr_fit_model(cvxr_fit *f, const cvxrelu_report *report) 
 static cvxrelu_result cvxr_fit_start(cvxr_fit *f, const cvxrelu_model *start, char *message) {
     size_t j;
     if (start == NULL) return CVXRELU_OK;
+    if (start->info.kind != f->problem.kind)
+        return cvxr_fail(message, CVXRELU_ERR_ARGUMENT,
+                         "start is another kind of network than the problem's");
     if (start->d != f->data.d || start->info.outputs != f->data.c
         || start->info.patterns != f->patterns.count)
         return cvxr_fail(message, CVXRELU_ERR_ARGUMENT,
@@ -7960,6 +13382,7 @@ static cvxrelu_result cvxr_fit_start(cvxr_fit *f, const cvxrelu_model *start, ch
             return cvxr_fail(message, CVXRELU_ERR_ARGUMENT,
                              "start was trained over other gates (neuron %z differs)", j);
         f->start.output[f->start.m] = start->output[j];
+        f->start.sign[f->start.m] = start->sign[j];
         f->start.pattern[f->start.m++] = start->pattern[j];
         memset(u, 0, f->start.dp * sizeof(double));
         memcpy(u, start->u + j * start->d, start->d * sizeof(double));
@@ -7986,6 +13409,10 @@ static cvxrelu_result cvxr_run_one(cvxr_fit *f, size_t i, double lambda, cvxrelu
     f->core.report = report;
     f->core.op.passes = f->core.op.flops = 0;
     f->core.op_work.passes = f->core.op_work.flops = 0;
+    if (f->searches) {
+        result = cvxr_fit_search(f, lambda, report);
+        if (result) return result;
+    }
     stop = cvxr_fit_solve(f, lambda, report->lambda_max);
     result = cvxr_mem_result(&f->mem, report->message);
     if (result) return result;
@@ -8038,7 +13465,11 @@ static cvxrelu_result cvxr_run_all(const cvxr_run *run, const cvxrelu_problem *p
         cvxr_fit_open(&f, problem, options, cvxr_run_has_zero(run, problem), run->reports);
     if (result) return result;
     given = f.opt.max_iters;
-    result = cvxr_fit_start(&f, run->start, run->reports->message);
+    if (problem->kind == CVXRELU_RELU && cvxr_run_has_zero(run, problem))
+        result = cvxr_fail(run->reports->message, CVXRELU_ERR_UNSUPPORTED,
+                           "lambda is 0: a ReLU network needs a strength above 0");
+    if (!result && !f.searches)
+        result = cvxr_fit_start(&f, run->start, run->reports->message);
     f.core.lam = 1;
     lambda_max = cvxr_lambda_max(&f.core);
     for (i = 0; i < run->count && !result; i++) {
@@ -8451,14 +13882,15 @@ CVXRELU_API cvxrelu_result cvxrelu_cross_validate(const cvxrelu_problem *problem
    definition by plain float64 loops that share nothing with the solvers.
    Uses S01 to S03, S06, S07, S17. Tests: tests/test_s24_save.c.
 
-   The bytes, version 1. Numbers are little-endian on every machine: u32 and u64 unsigned, f64
+   The bytes, version 2. Numbers are little-endian on every machine: u32 and u64 unsigned, f64
    the bits of an IEEE double. d = features + has_bias, c = outputs, m = neurons, P = patterns.
 
      offset  type    field
           0  8 x u8  89 'C' 'V' 'X' 'R' 0D 0A 1A    (spoilt by a transfer as text)
-          8  u32     version, 1
+          8  u32     version, 2
          12  u32     flags: 1 has_bias, 2 has_bound, 4 recipe is there, 8 gates are there,
-                     16 no_gate_bias
+                     16 no_gate_bias, 32 proof is there, 64 proof of plain weight decay,
+                     128 proof conditional on b2
          16  u64     bytes in all, checksum included
          24  6 u32   kind, task, loss, penalty, scale, sampler
          48  6 u64   features, outputs, classes, neurons, patterns, rows
@@ -8466,16 +13898,24 @@ CVXRELU_API cvxrelu_result cvxrelu_cross_validate(const cvxrelu_problem *problem
         128  7 u64   recipe: count, seed, order, width, height, channels, patch
         184  f64     recipe: active_share                  (recipe and sampler 0 when stripped)
         192  4 u64   class labels, feature names: how many of each; bytes of each
-        224  f64     shift[d], scales[d], y_shift[c]
+        224  4 u32   search; proof: method, scope; 0
+        240  2 f64   proof: lambda, bound
+        256  2 u64   proof: rows N, further numbers E     (without a proof all of it is 0)
+        272  f64     shift[d], scales[d], y_shift[c]
              u64     output[m], pattern[m]
-             f64     u[m x d], g[m x d], gates[P x d] if flagged (given gates only)
+             f64     u[m x d] (raw), g[m x d], gates[P x d] if flagged (given or searched ones)
+             f64     theta[c x N], extra[E] of the proof if flagged
+             u8      sign[m] for ReLU: 1, or 255 for -1
              u8      class labels, then feature names, each string ending with a zero byte
       end-4  u32     CRC-32 (IEEE 802.3, as in zlib) of everything before
 
-   Weights and gates are in the solver's coordinates; the network of S17 follows from them. */
+   Version 1 has no bytes 224 to 271, no proof and no signs: gated models. It is read, not
+   written. Weights and gates are in the solver's coordinates; the network of S17 follows from
+   them. */
 
-#define CVXR_FILE_VERSION 1
-#define CVXR_FILE_HEAD    224
+#define CVXR_FILE_VERSION 2
+#define CVXR_FILE_HEAD_1  224
+#define CVXR_FILE_HEAD    272
 #define CVXR_FILE_CHUNK   512
 
 #define CVXR_FLAG_BIAS      1u
@@ -8483,6 +13923,9 @@ CVXRELU_API cvxrelu_result cvxrelu_cross_validate(const cvxrelu_problem *problem
 #define CVXR_FLAG_RECIPE    4u
 #define CVXR_FLAG_GATES     8u
 #define CVXR_FLAG_FLAT      16u
+#define CVXR_FLAG_PROOF     32u
+#define CVXR_FLAG_DECAY     64u
+#define CVXR_FLAG_B2        128u
 
 static const unsigned char cvxr_file_magic[8] = { 0x89, 'C', 'V', 'X', 'R', 0x0d, 0x0a, 0x1a };
 
@@ -8560,6 +14003,13 @@ static void cvxr_sink_sizes(cvxr_sink *sink, const size_t *x, size_t count) {
     for (i = 0; i < count; i++) cvxr_sink_u64(sink, (uint64_t)x[i]);
 }
 
+/* Nothing for a gated model. */
+static void cvxr_sink_signs(cvxr_sink *sink, const cvxrelu_model *model) {
+    size_t j;
+    if (model->info.kind != CVXRELU_RELU) return;
+    for (j = 0; j < model->m; j++) cvxr_sink_byte(sink, model->sign[j] < 0 ? 255u : 1u);
+}
+
 static void cvxr_sink_text(cvxr_sink *sink, const cvxr_names *names) {
     size_t i;
     for (i = 0; i < names->bytes; i++) cvxr_sink_byte(sink, (unsigned char)names->text[i]);
@@ -8571,6 +14021,11 @@ static uint32_t cvxr_file_flags(const cvxrelu_model *model, int strip) {
     int given = model->recipe.sampler == CVXRELU_SAMPLER_GIVEN;
     uint32_t flags = info->has_bias ? CVXR_FLAG_BIAS : 0u;
     if (info->has_bound) flags |= CVXR_FLAG_BOUND;
+    if (model->proof.theta && !strip) {
+        flags |= CVXR_FLAG_PROOF;
+        if (model->proof.plain_decay) flags |= CVXR_FLAG_DECAY;
+        if (model->proof.conditional) flags |= CVXR_FLAG_B2;
+    }
     if (strip || !info->has_recipe || (given && model->gates == NULL)) return flags;
     flags |= CVXR_FLAG_RECIPE;
     if (given) flags |= CVXR_FLAG_GATES;
@@ -8614,10 +14069,26 @@ static void cvxr_sink_head(cvxr_sink *sink, const cvxrelu_model *model, uint32_t
     cvxr_sink_sizes(sink, sizes, 4);
 }
 
+/* The part of the head that version 1 does not have. */
+static void cvxr_sink_head_2(cvxr_sink *sink, const cvxrelu_model *model, uint32_t flags) {
+    cvxr_proof proof;
+    memset(&proof, 0, sizeof proof);
+    if (flags & CVXR_FLAG_PROOF) proof = model->proof;
+    cvxr_sink_u32(sink, (uint32_t)model->info.search);
+    cvxr_sink_u32(sink, (uint32_t)proof.method);
+    cvxr_sink_u32(sink, (uint32_t)proof.scope);
+    cvxr_sink_u32(sink, 0);
+    cvxr_sink_reals(sink, &proof.lambda, 1, 1);
+    cvxr_sink_reals(sink, &proof.bound, 1, 1);
+    cvxr_sink_sizes(sink, &proof.n, 1);
+    cvxr_sink_sizes(sink, &proof.extra_count, 1);
+}
+
 static void cvxr_sink_model(cvxr_sink *sink, const cvxrelu_model *model, int strip,
                             uint64_t total) {
     uint32_t flags = cvxr_file_flags(model, strip);
     cvxr_sink_head(sink, model, flags, total);
+    cvxr_sink_head_2(sink, model, flags);
     cvxr_sink_reals(sink, model->shift, model->d, 1);
     cvxr_sink_reals(sink, model->scales, model->d, 1);
     cvxr_sink_reals(sink, model->y_shift, model->info.outputs, 1);
@@ -8627,6 +14098,9 @@ static void cvxr_sink_model(cvxr_sink *sink, const cvxrelu_model *model, int str
     cvxr_sink_reals(sink, model->g, model->m, model->d);
     if (flags & CVXR_FLAG_GATES)
         cvxr_sink_reals(sink, model->gates, model->gate_count, model->d);
+    if (flags & CVXR_FLAG_PROOF)
+        cvxr_sink_reals(sink, model->proof.theta, cvxr_proof_reals(&model->proof), 1);
+    cvxr_sink_signs(sink, model);
     cvxr_sink_text(sink, &model->names[0]);
     cvxr_sink_text(sink, &model->names[1]);
     cvxr_sink_flush(sink);
@@ -8691,6 +14165,15 @@ static void cvxr_source_sizes(cvxr_source *source, size_t *x, size_t count, size
     }
 }
 
+static void cvxr_source_signs(cvxr_source *source, signed char *sign, size_t count) {
+    size_t i;
+    if ((size_t)(source->end - source->at) < count) source->failed = 1;
+    for (i = 0; i < count && !source->failed; i++, source->at++) {
+        if (*source->at != 1 && *source->at != 255) source->failed = 1;
+        sign[i] = *source->at == 1 ? 1 : -1;
+    }
+}
+
 static void cvxr_source_text(cvxr_source *source, cvxr_names *names) {
     size_t i, count = 0;
     if (names->count == 0 || source->failed) return;
@@ -8710,18 +14193,31 @@ static void cvxr_source_text(cvxr_source *source, cvxr_names *names) {
 typedef struct cvxr_file_head {
     cvxrelu_model_info info;
     cvxrelu_gates recipe;
-    uint32_t code[6];              /* kind, task, loss, penalty, scale, sampler               */
-    uint32_t flags;
+    cvxr_proof proof;              /* without its arrays                                      */
+    uint32_t version, flags;
+    uint32_t code[10];             /* kind, task, loss, penalty, scale, sampler; version 2:
+                                      search, method, scope, 0                                */
     size_t d, gates, text_bytes[2];
 } cvxr_file_head;
 
-/* The fields from offset 12 on. */
+/* The part of the head that version 1 does not have. */
+static void cvxr_source_head_2(cvxr_source *source, cvxr_file_head *head) {
+    int i;
+    for (i = 6; i < 10; i++) head->code[i] = cvxr_source_u32(source);
+    cvxr_source_reals(source, &head->proof.lambda, 1, 1);
+    cvxr_source_reals(source, &head->proof.bound, 1, 1);
+    head->proof.n = cvxr_source_size(source);
+    head->proof.extra_count = cvxr_source_size(source);
+}
+
+/* The fields from offset 8 on. */
 static void cvxr_source_head(cvxr_source *source, cvxr_file_head *head) {
     cvxrelu_model_info *info = &head->info;
     cvxrelu_gates *recipe = &head->recipe;
     double reals[4] = { 0, 0, 0, 0 };
     int i;
     memset(head, 0, sizeof *head);
+    head->version = cvxr_source_u32(source);
     head->flags = cvxr_source_u32(source);
     (void)cvxr_source_u64(source);
     for (i = 0; i < 6; i++) head->code[i] = cvxr_source_u32(source);
@@ -8744,17 +14240,38 @@ static void cvxr_source_head(cvxr_source *source, cvxr_file_head *head) {
     cvxr_source_reals(source, &recipe->active_share, 1, 1);
     for (i = 0; i < 2; i++) info->text_count[i] = cvxr_source_size(source);
     for (i = 0; i < 2; i++) head->text_bytes[i] = cvxr_source_size(source);
+    head->code[6] = CVXRELU_SEARCH_OFF;
+    if (head->version > 1) cvxr_source_head_2(source, head);
+}
+
+/* Search and proof; 0 when they contradict the rest. */
+static int cvxr_head_decode_2(cvxr_file_head *head) {
+    cvxr_proof *proof = &head->proof;
+    uint32_t proven = head->flags & (CVXR_FLAG_PROOF | CVXR_FLAG_DECAY | CVXR_FLAG_B2);
+    if (head->version == 1 && (head->code[0] != CVXRELU_GATED || proven)) return 0;
+    if (head->code[6] == CVXRELU_SEARCH_AUTO) return 0;
+    if (head->code[0] == CVXRELU_GATED && head->code[6] != CVXRELU_SEARCH_OFF) return 0;
+    head->info.search = (cvxrelu_search)head->code[6];
+    proof->method = (int)head->code[7];
+    proof->scope = (cvxrelu_scope)head->code[8];
+    proof->c = head->info.outputs;
+    proof->plain_decay = (head->flags & CVXR_FLAG_DECAY) != 0;
+    proof->conditional = (head->flags & CVXR_FLAG_B2) != 0;
+    if (head->flags & CVXR_FLAG_PROOF) return proof->n > 0;
+    return !proven && proof->n == 0 && proof->extra_count == 0;
 }
 
 /* What the codes and flags mean; 0 when a code is unknown. */
 static int cvxr_head_decode(cvxr_file_head *head) {
-    static const uint32_t most[6] = { CVXRELU_GATED, CVXRELU_TASK_CLASSES, CVXRELU_LOSS_SQUARED,
-                                      CVXRELU_PENALTY_L2, CVXRELU_SCALE_NONE,
-                                      CVXRELU_SAMPLER_GIVEN };
+    static const uint32_t most[10] = { CVXRELU_RELU, CVXRELU_TASK_CLASSES,
+                                       CVXRELU_LOSS_SQUARED, CVXRELU_PENALTY_L2,
+                                       CVXRELU_SCALE_NONE, CVXRELU_SAMPLER_GIVEN,
+                                       CVXRELU_SEARCH_EXACT, 0x7fff, CVXRELU_SCOPE_KEPT, 0 };
     cvxrelu_model_info *info = &head->info;
     int i;
-    for (i = 0; i < 6; i++) if (head->code[i] > most[i]) return 0;
-    if (head->code[4] == (uint32_t)CVXRELU_SCALE_AUTO || head->flags > 31u) return 0;
+    for (i = 0; i < 10; i++) if (head->code[i] > most[i]) return 0;
+    if (head->code[4] == (uint32_t)CVXRELU_SCALE_AUTO || head->flags > 255u) return 0;
+    if (!cvxr_head_decode_2(head)) return 0;
     info->kind = (cvxrelu_kind)head->code[0];
     info->task = (cvxrelu_task)head->code[1];
     info->loss = (cvxrelu_loss)head->code[2];
@@ -8777,8 +14294,10 @@ static int cvxr_head_decode(cvxr_file_head *head) {
 static int cvxr_head_agrees(const cvxr_file_head *head, size_t size) {
     const cvxrelu_model_info *info = &head->info;
     int given = info->has_recipe && info->sampler == CVXRELU_SAMPLER_GIVEN, kind;
-    size_t total = CVXR_FILE_HEAD + 4, classes = info->classes, expect;
+    size_t total, classes = info->classes, expect;
+    total = (head->version == 1 ? CVXR_FILE_HEAD_1 : CVXR_FILE_HEAD) + 4;
     if (given != (head->gates > 0)) return 0;
+    if (info->has_recipe && !given && info->search != CVXRELU_SEARCH_OFF) return 0;
     if (info->scale == CVXRELU_SCALE_STANDARD && !info->has_bias) return 0;
     if (info->task == CVXRELU_TASK_REGRESSION ? classes != 0 : classes < 2) return 0;
     expect = classes == 0 ? info->outputs : classes == 2 ? 1 : classes;
@@ -8794,7 +14313,11 @@ static int cvxr_head_agrees(const cvxr_file_head *head, size_t size) {
            cvxr_sum_product(&total, info->outputs, 1, 8) &&
            cvxr_sum_product(&total, info->neurons, 2, 8) &&
            cvxr_sum_product(&total, info->neurons, head->d, 16) &&
-           cvxr_sum_product(&total, head->gates, head->d, 8) && total == size;
+           cvxr_sum_product(&total, head->gates, head->d, 8) &&
+           cvxr_sum_product(&total, head->proof.n, info->outputs, 8) &&
+           cvxr_sum_product(&total, head->proof.extra_count, 1, 8) &&
+           cvxr_sum_product(&total, info->neurons, info->kind == CVXRELU_RELU, 1) &&
+           total == size;
 }
 
 /* Magic, version, length and checksum. */
@@ -8803,6 +14326,7 @@ static cvxrelu_result cvxr_file_check(const unsigned char *bytes, size_t size, c
     size_t start = cvxr_min_z(size, sizeof cvxr_file_magic);
     uint32_t version;
     uint64_t total;
+    size_t head;
     if (start == 0)
         return cvxr_fail(message, CVXRELU_ERR_CORRUPT, "the model is empty");
     if (memcmp(bytes, cvxr_file_magic, start) != 0)
@@ -8811,12 +14335,13 @@ static cvxrelu_result cvxr_file_check(const unsigned char *bytes, size_t size, c
     source.end = bytes + size;
     source.failed = 0;
     version = cvxr_source_u32(&source);
-    if (!source.failed && version != CVXR_FILE_VERSION)
+    if (!source.failed && (version < 1 || version > CVXR_FILE_VERSION))
         return cvxr_fail(message, CVXRELU_ERR_UNSUPPORTED, "the model has format version %z, "
-                         "this library reads %d", (size_t)version, CVXR_FILE_VERSION);
+                         "this library reads 1 to %d", (size_t)version, CVXR_FILE_VERSION);
     (void)cvxr_source_u32(&source);
     total = cvxr_source_u64(&source);
-    if (source.failed || size < CVXR_FILE_HEAD + 4 || (uint64_t)size < total)
+    head = version == 1 ? CVXR_FILE_HEAD_1 : CVXR_FILE_HEAD;
+    if (source.failed || size < head + 4 || (uint64_t)size < total)
         return cvxr_fail(message, CVXRELU_ERR_CORRUPT, "the model is truncated to %z bytes",
                          size);
     if ((uint64_t)size > total)
@@ -8841,6 +14366,14 @@ static cvxrelu_result cvxr_source_body(cvxr_source *source, const cvxr_file_head
     cvxr_source_reals(source, model->u, model->m, model->d);
     cvxr_source_reals(source, model->g, model->m, model->d);
     if (head->gates) cvxr_source_reals(source, model->gates, head->gates, model->d);
+    if (head->proof.n) {
+        cvxr_proof proof = head->proof;
+        result = cvxr_proof_new(&model->mem, &proof);
+        if (result) return result;
+        model->proof = proof;
+        cvxr_source_reals(source, proof.theta, cvxr_proof_reals(&proof), 1);
+    }
+    if (head->info.kind == CVXRELU_RELU) cvxr_source_signs(source, model->sign, model->m);
     for (j = 0; j < model->d; j++) if (!(model->scales[j] > 0.0)) source->failed = 1;
     for (kind = 0; kind < 2 && !source->failed; kind++) {
         cvxr_names *names = &model->names[kind];
@@ -8892,7 +14425,7 @@ CVXRELU_API cvxrelu_result cvxrelu_model_read(const void *buffer, size_t size,
                          "the allocator needs both functions or neither");
     result = cvxr_file_check(bytes, size, message);
     if (result) return result;
-    source.at = bytes + 12;
+    source.at = bytes + sizeof cvxr_file_magic;
     source.end = bytes + size - 4;
     source.failed = 0;
     cvxr_source_head(&source, &head);
@@ -8911,7 +14444,7 @@ CVXRELU_API cvxrelu_result cvxrelu_model_read(const void *buffer, size_t size,
         cvxrelu_model_free(made);
         return cvxr_fail(message, result, result == CVXRELU_ERR_CORRUPT
                          ? "the model holds a number or a text that no model has"
-                         : "no memory for the model's text");
+                         : "no memory for the model's text or proof");
     }
     cvxr_model_map(made);
     *model = made;
@@ -9045,12 +14578,16 @@ CVXRELU_API cvxrelu_result cvxrelu_model_load(const char *path,
                gap = (1-s)^2 ||r||^2/2 + sum over groups of (lam Omega(u_i) - s <u_i, g_i>)
        l2      Omega = ||u||^2/2
                gap = (1-s)^2 ||r||^2/2 + ||lam u - s g||^2/(2 lam), the best s has a closed form
+       ReLU    A u = sum_j s_j max(0, X v_j), Omega = sum ||v_j||, and Omega* is the largest
+               ||Proj_{K_i}(+-g_i)||, which ||+-g_i + Xt_i^T gamma|| bounds for any gamma >= 0;
+               gap = (1-s)^2 ||r||^2/2 + sum_j (lam ||v_j|| - s <s_j max(0, X v_j), r>)
 
    Every term is >= 0 and dual bound = objective - gap. The dual point 0 proves the bound 0, so
    no gap exceeds the objective. The patterns are those of the recipe and, should one be missing
    there, the neurons' own: the network is feasible and the bound true for any data.          */
 
 #define CVXR_CHECK_BLOCK 32
+#define CVXR_CHECK_CONE  1e-9  /* a weight that violates more of a cone is not in it */
 
 typedef struct cvxr_check {
     const cvxrelu_model *model;
@@ -9071,8 +14608,15 @@ typedef struct cvxr_check {
     double *column;                /* 2c x d: norms over patterns of the entries of X^T D v   */
     double *widest, *peak;         /* 2c each: largest ||X^T D_p v||_2, largest entry         */
     double *column_u, *column_ug;  /* c x d: norms and products of the columns of U           */
-    double *inner;                 /* m: <u, g>                                               */
-    size_t first;                  /* of the block at work                                    */
+    double *inner;                 /* m: <u, g>; ReLU: <s max(0, X v), r>                     */
+    double *inverse;               /* ReLU, n: 1/||x_i||, 0 for a zero row                    */
+    double *cone;                  /* ReLU, 2c: largest dual norm; of residuals at least lam  */
+    double *slot_cone;             /* ReLU, CVXR_CHECK_BLOCK x 2c: those of the block         */
+    double *nnls;                  /* ReLU, tasks x 2 d (d + 2): see cvxr_nnls                */
+    size_t *rows;                  /* ReLU, tasks x d                                         */
+    double violation;              /* ReLU: of the constraints, the largest                   */
+    size_t first, slots;           /* of the block at work                                    */
+    size_t tasks;                  /* that project at once                                    */
 } cvxr_check;
 
 static const uint64_t *cvxr_check_mask(const cvxr_check *k, size_t p) {
@@ -9175,11 +14719,17 @@ static cvxrelu_result cvxr_check_allocate(cvxr_check *k, char *message) {
     size_t reals = 0, whole = 0, masks = 0;
     int convert = !cvxr_check_same_coordinates(k), fits;
     double *at;
+    if (k->model->info.kind == CVXRELU_RELU)
+        k->tasks = cvxr_min_z(CVXR_CHECK_BLOCK, (size_t)k->team.threads);
     fits = cvxr_sum_product(&reals, 2 * c, n, 1) && cvxr_sum_product(&reals, 2 * c, d, 1) &&
            cvxr_sum_product(&reals, CVXR_CHECK_BLOCK * 2 * c, d, 1) &&
            cvxr_sum_product(&reals, 2 * c, d, 1) && cvxr_sum_product(&reals, 4, c, 1) &&
            cvxr_sum_product(&reals, 1, m, 1) &&
            (!convert || cvxr_sum_product(&reals, 2 * m, d, 1)) &&
+           (!k->tasks || (cvxr_sum_product(&reals, n, 1, 1) &&
+                          cvxr_sum_product(&reals, (CVXR_CHECK_BLOCK + 1) * 2, c, 1) &&
+                          cvxr_sum_product(&reals, k->tasks * 2 * d, d + 2, 1) &&
+                          cvxr_sum_product(&whole, k->tasks, d, 1))) &&
            cvxr_sum_product(&whole, 3, m, 1) &&
            cvxr_sum_product(&whole, 1, k->patterns.count, 1) &&
            cvxr_sum_product(&masks, m, k->words, 8);
@@ -9200,6 +14750,13 @@ static cvxrelu_result cvxr_check_allocate(cvxr_check *k, char *message) {
     k->widest = at, at += 2 * c;
     k->peak = at, at += 2 * c;
     k->inner = at, at += m;
+    if (k->tasks) {
+        k->inverse = at, at += n;
+        k->cone = at, at += 2 * c;
+        k->slot_cone = at, at += CVXR_CHECK_BLOCK * 2 * c;
+        k->nnls = at, at += k->tasks * 2 * d * (d + 2);
+        k->rows = k->head + k->patterns.count + m;
+    }
     k->u = k->model->u, k->g = k->model->g;
     if (!convert) return CVXRELU_OK;
     cvxr_check_convert(k, m, k->model->u, at);
@@ -9208,44 +14765,86 @@ static cvxrelu_result cvxr_check_allocate(cvxr_check *k, char *message) {
     return CVXRELU_OK;
 }
 
-/* The pattern of neuron j by its gate: the one of its number if that has the same bits, else an
-   extra one. */
-static size_t cvxr_check_locate(cvxr_check *k, size_t j) {
-    size_t i, q, d = k->model->d, known = k->patterns.count;
-    size_t bytes = k->words * sizeof(uint64_t);
-    uint64_t *mask = k->extra + (k->count - known) * k->words;
-    memset(mask, 0, bytes);
+/* The rows where x.w >= 0, or x.w <= 0 for way = -1. */
+static void cvxr_check_signs(const cvxr_check *k, const double *w, double way,
+                             uint64_t *mask) {
+    size_t i, q;
+    memset(mask, 0, k->words * sizeof(uint64_t));
     for (i = 0; i < k->data.n; i++) {
         const double *x = k->data.X + i * k->data.dp;
         double sum = 0.0;
-        for (q = 0; q < d; q++) sum += x[q] * k->g[j * d + q];
-        if (sum >= 0.0) mask[i / 64] |= (uint64_t)1 << (i % 64);
+        for (q = 0; q < k->data.d; q++) sum += x[q] * w[q];
+        if (way * sum >= 0.0) mask[i / 64] |= (uint64_t)1 << (i % 64);
     }
-    q = k->model->pattern[j];
+}
+
+/* How far the v of neuron j is outside the cone of a pattern: the largest
+   -t_i x_i.v / (||x_i|| ||v||), t_i = +1 for an active row, -1 for another; 0 when inside. */
+static double cvxr_check_outside(const cvxr_check *k, size_t j, const uint64_t *mask) {
+    const double *u = k->u + j * k->data.d;
+    double norm = cvxr_safe_norm(u, k->data.d), most = 0.0;
+    size_t i, q;
+    for (i = 0; i < k->data.n && norm > 0.0; i++) {
+        const double *x = k->data.X + i * k->data.dp;
+        double sum = 0.0;
+        for (q = 0; q < k->data.d; q++) sum += x[q] * (u[q] / norm);
+        if (cvxr_check_active(mask, i) == (k->model->sign[j] > 0)) sum = -sum;
+        most = cvxr_max(most, sum * k->inverse[i]);
+    }
+    return most;
+}
+
+/* The pattern of neuron j: the one of its number if that has the bits of its gate (ReLU: if its
+   v lies in that cone), else an extra one by the gate (ReLU: by v itself, where v is outside of
+   that cone too, as on other data). */
+static size_t cvxr_check_locate(cvxr_check *k, size_t j) {
+    size_t q = k->model->pattern[j], d = k->model->d, known = k->patterns.count;
+    size_t bytes = k->words * sizeof(uint64_t);
+    uint64_t *mask = k->extra + (k->count - known) * k->words;
+    double off = DBL_MAX;
+    int sign = k->model->sign[j];
+    if (sign && q < known) off = cvxr_check_outside(k, j, cvxr_check_mask(k, q));
+    if (off > CVXR_CHECK_CONE) {
+        cvxr_check_signs(k, k->g + j * d, 1.0, mask);
+        if (sign) off = cvxr_min(off, cvxr_check_outside(k, j, mask));
+    } else memcpy(mask, cvxr_check_mask(k, q), bytes);
+    if (sign) k->violation = cvxr_max(k->violation, off);
+    if (sign && off > CVXR_CHECK_CONE) cvxr_check_signs(k, k->u + j * d, sign, mask);
     if (q < known && memcmp(cvxr_check_mask(k, q), mask, bytes) == 0) return q;
     for (q = known; q < k->count; q++)
         if (memcmp(cvxr_check_mask(k, q), mask, bytes) == 0) return q;
     return k->count++;
 }
 
+/* What neuron j adds to its output on row i. */
+static double cvxr_check_value(const cvxr_check *k, size_t j, size_t i) {
+    const double *x = k->data.X + i * k->data.dp, *u = k->u + j * k->data.d;
+    double sum = 0.0;
+    int sign = k->model->sign[j];
+    size_t q;
+    if (!sign && !cvxr_check_active(cvxr_check_mask(k, k->where[j]), i)) return 0.0;
+    for (q = 0; q < k->data.d; q++) sum += x[q] * u[q];
+    return sign * sum < 0.0 ? 0.0 : sum;
+}
+
 /* Finds every neuron's pattern, and the residuals that the neurons leave. */
 static void cvxr_check_neurons(cvxr_check *k) {
-    size_t i, j, q, n = k->data.n, d = k->model->d, m = k->model->m;
+    size_t i, j, q, n = k->data.n, m = k->model->m;
     k->count = k->patterns.count;
     memcpy(k->V, k->data.Y, k->data.c * n * sizeof(double));
     memcpy(k->V + k->data.c * n, k->data.Y, k->data.c * n * sizeof(double));
+    for (i = 0; i < n && k->tasks; i++) {
+        double norm = cvxr_safe_norm(k->data.X + i * k->data.dp, k->data.d);
+        k->inverse[i] = norm > 0.0 ? 1.0 / norm : 0.0;
+    }
     for (j = 0; j < m; j++) {
         double *r = k->V + k->model->output[j] * n;
-        const uint64_t *mask;
         k->where[j] = cvxr_check_locate(k, j);
-        mask = cvxr_check_mask(k, k->where[j]);
-        for (i = 0; i < n; i++) {
-            const double *x = k->data.X + i * k->data.dp;
-            double sum = 0.0;
-            if (!cvxr_check_active(mask, i)) continue;
-            for (q = 0; q < d; q++) sum += x[q] * k->u[j * d + q];
-            r[i] -= sum;
-        }
+        for (i = 0; i < n; i++) r[i] -= cvxr_check_value(k, j, i);
+    }
+    for (j = 0; j < m && k->tasks; j++) {
+        const double *r = k->V + k->model->output[j] * n;
+        for (i = 0; i < n; i++) k->inner[j] += cvxr_check_value(k, j, i) * r[i];
     }
     for (q = 0; q < k->count; q++) k->head[q] = m;            /* m ends a list */
     for (j = m; j-- > 0;) k->next[j] = k->head[k->where[j]], k->head[k->where[j]] = j;
@@ -9268,6 +14867,152 @@ static void cvxr_check_gradient(void *arg, size_t slot) {
     }
 }
 
+/* ---- The dual norm of a cone, by non-negative least squares [LH74]: the norm of the
+   projection of z on {v : t_i x_i.v >= 0} is the least ||z + sum gamma_i t_i x_i|| over gamma
+   >= 0. Whatever gamma it ends with, the norm is an upper bound. */
+
+typedef struct cvxr_nnls {
+    const cvxr_check *k;
+    const uint64_t *mask;
+    const double *z;
+    size_t count, *rows;           /* the positive gamma, at most d: their rows               */
+    double *Q, *R;                 /* d x d: the rows t x / ||x|| as columns = Q^T R          */
+    double *y, *gamma, *trial, *v; /* d: -Q z; gamma; least squares without a sign; z + ..    */
+} cvxr_nnls;
+
+/* Appends a row with gamma 0; 0 when it depends on those there. */
+static int cvxr_nnls_push(cvxr_nnls *s, size_t row) {
+    size_t i, q, d = s->k->data.d, last = s->count;
+    const double *x = s->k->data.X + row * s->k->data.dp;
+    double *to = s->Q + last * d, sum, norm;
+    int pass;
+    if (last == d) return 0;
+    norm = cvxr_check_active(s->mask, row) ? s->k->inverse[row] : -s->k->inverse[row];
+    for (q = 0; q < d; q++) to[q] = x[q] * norm;
+    for (i = 0; i < last; i++) s->R[i * d + last] = 0.0;
+    for (pass = 0; pass < 2; pass++)
+        for (i = 0; i < last; i++) {
+            for (sum = 0.0, q = 0; q < d; q++) sum += s->Q[i * d + q] * to[q];
+            for (q = 0; q < d; q++) to[q] -= sum * s->Q[i * d + q];
+            s->R[i * d + last] += sum;
+        }
+    norm = cvxr_safe_norm(to, d);
+    if (!(norm > 1e-11)) return 0;
+    s->R[last * d + last] = norm;
+    for (sum = 0.0, q = 0; q < d; q++) to[q] /= norm, sum -= to[q] * s->z[q];
+    s->y[last] = sum;
+    s->gamma[last] = 0.0;
+    s->rows[last] = row;
+    s->count++;
+    return 1;
+}
+
+/* The share of the way to trial after which gamma_i vanishes; above 1 when it does not. */
+static double cvxr_nnls_ratio(const cvxr_nnls *s, size_t i) {
+    if (s->trial[i] > 0.0) return 2.0;
+    return s->gamma[i] > 0.0 ? s->gamma[i] / (s->gamma[i] - s->trial[i]) : 0.0;
+}
+
+/* The least squares over the rows there, and from it the largest step that keeps gamma >= 0;
+   rows whose gamma vanishes leave, until none does. */
+static void cvxr_nnls_settle(cvxr_nnls *s) {
+    size_t i, j, count, d = s->k->data.d;
+    double step, left;
+    for (;;) {
+        for (i = s->count; i-- > 0;) {
+            double sum = s->y[i];
+            for (j = i + 1; j < s->count; j++) sum -= s->R[i * d + j] * s->trial[j];
+            s->trial[i] = sum / s->R[i * d + i];
+        }
+        for (step = 1.0, i = 0; i < s->count; i++)
+            step = cvxr_min(step, cvxr_nnls_ratio(s, i));
+        for (count = 0, i = 0; i < s->count; i++) {
+            left = s->gamma[i] + step * (s->trial[i] - s->gamma[i]);
+            if (cvxr_nnls_ratio(s, i) <= step || !(left > 0.0)) continue;
+            s->rows[count] = s->rows[i];
+            s->trial[count++] = left;
+        }
+        if (count == s->count) break;
+        s->count = 0;
+        for (i = 0; i < count; i++)
+            if (cvxr_nnls_push(s, s->rows[i])) s->gamma[s->count - 1] = s->trial[i];
+    }
+    memcpy(s->gamma, s->trial, s->count * sizeof(double));
+}
+
+/* v = z + sum gamma t x / ||x||; returns its norm. */
+static double cvxr_nnls_norm(cvxr_nnls *s) {
+    const cvxr_data *data = &s->k->data;
+    size_t i, q;
+    memcpy(s->v, s->z, data->d * sizeof(double));
+    for (i = 0; i < s->count; i++) {
+        size_t row = s->rows[i];
+        const double *x = data->X + row * data->dp;
+        double by = s->gamma[i] * s->k->inverse[row];
+        if (!cvxr_check_active(s->mask, row)) by = -by;
+        for (q = 0; q < data->d; q++) s->v[q] += by * x[q];
+    }
+    return cvxr_safe_norm(s->v, data->d);
+}
+
+/* The row whose constraint v violates most; n when none is violated by more than `least`. */
+static size_t cvxr_nnls_worst(const cvxr_nnls *s, double least) {
+    const cvxr_data *data = &s->k->data;
+    size_t i, q, worst = data->n;
+    for (i = 0; i < data->n; i++) {
+        const double *x = data->X + i * data->dp;
+        double sum = 0.0;
+        for (q = 0; q < data->d; q++) sum += x[q] * s->v[q];
+        sum *= s->k->inverse[i];
+        if (cvxr_check_active(s->mask, i)) sum = -sum;
+        if (sum > least) least = sum, worst = i;
+    }
+    return worst;
+}
+
+/* ||Proj z|| to rounding, or an upper bound of it once that is at most `enough`. */
+static double cvxr_nnls_run(cvxr_nnls *s, double enough) {
+    size_t d = s->k->data.d, round, row;
+    double best = cvxr_safe_norm(s->z, d), least = 1e-12 * best, norm;
+    s->count = 0;
+    memcpy(s->v, s->z, d * sizeof(double));
+    for (round = 0; best > enough && round < 10 * d + 100; round++) {
+        row = cvxr_nnls_worst(s, least);
+        if (row == s->k->data.n || !cvxr_nnls_push(s, row)) break;
+        cvxr_nnls_settle(s);
+        norm = cvxr_nnls_norm(s);
+        if (!(norm < best)) break;                     /* rounding: no further */
+        best = norm;
+    }
+    return best;
+}
+
+/* Every tasks-th slot from `task` on: the dual norms over both signs of its pattern's cone. */
+static void cvxr_check_cones(void *arg, size_t task) {
+    cvxr_check *k = (cvxr_check *)arg;
+    size_t slot, v, q, d = k->data.d, vectors = 2 * k->data.c;
+    cvxr_nnls s;
+    memset(&s, 0, sizeof s);
+    s.k = k;
+    s.rows = k->rows + task * d;
+    s.Q = k->nnls + task * 2 * d * (d + 2);
+    s.R = s.Q + d * d, s.y = s.R + d * d;
+    s.gamma = s.y + d, s.trial = s.gamma + d, s.v = s.trial + d;
+    for (slot = task; slot < k->slots; slot += k->tasks)
+        for (v = 0; v < vectors; v++) {
+            double *z = k->block + (slot * vectors + v) * d, most = k->cone[v];
+            int sign;
+            s.mask = cvxr_check_mask(k, k->first + slot);
+            s.z = z;
+            for (sign = 0; sign < 2; sign++) {             /* z, then -z, then z again */
+                if (k->lambda > 0.0 || v >= k->data.c)
+                    most = cvxr_max(most, cvxr_nnls_run(&s, most));
+                for (q = 0; q < d; q++) z[q] = -z[q];
+            }
+            k->slot_cone[slot * vectors + v] = most;
+        }
+}
+
 /* Adds pattern p, whose gradients lie in `slot`, to the norms and to its neurons' products. */
 static void cvxr_check_absorb(cvxr_check *k, size_t p, size_t slot) {
     size_t j, q, v, d = k->model->d, vectors = 2 * k->data.c;
@@ -9276,12 +15021,13 @@ static void cvxr_check_absorb(cvxr_check *k, size_t p, size_t slot) {
                         k->model->info.penalty == CVXRELU_PENALTY_L2;
     for (v = 0; v < vectors; v++) {
         k->widest[v] = cvxr_max(k->widest[v], cvxr_safe_norm(G + v * d, d));
+        if (k->tasks) k->cone[v] = cvxr_max(k->cone[v], k->slot_cone[slot * vectors + v]);
         for (q = 0; q < d; q++) {
             k->peak[v] = cvxr_max(k->peak[v], fabs(G[v * d + q]));
             if (over_patterns) k->column[v * d + q] = hypot(k->column[v * d + q], G[v * d + q]);
         }
     }
-    for (j = k->head[p]; j < k->model->m; j = k->next[j]) {
+    for (j = k->head[p]; j < k->model->m && !k->tasks; j = k->next[j]) {
         const double *u = k->u + j * d, *g = G + k->model->output[j] * d;
         double *column_u = k->column_u + k->model->output[j] * d;
         double *column_ug = k->column_ug + k->model->output[j] * d;
@@ -9295,20 +15041,25 @@ static void cvxr_check_absorb(cvxr_check *k, size_t p, size_t slot) {
 }
 
 static void cvxr_check_sweep(cvxr_check *k) {
-    size_t slot, count;
-    for (k->first = 0; k->first < k->count; k->first += count) {
-        count = cvxr_min_z(CVXR_CHECK_BLOCK, k->count - k->first);
-        cvxr_team_run(&k->team, count, cvxr_check_gradient, k);
-        for (slot = 0; slot < count; slot++) cvxr_check_absorb(k, k->first + slot, slot);
+    size_t slot, o, c = k->data.c;
+    for (o = 0; o < c && k->tasks; o++)
+        k->cone[o] = k->lambda * (double)k->data.n * (double)c;
+    for (k->first = 0; k->first < k->count; k->first += k->slots) {
+        k->slots = cvxr_min_z(CVXR_CHECK_BLOCK, k->count - k->first);
+        cvxr_team_run(&k->team, k->slots, cvxr_check_gradient, k);
+        if (k->tasks) cvxr_team_run(&k->team, k->tasks, cvxr_check_cones, k);
+        for (slot = 0; slot < k->slots; slot++) cvxr_check_absorb(k, k->first + slot, slot);
     }
 }
 
-/* Dual norm of A^T v: v < c the residuals, from c on the targets. For l2 the 2-norm. */
+/* Dual norm of A^T v: v < c the residuals, from c on the targets. For l2 the 2-norm. ReLU: of
+   residuals at least lam. */
 static double cvxr_check_dual_norm(const cvxr_check *k, size_t v) {
     size_t q, d = k->model->d;
     const double *column = k->column + v * d;
     cvxrelu_penalty penalty = k->model->info.penalty;
     double largest = 0.0;
+    if (k->tasks) return k->cone[v];
     if (penalty == CVXRELU_PENALTY_NEURON) return k->widest[v];
     if (penalty == CVXRELU_PENALTY_L1) return k->peak[v];
     if (penalty == CVXRELU_PENALTY_L2) return cvxr_safe_norm(column, d);
@@ -9416,6 +15167,7 @@ static cvxrelu_result cvxr_check_report(const cvxr_check *k, cvxrelu_report *rep
     report->dual_bound = report->has_bound ? report->objective - report->gap : 0.0;
     report->gap = report->gap > 0.0 ? report->gap / report->objective : 0.0;
     report->scope = k->model->info.has_recipe ? CVXRELU_SCOPE_PATTERNS : CVXRELU_SCOPE_KEPT;
+    report->constraint_violation = k->violation;
     report->n = k->data.n;
     report->d = k->data.d;
     report->c = k->data.c;
@@ -9452,9 +15204,10 @@ static cvxrelu_result cvxr_check_open(cvxr_check *k, const cvxrelu_model *model,
     if (allocator && (allocator->allocate == NULL) != (allocator->release == NULL))
         return cvxr_fail(message, CVXRELU_ERR_ARGUMENT,
                          "the allocator needs both functions or neither");
-    if (model->info.kind != CVXRELU_GATED || model->info.loss != CVXRELU_LOSS_SQUARED)
-        return cvxr_fail(message, CVXRELU_ERR_UNSUPPORTED,
-                         "only gated models with the squared loss can be verified");
+    if (model->info.loss != CVXRELU_LOSS_SQUARED ||
+        (model->info.kind == CVXRELU_RELU && model->info.penalty != CVXRELU_PENALTY_NEURON))
+        return cvxr_fail(message, CVXRELU_ERR_UNSUPPORTED, "only models with the squared loss "
+                         "can be verified, ReLU ones with the neuron penalty");
     k->model = model;
     k->lambda = lambda < 0.0 ? model->info.lambda : lambda;
     k->team.threads = options && options->threads > 1 ? options->threads : 1;
@@ -9489,13 +15242,18 @@ CVXRELU_API cvxrelu_result cvxrelu_verify(const cvxrelu_model *model, cvxrelu_ma
 }
 
 #undef CVXR_CHECK_BLOCK
+#undef CVXR_CHECK_CONE
 #undef CVXR_FLAG_BIAS
 #undef CVXR_FLAG_BOUND
 #undef CVXR_FLAG_RECIPE
 #undef CVXR_FLAG_GATES
 #undef CVXR_FLAG_FLAT
+#undef CVXR_FLAG_PROOF
+#undef CVXR_FLAG_DECAY
+#undef CVXR_FLAG_B2
 #undef CVXR_FILE_VERSION
 #undef CVXR_FILE_HEAD
+#undef CVXR_FILE_HEAD_1
 #undef CVXR_FILE_CHUNK
 
 #endif

@@ -357,7 +357,7 @@ static int cli_save_convex(cli_files *files, const cli_run *run) {
     U = (double *)cli_alloc(files->pool, info.outputs * P * d, sizeof(double));
     G = (double *)cli_alloc(files->pool, P * d, sizeof(double));
     T = (double *)cli_alloc(files->pool, P * d, sizeof(double));
-    result = cvxrelu_model_convex(model, U, G);
+    result = cvxrelu_model_convex(model, U, NULL, G);
     if (result != CVXRELU_OK) return cli_result(result, folder, NULL);
     for (i = 0; i < P; i++)
         for (j = 0; j < d; j++) T[j * P + i] = G[i * d + j];

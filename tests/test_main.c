@@ -22,10 +22,15 @@
 #include "test_s08_operator.c"
 #include "test_s09_losses.c"
 #include "test_s10_prox.c"
+#include "test_s11_cones.c"
 #include "test_s12_certificates.c"
 #include "test_s13_fista.c"
 #include "test_s14_newton.c"
+#include "test_s14_relu.c"
 #include "test_s17_network.c"
+#include "test_s18_descent.c"
+#include "test_s19_enumerate.c"
+#include "test_s20_bounds.c"
 #include "test_s22_fit.c"
 #include "test_s24_save.c"
 
@@ -41,10 +46,15 @@ int main(int argc, char **argv) {
     RUN_SUITE(s08_operator);
     RUN_SUITE(s09_losses);
     RUN_SUITE(s10_prox);
+    RUN_SUITE(s11_cones);
     RUN_SUITE(s12_certificates);
     RUN_SUITE(s13_fista);
     RUN_SUITE(s14_newton);
+    RUN_SUITE(s14_relu);
     RUN_SUITE(s17_network);
+    RUN_SUITE(s18_descent);
+    RUN_SUITE(s19_enumerate);
+    RUN_SUITE(s20_bounds);
     RUN_SUITE(s22_fit);
     RUN_SUITE(s24_save);
     return runner_close();

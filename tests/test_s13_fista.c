@@ -212,7 +212,7 @@ static cvxrelu_report s13_fit(const cvxrelu_problem *p, const cvxrelu_options *o
     CHECK(cvxrelu_fit(p, o, NULL, &model, &r) == CVXRELU_OK);
     memset(t, 0, sizeof *t);
     if (model == NULL) return r;
-    CHECK(cvxrelu_model_convex(model, s13_W, NULL) == CVXRELU_OK);
+    CHECK(cvxrelu_model_convex(model, s13_W, NULL, NULL) == CVXRELU_OK);
     cvxrelu_model_free(model);
     s12_open(&f, p, o, p->lambda, &other);
     *t = s12_evaluate(&f, p->lambda, s13_W);

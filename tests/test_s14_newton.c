@@ -135,7 +135,7 @@ static s14_truth s14_judge(const cvxrelu_problem *p, const cvxrelu_model *model,
     cvxrelu_model_get_info(model, &info);
     U = (double *)malloc((data.c + 1) * info.patterns * data.d * sizeof(double));
     G = U + data.c * info.patterns * data.d;
-    CHECK(cvxrelu_model_convex(model, U, G) == CVXRELU_OK);
+    CHECK(cvxrelu_model_convex(model, U, NULL, G) == CVXRELU_OK);
     units = (double)data.n * (double)data.c;
     for (k = 0; k < data.c; k++)
         s14_judge_output(&data, U + k * info.patterns * data.d, G, info.patterns,
@@ -218,7 +218,7 @@ static void s14_open(s14_system *s, size_t n, size_t d, size_t k, double sigma) 
     p.gates.given.data = s14_gates, p.gates.given.rows = 2 * k, p.gates.given.cols = d;
     CHECK(cvxr_fit_open(&s->fit, &p, NULL, 0, &s->report) == CVXRELU_OK);
     cvxr_system_open(&s->system, &s->fit.core, k);
-    cvxr_active_open(&s->act, &s->fit.mem, n, s->fit.data.dp, k);
+    cvxr_active_open(&s->act, &s->fit.mem, n, s->fit.data.dp, k, 0);
     for (i = 0; i < k; i++) {
         double *h = s->act.zh + i * s->fit.data.dp, norm;
         memset(h, 0, s->fit.data.dp * sizeof(double));

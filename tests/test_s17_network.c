@@ -79,6 +79,7 @@ static void s17_model(size_t m, const cvxrelu_allocator *allocator) {
     for (j = 0; j < m; j++) {
         s14.model->output[j] = j % c;
         s14.model->pattern[j] = j / c;
+        if (s14.problem.kind == CVXRELU_RELU) s14.model->sign[j] = j % 3 ? 1 : -1;
         for (q = 0; q < s14.data.d; q++)
             s14.model->u[j * s14.data.d + q] = cvxrelu_random_normal(&random);
     }
@@ -92,21 +93,25 @@ static void s17_close(void) {
     CHECK(s14.mem.now == 0);
 }
 
-/* sum_i D_i X u_i + shift on training row i by the definition; the sum of absolute terms. */
+/* sum_i D_i X u_i + shift on training row i by the definition; the sum of absolute terms. For
+   ReLU, whose weights are in no cone here, sum_j s_j max(0, v_j.x) + shift. */
 static double s17_output(size_t i, size_t k, double *size) {
     double sum = s14.data.y_shift[k];
     const uint64_t *bits;
     size_t j, q, d = s14.data.d;
     *size = fabs(sum);
     for (j = 0; j < s14.m; j++) {
+        double value = 0;
+        int sign = s14.model->sign[j];
         if (s14.model->output[j] != k) continue;
         bits = s14.patterns.bits + s14.model->pattern[j] * s14.patterns.words;
-        if (!(bits[i / 64] >> (i % 64) & 1)) continue;
+        if (!sign && !(bits[i / 64] >> (i % 64) & 1)) continue;
         for (q = 0; q < d; q++) {
             double term = s14.data.X[i * s14.data.dp + q] * s14.model->u[j * d + q];
-            sum += term;
+            value += term;
             *size += fabs(term);
         }
+        if (value * sign >= 0) sum += value;
     }
     return sum;
 }
@@ -139,11 +144,48 @@ TEST(network_predicts_the_solvers_outputs_for_every_scale_and_bias) {
         }
 }
 
+TEST(relu_network_predicts_the_sum_of_its_positive_parts) {
+    static const cvxrelu_scale scales[] = { CVXRELU_SCALE_STANDARD, CVXRELU_SCALE_UNIT,
+                                            CVXRELU_SCALE_NONE };
+    int scale, no_bias;
+    for (scale = 0; scale < 3; scale++)
+        for (no_bias = scale == 0 ? 0 : 1; no_bias >= 0; no_bias--) {
+            s17_problem(50, 7, 2, 0, scale == 2 ? 0.0 : 7.0);
+            s14.problem.kind = CVXRELU_RELU;
+            s14.problem.scale = scales[scale];
+            s14.problem.no_bias = no_bias;
+            s14.problem.centre_targets = 1;
+            s17_model(30, NULL);
+            s17_check_predictions();
+            s17_close();
+        }
+}
+
 TEST(many_neurons_columns_and_outputs_are_predicted_in_pieces) {
-    s17_problem(33, 300, 18, 0, 1.0);
-    s17_model(150, NULL);
-    s17_check_predictions();
-    s17_close();
+    int kind;
+    for (kind = 0; kind < 2; kind++) {
+        s17_problem(33, 300, 18, 0, 1.0);
+        s14.problem.kind = kind ? CVXRELU_RELU : CVXRELU_GATED;
+        s17_model(150, NULL);
+        s17_check_predictions();
+        s17_close();
+    }
+}
+
+TEST(nan_in_a_row_shows_in_every_output_that_has_neurons) {
+    const uint64_t nan_bits = (uint64_t)0xfff8 << 48;
+    double row[4], out[2];
+    int kind;
+    for (kind = 0; kind < 2; kind++) {
+        s17_problem(20, 4, 2, 0, 0.0);
+        s14.problem.kind = kind ? CVXRELU_RELU : CVXRELU_GATED;
+        s17_model(8, NULL);
+        memcpy(row, s14.X, sizeof row);
+        memcpy(row + 3, &nan_bits, sizeof *row);
+        cvxrelu_model_predict(s14.model, row, out);
+        CHECK(!runner_finite(out[0]) && !runner_finite(out[1]));
+        s17_close();
+    }
 }
 
 TEST(exported_network_computes_the_predictions) {
@@ -170,9 +212,34 @@ TEST(exported_network_computes_the_predictions) {
     s17_close();
 }
 
-TEST(weight_decay_of_the_network_is_the_group_norm) {
+TEST(exported_relu_network_is_the_plain_formula) {
+    double W1[30 * 8], G1[30 * 8], W2[3 * 30], b2[3], out[3];
+    size_t i, j, k, q;
+    s17_problem(40, 7, 3, 0, 1.0);
+    s14.problem.kind = CVXRELU_RELU;
+    s14.problem.centre_targets = 1;
+    s17_model(30, NULL);
+    cvxrelu_model_network(s14.model, W1, G1, W2, b2);
+    CHECK(memcmp(W1, G1, sizeof W1) == 0);
+    for (i = 0; i < s14.n; i++) {
+        cvxrelu_model_predict(s14.model, s14.X + i * 7, out);
+        for (k = 0; k < 3; k++) {
+            double sum = b2[k];
+            for (j = 0; j < 30; j++) {
+                double value = W1[j * 8 + 7];
+                for (q = 0; q < 7; q++) value += W1[j * 8 + q] * s14.X[i * 7 + q];
+                if (value > 0) sum += value * W2[k * 30 + j];
+            }
+            CHECK_NEAR(sum, out[k], 1e-11);
+        }
+    }
+    s17_close();
+}
+
+static void s17_check_weight_decay(cvxrelu_kind kind) {
     size_t j, q, d;
     s17_problem(30, 5, 2, 0, 0.0);
+    s14.problem.kind = kind;
     s14.problem.scale = CVXRELU_SCALE_NONE;
     s17_model(12, NULL);
     d = s14.data.d;
@@ -181,9 +248,15 @@ TEST(weight_decay_of_the_network_is_the_group_norm) {
         double ww = 0, uu = 0, a = s14.model->a[j];
         for (q = 0; q < d; q++) ww += w[q] * w[q], uu += u[q] * u[q];
         for (q = 0; q < d; q++) CHECK_NEAR(w[q] * a, u[q], 1e-15);
-        CHECK_NEAR((ww + a * a) / 2, sqrt(uu), 1e-14);        /* [MSP22 Thm 2.2] */
+        CHECK_NEAR((ww + a * a) / 2, sqrt(uu), 1e-14);   /* [MSP22 Thm 2.1, 2.2] */
+        CHECK((a < 0) == (s14.model->sign[j] < 0));
     }
     s17_close();
+}
+
+TEST(weight_decay_of_the_network_is_the_group_norm) {
+    s17_check_weight_decay(CVXRELU_GATED);
+    s17_check_weight_decay(CVXRELU_RELU);
 }
 
 TEST(zero_column_has_no_weight_and_no_gate_entry) {
@@ -309,8 +382,8 @@ TEST(convex_weights_lie_at_their_output_and_pattern) {
     s17_problem(30, 5, 2, 0, 0.0);
     s17_model(9, NULL);
     P = s14.patterns.count;
-    CHECK(cvxrelu_model_convex(s14.model, U, G) == CVXRELU_OK);
-    CHECK(cvxrelu_model_convex(s14.model, NULL, NULL) == CVXRELU_OK);
+    CHECK(cvxrelu_model_convex(s14.model, U, NULL, G) == CVXRELU_OK);
+    CHECK(cvxrelu_model_convex(s14.model, NULL, NULL, NULL) == CVXRELU_OK);
     CHECK(memcmp(G, s14.patterns.gates, P * 6 * sizeof(double)) == 0);
     for (j = 0; j < 9; j++)
         for (q = 0; q < 6; q++)
@@ -319,6 +392,96 @@ TEST(convex_weights_lie_at_their_output_and_pattern) {
     for (i = 0; i < 9 * 6; i++) expect += fabs(s14.model->u[i]);
     CHECK_NEAR(sum, expect, 1e-12);
     s17_close();
+}
+
+TEST(relu_weights_lie_in_v_or_w_by_their_sign) {
+    static double V[2 * 40 * 6], W[2 * 40 * 6], G[40 * 6];
+    size_t j, q, P;
+    double sum = 0, expect = 0;
+    s17_problem(30, 5, 2, 0, 0.0);
+    s14.problem.kind = CVXRELU_RELU;
+    s17_model(9, NULL);
+    P = s14.patterns.count;
+    CHECK(cvxrelu_model_convex(s14.model, V, W, G) == CVXRELU_OK);
+    for (j = 0; j < 9; j++)
+        for (q = 0; q < 6; q++) {
+            size_t at = ((j % 2) * P + j / 2) * 6 + q;
+            double u = s14.model->u[j * 6 + q];
+            CHECK(V[at] == (j % 3 ? u : 0) && W[at] == (j % 3 ? 0 : -u));
+            expect += fabs(u);
+        }
+    for (j = 0; j < 2 * P * 6; j++) sum += fabs(V[j]) + fabs(W[j]);
+    CHECK_NEAR(sum, expect, 1e-12);
+    memset(W, 0, sizeof W);
+    CHECK(cvxrelu_model_convex(s14.model, V, NULL, NULL) == CVXRELU_OK);
+    s14.model->pattern[4] = s14.model->pattern[2];        /* two neurons of one group add up */
+    CHECK(cvxrelu_model_convex(s14.model, V, W, NULL) == CVXRELU_OK);
+    for (q = 0; q < 6; q++)
+        CHECK(V[P * 0 + s14.model->pattern[2] * 6 + q] ==
+              s14.model->u[2 * 6 + q] + s14.model->u[4 * 6 + q]);
+    s17_close();
+}
+
+TEST(searched_patterns_are_remembered_as_given_ones) {
+    static const struct { cvxrelu_kind kind; cvxrelu_search search; cvxrelu_sampler sampler;
+                          cvxrelu_search mode; cvxrelu_sampler kept; } cases[] = {
+        { CVXRELU_GATED, CVXRELU_SEARCH_AUTO, CVXRELU_SAMPLER_SPARSE, CVXRELU_SEARCH_OFF,
+          CVXRELU_SAMPLER_SPARSE },
+        { CVXRELU_RELU, CVXRELU_SEARCH_OFF, CVXRELU_SAMPLER_SPARSE, CVXRELU_SEARCH_OFF,
+          CVXRELU_SAMPLER_SPARSE },
+        { CVXRELU_RELU, CVXRELU_SEARCH_AUTO, CVXRELU_SAMPLER_SPARSE, CVXRELU_SEARCH_ON,
+          CVXRELU_SAMPLER_GIVEN },
+        { CVXRELU_RELU, CVXRELU_SEARCH_EXACT, CVXRELU_SAMPLER_GAUSSIAN, CVXRELU_SEARCH_EXACT,
+          CVXRELU_SAMPLER_GIVEN } };
+    cvxrelu_model_info info;
+    size_t t;
+    for (t = 0; t < sizeof cases / sizeof *cases; t++) {
+        s17_problem(20, 4, 1, 0, 0.0);
+        s14.problem.kind = cases[t].kind;
+        s14.problem.search = cases[t].search;
+        s14.problem.gates.sampler = cases[t].sampler;
+        s14.problem.gates.seed = 99;
+        s17_model(3, NULL);
+        cvxrelu_model_get_info(s14.model, &info);
+        CHECK(info.kind == cases[t].kind && info.search == cases[t].mode && info.has_recipe);
+        CHECK(info.sampler == cases[t].kept && info.seed == 99 && info.patterns > 0);
+        CHECK(s14.model->gates != NULL && s14.model->recipe.given_scaled);
+        s17_close();
+    }
+    s14.problem.search = CVXRELU_SEARCH_AUTO;
+    s14.problem.gates.sampler = CVXRELU_SAMPLER_GIVEN;
+    CHECK(cvxr_search_mode(&s14.problem) == CVXRELU_SEARCH_OFF);
+}
+
+TEST(proof_is_copied_replaced_and_removed) {
+    double theta[4] = { 1, 2, 3, 4 }, extra[3] = { 5, 6, 7 };
+    cvxrelu_model_info info;
+    cvxr_proof proof;
+    s17_heap heap;
+    cvxrelu_allocator allocator = s17_allocator(&heap, 3);
+    s17_problem(12, 2, 2, 0, 0.0);
+    s17_model(3, &allocator);
+    memset(&proof, 0, sizeof proof);
+    proof.n = 2, proof.c = 2, proof.theta = theta;
+    proof.extra = extra, proof.extra_count = 3;
+    proof.bound = 0.25, proof.method = 7, proof.scope = CVXRELU_SCOPE_ALL;
+    cvxrelu_model_get_info(s14.model, &info);
+    CHECK(!info.has_proof && info.proof_bound == 0 && info.proof_method == 0);
+    CHECK(cvxr_model_set_proof(s14.model, &proof) == CVXRELU_OK);
+    theta[3] = extra[2] = 77, proof.bound = 0.5;
+    CHECK(cvxr_model_set_proof(s14.model, &proof) == CVXRELU_ERR_MEMORY);
+    cvxrelu_model_get_info(s14.model, &info);
+    CHECK(info.has_proof && info.proof_bound == 0.25 && info.proof_method == 7);
+    CHECK(info.proof_scope == CVXRELU_SCOPE_ALL);
+    CHECK(s14.model->proof.theta[3] == 4 && s14.model->proof.extra[2] == 7);
+    proof.extra_count = 0;
+    CHECK(cvxr_model_set_proof(s14.model, &proof) == CVXRELU_OK);
+    CHECK(s14.model->proof.theta[3] == 77 && s14.model->proof.extra == NULL);
+    proof.n = SIZE_MAX / 2;
+    CHECK(cvxr_model_set_proof(s14.model, &proof) == CVXRELU_ERR_SIZE);
+    CHECK(cvxr_model_set_proof(s14.model, NULL) == CVXRELU_OK && !s14.model->proof.theta);
+    s17_close();
+    CHECK(heap.held == 0);
 }
 
 TEST(text_is_copied_replaced_and_bounded) {
@@ -379,10 +542,342 @@ TEST(model_bytes_are_what_a_model_takes_and_overflow_is_zero) {
     CHECK(cvxr_model_new(&allocator, 3, 3, 1, SIZE_MAX / 16, 0) == NULL);
 }
 
+/* ---- Pruning. */
+
+/* Outputs of any model over the case's data, in the solver's coordinates, by plain loops. */
+static double s17_plain(const cvxrelu_model *model, size_t i, size_t k) {
+    double sum = model->y_shift[k];
+    size_t j, q, d = model->d;
+    for (j = 0; j < model->m; j++) {
+        const double *x = s14.data.X + i * s14.data.dp;
+        double value = 0, gate = 0;
+        if (model->output[j] != k) continue;
+        for (q = 0; q < d; q++) value += x[q] * model->u[j * d + q];
+        for (q = 0; q < d; q++) gate += x[q] * model->g[j * d + q];
+        if (model->sign[j] ? value * model->sign[j] > 0 : gate >= 0) sum += value;
+    }
+    return sum;
+}
+
+/* Rank of the outputs of output k's neurons, each of unit norm, by the singular values. */
+static size_t s17_rank(const cvxrelu_model *model, size_t k) {
+    static double A[60 * 300], singular[60], work[60 * 300 + 3600];
+    size_t n = s14.n, d = model->d, i, j, q, count = 0, at = 0;
+    for (j = 0; j < model->m; j++) count += model->output[j] == k;
+    CHECK(n * count <= 60 * 300);
+    for (j = 0; j < model->m; j++) {
+        double norm = 0;
+        if (model->output[j] != k) continue;
+        for (q = 0; q < d; q++) norm = hypot(norm, model->u[j * d + q]);
+        for (i = 0; i < n; i++) {
+            const double *x = s14.data.X + i * s14.data.dp;
+            double value = 0, gate = 0;
+            for (q = 0; q < d; q++) value += x[q] * model->u[j * d + q];
+            for (q = 0; q < d; q++) gate += x[q] * model->g[j * d + q];
+            if (model->sign[j]) gate = value * model->sign[j];
+            A[i * count + at] = gate < 0 || norm == 0 ? 0 : value / norm;
+        }
+        at++;
+    }
+    CHECK(cvxr_svd(n, count, A, count, singular, NULL, NULL, work));
+    return cvxr_rank(n, count, singular);
+}
+
+static double s17_penalty(const cvxrelu_model *model) {
+    double sum = 0;
+    size_t j, q, d = model->d;
+    for (j = 0; j < model->m; j++) {
+        double norm = 0, most = 0;
+        for (q = 0; q < d; q++) most += fabs(model->u[j * d + q]);
+        for (q = 0; q < d; q++) norm = hypot(norm, model->u[j * d + q]);
+        sum += model->info.penalty == CVXRELU_PENALTY_L1 ? most : norm;
+    }
+    return sum;
+}
+
+static cvxrelu_model *s17_pruned(cvxrelu_prune_report *report) {
+    cvxrelu_model *pruned = NULL;
+    CHECK(cvxrelu_prune(s14.model, s14.problem.X, NULL, &pruned, report) == CVXRELU_OK);
+    CHECK_TEXT(report->message, "");
+    return pruned;
+}
+
+/* Prunes the case's model and checks what pruning promises; returns how many are left. */
+static size_t s17_check_pruned(void) {
+    cvxrelu_prune_report report;
+    cvxrelu_model *pruned = s17_pruned(&report);
+    double before = s17_penalty(s14.model), after;
+    size_t i, j, k, left, rank = 0, kept = 0;
+    if (pruned == NULL) return 0;
+    after = s17_penalty(pruned);
+    CHECK(after <= before * (1 + 1e-12));
+    CHECK_NEAR(report.penalty_before, before, 1e-12 * before);
+    CHECK_NEAR(report.penalty_after, after, 1e-12 * before);
+    for (k = 0; k < s14.c; k++) {
+        size_t most = s17_rank(s14.model, k);
+        for (left = 0, j = 0; j < pruned->m; j++) left += pruned->output[j] == k;
+        CHECK(left <= most && most <= s14.n);
+        CHECK(s17_rank(pruned, k) == left);
+        rank += most;
+        for (i = 0; i < s14.n; i++)
+            CHECK_NEAR(s17_plain(pruned, i, k), s17_plain(s14.model, i, k), 1e-11);
+    }
+    CHECK(report.rank <= rank && report.change <= 1e-11);
+    CHECK(report.neurons_before == s14.m && report.neurons_after == pruned->m);
+    for (i = 1; i < pruned->m; i++) CHECK(pruned->output[i - 1] <= pruned->output[i]);
+    kept = pruned->m;
+    cvxrelu_model_free(pruned);
+    return kept;
+}
+
+/* Neurons sorted by output; m of them. */
+static void s17_many(cvxrelu_kind kind, size_t n, size_t features, size_t c, size_t m) {
+    size_t j;
+    s17_problem(n, features, c, 0, 1.0);
+    s14.problem.kind = kind;
+    s14.problem.centre_targets = 1;
+    s14.problem.gates.count = 4 * m;
+    s17_model(m, NULL);
+    for (j = 0; j < s14.m; j++) s14.model->output[j] = j * c / s14.m;
+    cvxr_model_map(s14.model);
+}
+
+TEST(pruning_leaves_no_more_neurons_than_rows_and_the_same_outputs) {
+    static const size_t rows[] = { 1, 2, 20, 50 };
+    size_t t, features, c;
+    int kind;
+    for (kind = 0; kind < 2; kind++)
+        for (t = 0; t < 4; t++)
+            for (features = 1; features <= 9; features += 4)
+                for (c = 1; c <= 2; c++) {
+                    cvxrelu_kind which = kind ? CVXRELU_RELU : CVXRELU_GATED;
+                    s17_many(which, rows[t], features, c, 5 * rows[t] * c);
+                    CHECK(s17_check_pruned() <= rows[t] * c);
+                    s17_close();
+                }
+}
+
+TEST(neurons_of_all_sizes_and_integer_rows_are_pruned) {
+    size_t i, j, q;
+    int kind;
+    for (kind = 0; kind < 2; kind++) {
+        s17_many(kind ? CVXRELU_RELU : CVXRELU_GATED, 30, 3, 1, 150);
+        for (j = 0; j < s14.m; j++)
+            for (q = 0; q < s14.data.d; q++)
+                s14.model->u[j * s14.data.d + q] *= pow(10.0, -(double)(j % 17));
+        (void)s17_check_pruned();
+        s17_close();
+        s17_problem(40, 3, 1, 0, 0.0);
+        for (i = 0; i < 120; i++) s14.X[i] = (double)(i * i % 11 % 3);   /* repeated rows */
+        s14.problem.kind = kind ? CVXRELU_RELU : CVXRELU_GATED;
+        s14.problem.scale = CVXRELU_SCALE_NONE;
+        s14.problem.gates.count = 400;
+        s17_model(60, NULL);
+        CHECK(s17_check_pruned() <= 27);                     /* there are 27 different rows */
+        s17_close();
+    }
+}
+
+TEST(zero_and_dead_neurons_go) {
+    cvxrelu_prune_report report;
+    cvxrelu_model *pruned;
+    size_t i, q;
+    s17_problem(30, 3, 1, 0, 0.0);
+    for (i = 0; i < 90; i++) s14.X[i] = 1 + fabs(s14.X[i]);
+    s14.problem.kind = CVXRELU_RELU;
+    s14.problem.scale = CVXRELU_SCALE_NONE;
+    s17_model(4, NULL);
+    for (q = 0; q < 4; q++) {
+        s14.model->u[q] = 0;                                             /* zero */
+        s14.model->u[4 + q] = s14.model->sign[1] > 0 ? -1.0 : 1.0;       /* active nowhere */
+        s14.model->u[8 + q] = s14.model->sign[2] * 1.0;                  /* everywhere */
+        s14.model->u[12 + q] = s14.model->sign[3] * (double)(q + 1);
+    }
+    pruned = s17_pruned(&report);
+    CHECK(pruned->m == 2 && report.rank == 2 && report.change == 0);
+    CHECK(report.penalty_after < report.penalty_before);
+    cvxrelu_model_free(pruned);
+    s14.model->m = s14.model->info.neurons = s14.m = 0;
+    pruned = s17_pruned(&report);
+    CHECK(pruned->m == 0 && report.rank == 0 && report.penalty_after == 0);
+    cvxrelu_model_free(pruned);
+    s17_close();
+}
+
+/* Every neuron in two parts: the parts are added up again, and no row notices. */
+static void s17_check_merge(cvxrelu_kind kind) {
+    cvxrelu_prune_report report;
+    cvxrelu_model *pruned;
+    double row[3], one[1], two[1];
+    size_t i, j, q, d;
+    cvxrelu_random random;
+    s17_problem(60, 3, 1, 0, 0.0);
+    s14.problem.kind = kind;
+    s17_model(20, NULL);
+    d = s14.data.d;
+    for (j = 0; j < 20; j += 2) {
+        size_t to = (j + 1) * d;
+        s14.model->pattern[j + 1] = s14.model->pattern[j];
+        s14.model->sign[j + 1] = s14.model->sign[j];
+        for (q = 0; q < d; q++) s14.model->u[to + q] = s14.model->u[j * d + q] / 3;
+        memcpy(s14.model->g + to, s14.model->g + j * d, d * sizeof(double));
+    }
+    if (kind == CVXRELU_GATED) s14.model->u[d] += 1;      /* one gate is enough */
+    pruned = s17_pruned(&report);
+    CHECK(report.merged == 10 && pruned->m == 10 && report.rank == 10);
+    CHECK(report.penalty_after <= report.penalty_before * (1 + 1e-14));
+    if (kind == CVXRELU_RELU)
+        CHECK_NEAR(report.penalty_after, report.penalty_before, 1e-12);
+    cvxrelu_random_init(&random, 3);
+    for (i = 0; i < 100; i++) {
+        for (q = 0; q < 3; q++) row[q] = 20 * cvxrelu_random_normal(&random);
+        cvxrelu_model_predict(s14.model, row, one);
+        cvxrelu_model_predict(pruned, row, two);
+        CHECK_NEAR(one[0], two[0], 1e-11);
+    }
+    cvxrelu_model_free(pruned);
+    s17_close();
+}
+
+TEST(colinear_neurons_are_added_up_without_any_change) {
+    s17_check_merge(CVXRELU_GATED);
+    s17_check_merge(CVXRELU_RELU);
+}
+
+TEST(pruned_model_keeps_its_text_gates_proof_and_bound) {
+    static const char *const names[] = { "left", "right" };
+    double theta[20] = { 0 }, G[2][1000 * 3];
+    cvxrelu_prune_report report;
+    cvxrelu_model_info info;
+    cvxrelu_model *pruned;
+    cvxr_proof proof;
+    s17_many(CVXRELU_RELU, 20, 2, 1, 60);
+    memset(&proof, 0, sizeof proof);
+    proof.n = 20, proof.c = 1, proof.theta = theta, proof.bound = 0.125;
+    CHECK(cvxr_model_set_proof(s14.model, &proof) == CVXRELU_OK);
+    CHECK(cvxrelu_model_set_text(s14.model, CVXRELU_TEXT_FEATURES, 2, names) == CVXRELU_OK);
+    s14.model->info.objective = 5, s14.model->info.has_bound = 1;
+    s14.model->info.dual_bound = 1, s14.model->info.gap = 0.8;
+    pruned = s17_pruned(&report);
+    cvxrelu_model_get_info(pruned, &info);
+    CHECK(info.kind == CVXRELU_RELU && info.neurons == pruned->m && info.lambda == 0.01);
+    CHECK_NEAR(info.objective, 5 - 0.01 * (report.penalty_before - report.penalty_after),
+               1e-12);
+    CHECK(info.has_bound && info.dual_bound == 1 && info.objective < 5);
+    CHECK_NEAR(info.gap, (info.objective - 1) / info.objective, 1e-15);
+    CHECK(info.has_proof && info.proof_bound == 0.125 && info.has_recipe);
+    CHECK_TEXT(cvxrelu_model_text(pruned, CVXRELU_TEXT_FEATURES, 1), "right");
+    CHECK(info.patterns <= 1000 && info.patterns == s14.patterns.count);
+    CHECK(cvxrelu_model_convex(s14.model, NULL, NULL, G[0]) == CVXRELU_OK);
+    CHECK(cvxrelu_model_convex(pruned, NULL, NULL, G[1]) == CVXRELU_OK);
+    CHECK(memcmp(G[0], G[1], info.patterns * 3 * sizeof(double)) == 0);
+    cvxrelu_model_free(pruned);
+    s14.model->info.dual_bound = 4.99;                       /* no gap below 0 */
+    pruned = s17_pruned(&report);
+    CHECK(pruned->info.dual_bound == 4.99 && pruned->info.gap == 0);
+    cvxrelu_model_free(pruned);
+    s17_close();
+}
+
+TEST(l1_penalty_does_not_grow_either) {
+    cvxrelu_prune_report report;
+    cvxrelu_model *pruned;
+    s17_many(CVXRELU_GATED, 30, 4, 1, 150);
+    s14.model->info.penalty = CVXRELU_PENALTY_L1;
+    (void)s17_check_pruned();
+    s14.model->info.penalty = CVXRELU_PENALTY_FEATURE;
+    CHECK(cvxrelu_prune(s14.model, s14.problem.X, NULL, &pruned, &report) ==
+          CVXRELU_ERR_UNSUPPORTED);
+    CHECK(pruned == NULL && report.message[0]);
+    s17_close();
+}
+
+TEST(float32_rows_with_a_stride_are_pruned_alike) {
+    static float narrow[20 * 5];
+    static double wide[20 * 3];
+    cvxrelu_prune_report one, two;
+    cvxrelu_model *a = NULL, *b = NULL;
+    cvxrelu_matrix X;
+    size_t i;
+    s17_many(CVXRELU_RELU, 20, 3, 2, 200);
+    for (i = 0; i < 60; i++) wide[i] = narrow[i / 3 * 5 + i % 3] = (float)s14.X[i];
+    X = s14.problem.X;
+    X.data = wide;
+    CHECK(cvxrelu_prune(s14.model, X, NULL, &a, &one) == CVXRELU_OK);
+    X.data = narrow, X.stride = 5, X.type = CVXRELU_FLOAT32;
+    CHECK(cvxrelu_prune(s14.model, X, NULL, &b, &two) == CVXRELU_OK);
+    CHECK(a->m == b->m && a->m <= 40 && one.change == two.change && two.change <= 1e-11);
+    CHECK(memcmp(a->u, b->u, a->m * s14.data.d * sizeof(double)) == 0);
+    cvxrelu_model_free(a);
+    cvxrelu_model_free(b);
+    s17_close();
+}
+
+TEST(bad_arguments_of_pruning_are_named) {
+    cvxrelu_prune_report report;
+    cvxrelu_model *pruned = NULL;
+    cvxrelu_matrix X;
+    s17_many(CVXRELU_RELU, 20, 3, 1, 40);
+    X = s14.problem.X;
+    CHECK(cvxrelu_prune(NULL, X, NULL, &pruned, &report) == CVXRELU_ERR_ARGUMENT);
+    CHECK(cvxrelu_prune(s14.model, X, NULL, NULL, &report) == CVXRELU_ERR_ARGUMENT);
+    CHECK(cvxrelu_prune(s14.model, X, NULL, &pruned, NULL) == CVXRELU_ERR_ARGUMENT);
+    X.cols = 2, X.stride = 3;
+    CHECK(cvxrelu_prune(s14.model, X, NULL, &pruned, &report) == CVXRELU_ERR_ARGUMENT);
+    CHECK_TEXT(report.message, "X has 2 columns, the model was trained on 3");
+    X.cols = 3, X.data = NULL;
+    CHECK(cvxrelu_prune(s14.model, X, NULL, &pruned, &report) == CVXRELU_ERR_ARGUMENT);
+    X.data = s14.X;
+    s14.X[7] = HUGE_VAL;
+    CHECK(cvxrelu_prune(s14.model, X, NULL, &pruned, &report) == CVXRELU_ERR_NONFINITE);
+    s14.X[7] = 1e200;
+    CHECK(cvxrelu_prune(s14.model, X, NULL, &pruned, &report) == CVXRELU_ERR_NUMERIC);
+    CHECK(pruned == NULL && report.message[0]);
+    s17_close();
+}
+
+TEST(pruning_survives_every_refused_allocation) {
+    static const char *const names[] = { "a", "b", "c" };
+    double theta[20] = { 0 };
+    cvxrelu_prune_report report;
+    cvxrelu_options options;
+    cvxrelu_model *pruned = NULL;
+    cvxrelu_result result = CVXRELU_ERR_MEMORY;
+    cvxr_proof proof;
+    s17_heap heap;
+    size_t refuse;
+    memset(&options, 0, sizeof options);
+    memset(&proof, 0, sizeof proof);
+    s17_many(CVXRELU_GATED, 20, 3, 1, 40);
+    proof.n = 20, proof.c = 1, proof.theta = theta;
+    CHECK(cvxr_model_set_proof(s14.model, &proof) == CVXRELU_OK);
+    CHECK(cvxrelu_model_set_text(s14.model, CVXRELU_TEXT_FEATURES, 3, names) == CVXRELU_OK);
+    for (refuse = 1; result != CVXRELU_OK && refuse < 20; refuse++) {
+        options.allocator = s17_allocator(&heap, refuse);
+        result = cvxrelu_prune(s14.model, s14.problem.X, &options, &pruned, &report);
+        CHECK(result == CVXRELU_OK || (result == CVXRELU_ERR_MEMORY && report.message[0]));
+        CHECK((result == CVXRELU_OK) == (pruned != NULL));
+        cvxrelu_model_free(pruned);
+        CHECK(heap.held == 0);
+    }
+    CHECK(refuse == 7);                  /* two blocks, a model, two texts and a proof */
+    options.allocator = s17_allocator(&heap, 0);
+    options.memory_limit = 1000;
+    result = cvxrelu_prune(s14.model, s14.problem.X, &options, &pruned, &report);
+    CHECK(result == CVXRELU_ERR_LIMIT && pruned == NULL && heap.held == 0);
+    options.allocator.release = NULL;
+    result = cvxrelu_prune(s14.model, s14.problem.X, &options, &pruned, &report);
+    CHECK(result == CVXRELU_ERR_ARGUMENT);
+    s17_close();
+}
+
 SUITE(s17_network) {
     RUN(network_predicts_the_solvers_outputs_for_every_scale_and_bias);
+    RUN(relu_network_predicts_the_sum_of_its_positive_parts);
     RUN(many_neurons_columns_and_outputs_are_predicted_in_pieces);
+    RUN(nan_in_a_row_shows_in_every_output_that_has_neurons);
     RUN(exported_network_computes_the_predictions);
+    RUN(exported_relu_network_is_the_plain_formula);
     RUN(weight_decay_of_the_network_is_the_group_norm);
     RUN(zero_column_has_no_weight_and_no_gate_entry);
     RUN(tiny_and_huge_weights_make_no_nan);
@@ -391,7 +886,19 @@ SUITE(s17_network) {
     RUN(model_without_neurons_predicts_the_target_means);
     RUN(class_is_the_sign_or_the_largest_output);
     RUN(convex_weights_lie_at_their_output_and_pattern);
+    RUN(relu_weights_lie_in_v_or_w_by_their_sign);
+    RUN(searched_patterns_are_remembered_as_given_ones);
+    RUN(proof_is_copied_replaced_and_removed);
     RUN(text_is_copied_replaced_and_bounded);
     RUN(refused_memory_leaves_the_old_text_and_leaks_nothing);
     RUN(model_bytes_are_what_a_model_takes_and_overflow_is_zero);
+    RUN(pruning_leaves_no_more_neurons_than_rows_and_the_same_outputs);
+    RUN(neurons_of_all_sizes_and_integer_rows_are_pruned);
+    RUN(zero_and_dead_neurons_go);
+    RUN(colinear_neurons_are_added_up_without_any_change);
+    RUN(pruned_model_keeps_its_text_gates_proof_and_bound);
+    RUN(l1_penalty_does_not_grow_either);
+    RUN(float32_rows_with_a_stride_are_pruned_alike);
+    RUN(bad_arguments_of_pruning_are_named);
+    RUN(pruning_survives_every_refused_allocation);
 }

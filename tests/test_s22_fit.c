@@ -129,7 +129,11 @@ TEST(option_out_of_range_is_named) {
     S22_BAD(step_threshold, -1);
     S22_BAD(step_threshold, s22_nan());
 #ifndef __cplusplus
-    S22_BAD_ENUM(solver, 3);
+    S22_BAD_ENUM(solver, 4);
+    S22_BAD(al.delta, -1);
+    S22_BAD(al.window_high, s22_nan());
+    S22_BAD(search.steps, -1);
+    S22_BAD(search.step_size, infinite);
     S22_BAD_ENUM(solver, -1);
     S22_BAD_ENUM(precision, 2);
     S22_BAD_ENUM(step_rule, 4);
@@ -167,9 +171,9 @@ TEST(problem_field_out_of_range_is_named) {
     S22_BAD_PROBLEM(lambda, -1, bad);
     S22_BAD_PROBLEM(lambda, s22_nan(), bad);
     S22_BAD_PROBLEM(lambda, HUGE_VAL, bad);
-    S22_BAD_PROBLEM(kind, CVXRELU_RELU, CVXRELU_ERR_UNSUPPORTED);
 #ifndef __cplusplus
-    S22_BAD_CHOICE(kind, 9, CVXRELU_ERR_UNSUPPORTED);
+    S22_BAD_CHOICE(kind, 9, bad);
+    S22_BAD_CHOICE(search, 4, bad);
     S22_BAD_CHOICE(loss, 1, bad);
     S22_BAD_CHOICE(penalty, 4, bad);
     S22_BAD_CHOICE(scale, 4, bad);

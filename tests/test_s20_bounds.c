@@ -1,0 +1,338 @@
+/* Tests of S20 BOUNDS OVER ALL PATTERNS. Every bound is compared with the function itself, summed
+   by plain loops over dense grids and random points. */
+
+#define S20_ROWS 80
+#define S20_COLS 8
+
+static double s20_X[S20_ROWS * S20_COLS], s20_theta[S20_ROWS];
+
+/* s theta'(Xu)_+ */
+static double s20_f(size_t n, size_t d, double s, const double *u) {
+    double sum = 0;
+    size_t i, j;
+    for (i = 0; i < n; i++) {
+        double v = 0;
+        for (j = 0; j < d; j++) v += s20_X[i * S20_COLS + j] * u[j];
+        if (v > 0) sum += s * s20_theta[i] * v;
+    }
+    return sum;
+}
+
+/* Gaussian rows, or rows of small integers (grid), some zero, some equal; shift moves theta. */
+static void s20_make(size_t n, size_t d, int grid, double shift, uint64_t seed) {
+    cvxrelu_random random;
+    size_t i, j;
+    cvxrelu_random_init(&random, seed);
+    memset(s20_X, 0, sizeof s20_X);
+    for (i = 0; i < n; i++) {
+        for (j = 0; j < d; j++)
+            s20_X[i * S20_COLS + j] = grid ? (double)cvxrelu_random_below(&random, 5) - 2
+                                           : cvxrelu_random_normal(&random);
+        s20_theta[i] = cvxrelu_random_normal(&random) + shift;
+    }
+}
+
+/* The largest value of f on a dense grid of the unit sphere, d = 1, 2 or 3. */
+static double s20_grid(size_t n, size_t d, double s, size_t fine) {
+    const double pi = 3.14159265358979323846;
+    double best = 0, u[3];
+    size_t i, j;
+    for (i = 0; i < fine; i++) {
+        double a = 2 * pi * (double)i / (double)fine;
+        u[0] = d == 1 ? (i ? 1.0 : -1.0) : cos(a);
+        u[1] = sin(a);
+        if (d < 3) {
+            best = cvxr_max(best, s20_f(n, d, s, u));
+            continue;
+        }
+        for (j = 0; j <= fine / 2; j++) {
+            double b = 2 * pi * (double)j / (double)fine;
+            u[0] = cos(a) * sin(b);
+            u[1] = sin(a) * sin(b);
+            u[2] = cos(b);
+            best = cvxr_max(best, s20_f(n, d, s, u));
+        }
+    }
+    return best;
+}
+
+/* The largest value at `count` random unit vectors. */
+static double s20_sample(size_t n, size_t d, double s, size_t count) {
+    cvxrelu_random random;
+    double best = 0, u[S20_COLS];
+    cvxrelu_random_init(&random, 99);
+    for (; count > 0; count--) {
+        double norm = 0;
+        size_t j;
+        for (j = 0; j < d; j++) {
+            u[j] = cvxrelu_random_normal(&random);
+            norm += u[j] * u[j];
+        }
+        for (j = 0; j < d; j++) u[j] /= sqrt(norm);
+        best = cvxr_max(best, s20_f(n, d, s, u));
+    }
+    return best;
+}
+
+/* How far f can be from its values on the grid: Lipschitz constant times the spacing. */
+static double s20_reach(size_t n, size_t d, size_t fine) {
+    double sum = 0;
+    size_t i, j;
+    for (i = 0; i < n; i++) {
+        double square = 0;
+        for (j = 0; j < d; j++) square += s20_X[i * S20_COLS + j] * s20_X[i * S20_COLS + j];
+        sum += fabs(s20_theta[i]) * sqrt(square);
+    }
+    return sum * 2 * 3.14159265358979323846 / (double)fine;
+}
+
+/* Span, weights and scratch of the sign s. */
+typedef struct s20_case {
+    cvxr_mem mem;
+    cvxr_span span;
+    cvxr_rank_rows rows;
+    double w[S20_ROWS], u[S20_COLS];
+} s20_case;
+
+static void s20_open(s20_case *c, size_t n, size_t d, double s) {
+    memset(c, 0, sizeof *c);
+    cvxr_mem_init(&c->mem, NULL, 0);
+    CHECK(cvxr_span_open(&c->span, &c->mem, s20_X, n, d, S20_COLS, NULL, NULL, d));
+    c->rows = cvxr_rank_rows_make(&c->span, s20_theta, s, c->w);
+}
+
+static void s20_close(s20_case *c) {
+    cvxr_span_close(&c->span, &c->mem);
+    CHECK(c->mem.now == 0);
+}
+
+/* The weighted bound over both signs, or the spectral one (steps 0). */
+static double s20_weighted(size_t n, size_t d, int steps) {
+    static unsigned char work[1 << 20];
+    cvxr_mem mem;
+    cvxr_la la;
+    double bound;
+    memset(&la, 0, sizeof la);
+    la.team.threads = 1;
+    la.work = work + (64 - (size_t)((uintptr_t)work % 64)) % 64;
+    CHECK(cvxr_la_work_bytes(1) + 64 <= sizeof work);
+    cvxr_mem_init(&mem, NULL, 0);
+    bound = cvxr_max(cvxr_weighted_bound(&mem, &la, s20_X, n, d, S20_COLS, s20_theta, 1, steps),
+                     cvxr_weighted_bound(&mem, &la, s20_X, n, d, S20_COLS, s20_theta, -1, steps));
+    CHECK(mem.now == 0);
+    return bound;
+}
+
+static cvxr_maximum s20_wedges(size_t n, size_t d, double s, double tol, double enough,
+                               double above, size_t nodes) {
+    cvxr_work_limit limit;
+    cvxr_maximum out;
+    s20_case c;
+    double attained = 0, u[S20_COLS] = { 0 };
+    size_t j, k;
+    memset(&limit, 0, sizeof limit);
+    memset(&out, 0, sizeof out);
+    limit.nodes = nodes;
+    s20_open(&c, n, d, s);
+    CHECK(cvxr_wedges_max(&c.mem, &c.rows, tol, enough, above, &limit, c.u, &out));
+    for (k = 0; k < c.span.rank; k++)
+        for (j = 0; j < d; j++) u[j] += c.u[k] * c.span.V[k * d + j];
+    attained = s20_f(n, d, s, u);
+    CHECK_NEAR(attained, out.lower, 1e-10 * (1 + fabs(attained)));
+    CHECK(out.upper >= out.lower);
+    s20_close(&c);
+    return out;
+}
+
+/* ---- Tests. */
+
+TEST(bound_that_is_enough_proves_what_was_wanted) {
+    double ytheta = 3, square = 2.5, L = 0.7, sigma, want;
+    for (want = 0.1; want < 1.8; want += 0.1) {
+        double B = cvxr_dual_enough(ytheta, square, L, want);
+        CHECK_NEAR(cvxr_dual_value(ytheta, square, L, B, &sigma), want, 1e-12);
+        CHECK(sigma * B <= L * (1 + 1e-12));
+        CHECK(cvxr_dual_value(ytheta, square, L, 1.01 * B, NULL) < want);
+    }
+    CHECK(cvxr_dual_enough(ytheta, square, L, 1.81) == 0); /* above y'theta^2/(2 square) */
+    CHECK(cvxr_dual_enough(-1, 1, 1, 0.5) == 0);
+    CHECK(cvxr_dual_value(-1, 1, 1, 1, &sigma) == 0 && sigma == 0);
+    CHECK(cvxr_dual_value(1, 0, 1, 1, NULL) == 0);
+}
+
+TEST(exact_maximum_in_the_plane_is_that_of_a_dense_grid) {
+    size_t seed;
+    for (seed = 0; seed < 40; seed++) {
+        size_t n = 1 + seed % 23, fine = 20000;
+        double angle[2 * S20_ROWS], s, exact, grid, v[S20_COLS] = { 0 };
+        size_t order[2 * S20_ROWS], j, k;
+        s20_make(n, 2, seed % 3 == 0, seed % 5 == 0 ? -3 : 0, seed);
+        for (s = -1; s <= 1; s += 2) {
+            s20_case c;
+            s20_open(&c, n, 2, s);
+            if (c.span.rank == 2) exact = cvxr_exact_plane(&c.rows, angle, order, c.u);
+            else exact = c.span.rank ? cvxr_exact_line(&c.rows, c.u) : 0;
+            grid = s20_grid(n, 2, s, fine);
+            CHECK(exact >= grid - 1e-12);
+            CHECK(exact <= grid + s20_reach(n, 2, fine));
+            for (j = 0; j < 2; j++)
+                for (v[j] = 0, k = 0; k < c.span.rank; k++)
+                    v[j] += c.u[k] * c.span.V[k * 2 + j];
+            CHECK_NEAR(s20_f(n, 2, s, v), exact, 1e-12 * (1 + exact));
+            s20_close(&c);
+        }
+    }
+}
+
+TEST(exact_maximum_on_the_line_takes_the_better_side) {
+    s20_case c;
+    s20_make(3, 1, 0, 0, 1);
+    s20_X[0] = 1, s20_X[S20_COLS] = -2, s20_X[2 * S20_COLS] = 3;
+    s20_theta[0] = 1, s20_theta[1] = 5, s20_theta[2] = -2;
+    s20_open(&c, 3, 1, 1);
+    CHECK_NEAR(cvxr_exact_line(&c.rows, c.u), 10, 1e-14); /* u = -1: 5 * 2 */
+    s20_close(&c);
+    s20_open(&c, 3, 1, -1);
+    CHECK_NEAR(cvxr_exact_line(&c.rows, c.u), 5, 1e-14); /* u = 1: -1 + 6 */
+    s20_close(&c);
+}
+
+TEST(branch_and_bound_encloses_the_grid_in_three_dimensions) {
+    size_t seed;
+    for (seed = 0; seed < 12; seed++) {
+        size_t n = 1 + 3 * seed, d = seed % 4 ? 3 : 2, fine = d == 3 ? 300 : 10000;
+        double s = seed % 2 ? 1 : -1, grid;
+        cvxr_maximum out;
+        s20_make(n, d, seed % 3 == 0, seed % 5 == 0 ? -1.5 : 0, 50 + seed);
+        grid = s20_grid(n, d, s, fine);
+        out = s20_wedges(n, d, s, 1e-3, 0, HUGE_VAL, 0);
+        CHECK(!out.limited);
+        CHECK(out.upper >= grid);
+        CHECK(out.upper <= out.lower * 1.001 + 1e-9);
+        CHECK(out.lower <= grid + s20_reach(n, d, fine));
+    }
+}
+
+TEST(branch_and_bound_is_never_below_random_points_in_rank_five) {
+    size_t seed;
+    for (seed = 0; seed < 6; seed++) {
+        size_t n = 20 + 10 * seed, d = 4 + seed % 2;
+        double s = seed % 2 ? 1 : -1;
+        cvxr_maximum out;
+        s20_make(n, d, seed % 3 == 2, 0, 70 + seed);
+        out = s20_wedges(n, d, s, 0.05, 0, HUGE_VAL, 0);
+        CHECK(out.upper >= s20_sample(n, d, s, 4000));
+        CHECK(!out.limited && out.upper <= 1.05 * out.lower + 1e-9);
+    }
+}
+
+TEST(stopped_branch_and_bound_still_proves) {
+    cvxr_maximum full, part, same;
+    s20_make(60, 4, 0, 0, 5);
+    full = s20_wedges(60, 4, 1, 0.01, 0, HUGE_VAL, 0);
+    part = s20_wedges(60, 4, 1, 0.01, 0, HUGE_VAL, 100);
+    CHECK(part.limited && part.nodes < 200);
+    CHECK(part.upper >= full.lower);
+    same = s20_wedges(60, 4, 1, 0.01, 0, HUGE_VAL, 100);
+    CHECK(memcmp(&same, &part, sizeof same) == 0);
+    part = s20_wedges(60, 4, 1, 0, 1.2 * full.upper, HUGE_VAL, 0); /* a bound that suffices */
+    CHECK(!part.limited && part.nodes < full.nodes);
+    CHECK(part.upper >= full.lower && part.upper <= 1.2 * full.upper);
+    part = s20_wedges(60, 4, 1, 0, 0, 0.5 * full.lower, 0);
+    CHECK(part.lower > 0.5 * full.lower);
+    CHECK(part.nodes <= full.nodes);
+}
+
+TEST(weighted_bound_lies_between_the_maximum_and_the_spectral_bound) {
+    size_t seed;
+    double better = 1;
+    for (seed = 0; seed < 16; seed++) {
+        size_t n = 2 + 5 * seed, d = 2 + seed % 4;
+        double most, spectral, weighted;
+        n = cvxr_min_z(n, S20_ROWS);
+        s20_make(n, d, seed % 4 == 1, seed % 5 == 4 ? 2 : 0, 30 + seed);
+        most = cvxr_max(s20_wedges(n, d, 1, 0.02, 0, HUGE_VAL, 0).lower,
+                        s20_wedges(n, d, -1, 0.02, 0, HUGE_VAL, 0).lower);
+        spectral = s20_weighted(n, d, 0);
+        weighted = s20_weighted(n, d, 100);
+        CHECK(most <= weighted);
+        CHECK(weighted <= spectral);
+        better *= spectral > 0 ? pow(weighted / spectral, 1.0 / 16) : 1;
+    }
+    CHECK(better < 0.95); /* geometric mean */
+}
+
+/* One row with theta > 0: M = theta ||x||, and the weighted bound is tight. */
+TEST(bounds_of_one_row_are_known) {
+    memset(s20_X, 0, sizeof s20_X);
+    s20_X[0] = 3, s20_X[1] = 4;
+    s20_theta[0] = 2;
+    CHECK_NEAR(s20_weighted(1, 2, 0), 10, 1e-12);
+    CHECK_NEAR(s20_weighted(1, 2, 100), 10, 1e-3);
+    CHECK(s20_weighted(1, 2, 100) >= 10);
+    s20_theta[0] = -2; /* the other sign's maximum is 10 again */
+    CHECK_NEAR(s20_weighted(1, 2, 100), 10, 1e-3);
+    s20_theta[0] = 0;
+    CHECK(s20_weighted(1, 2, 100) == 0);
+    CHECK(s20_wedges(1, 2, 1, 0.01, 0, HUGE_VAL, 0).upper == 0);
+}
+
+TEST(ascent_returns_values_that_its_points_attain) {
+    s20_case c;
+    double U[20 * S20_COLS], value[20], v[S20_COLS], work[3 * S20_COLS];
+    size_t i, j, k;
+    s20_make(40, 5, 0, 0, 3);
+    s20_open(&c, 40, 5, 1);
+    U[0] = 2, U[1] = U[2] = U[3] = U[4] = 0; /* one start is given */
+    memset(U + 5, 0, 5 * sizeof(double));    /* and one that is none */
+    cvxr_ascend(&c.rows, 2, 20, 7, U, value, work);
+    for (i = 0; i < 20; i++) {
+        double square = 0;
+        for (j = 0; j < 5; j++)
+            for (v[j] = 0, k = 0; k < 5; k++) v[j] += U[i * 5 + k] * c.span.V[k * 5 + j];
+        for (j = 0; j < 5; j++) square += v[j] * v[j];
+        CHECK_NEAR(square, 1, 1e-12);
+        CHECK_NEAR(s20_f(40, 5, 1, v), value[i], 1e-11);
+        CHECK(value[i] > 0);
+    }
+    s20_close(&c);
+}
+
+TEST(branch_and_bound_survives_every_refused_allocation) {
+    size_t refuse;
+    s20_make(40, 4, 0, 0, 12);
+    for (refuse = 1; refuse < 20; refuse++) {
+        cvxrelu_allocator allocator;
+        cvxr_work_limit limit;
+        cvxr_maximum out;
+        cvxr_mem mem;
+        s19_heap heap;
+        s20_case c;
+        int done;
+        s20_open(&c, 40, 4, 1);
+        memset(&heap, 0, sizeof heap);
+        memset(&limit, 0, sizeof limit);
+        heap.refuse = refuse;
+        allocator.context = &heap;
+        allocator.allocate = s19_allocate;
+        allocator.release = s19_release;
+        cvxr_mem_init(&mem, &allocator, 0);
+        done = cvxr_wedges_max(&mem, &c.rows, 0.01, 0, HUGE_VAL, &limit, c.u, &out);
+        CHECK(heap.held == 0 && mem.now == 0);
+        if (done) CHECK(out.limited == (heap.calls >= refuse) && out.upper >= out.lower);
+        s20_close(&c);
+    }
+}
+
+SUITE(s20_bounds) {
+    RUN(bound_that_is_enough_proves_what_was_wanted);
+    RUN(exact_maximum_in_the_plane_is_that_of_a_dense_grid);
+    RUN(exact_maximum_on_the_line_takes_the_better_side);
+    RUN(branch_and_bound_encloses_the_grid_in_three_dimensions);
+    RUN(branch_and_bound_is_never_below_random_points_in_rank_five);
+    RUN(stopped_branch_and_bound_still_proves);
+    RUN(weighted_bound_lies_between_the_maximum_and_the_spectral_bound);
+    RUN(bounds_of_one_row_are_known);
+    RUN(ascent_returns_values_that_its_points_attain);
+    RUN(branch_and_bound_survives_every_refused_allocation);
+}
