@@ -46,6 +46,14 @@ examples: ## build and run the numbered examples
 bench: $(BUILD)/bench ## speed on fixed problems, beside the reference package if there
 	@PYTHON='$(PYTHON)' $(SH) tests/bench/bench.sh $(BENCH_ARGS)
 
+bench-relu: $(BUILD)/cvxrelu ## ReLU over given patterns, beside the reference's augmented Lagrangian
+	@$(PYTHON) tests/bench/bench_relu.py --tool $(BUILD)/cvxrelu --dir $(BUILD)/bench_relu \
+	    $(BENCH_ARGS)
+
+bench-search: $(BUILD)/cvxrelu ## pattern search beside Adam and SGD in PyTorch (--data DIR)
+	@$(PYTHON) tests/bench/bench_search.py --tool $(BUILD)/cvxrelu --dir $(BUILD)/bench_search \
+	    $(BENCH_ARGS)
+
 bench-gemm: ## the built-in matrix product beside a CBLAS if there
 	@$(SH) tests/bench/bench_gemm.sh '$(BENCH_CFLAGS)'
 
@@ -68,4 +76,5 @@ $(BUILD)/bench: cvxrelu.h tests/bench/bench.c tests/bench/problems.h
 	@mkdir -p $(BUILD)
 	$(CC) $(BENCH_CFLAGS) tests/bench/bench.c -o $@ $(LDLIBS)
 
-.PHONY: all help demo test check check-contents check-stranger examples bench bench-gemm clean
+.PHONY: all help demo test check check-contents check-stranger examples bench bench-relu bench-search \
+    bench-gemm clean

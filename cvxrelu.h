@@ -1,14 +1,16 @@
-/* cvxrelu.h - two-layer ReLU networks by convex optimisation, in one C header.          v0.1.0
+/* cvxrelu.h - two-layer ReLU networks by convex optimisation, in one C header.          v0.2.0
 
-   Trains gated ReLU networks to the global optimum of their (convex) training problem and hands
-   back, with every network, a certificate: a lower bound on what any weights over the same
-   gates can reach. There is no step size to tune and no start to draw. C99 and C++11; needs
+   Trains ReLU and gated ReLU networks to the global optimum of a convex training problem and
+   hands back, with every network, a certificate: a lower bound on what any weights over the
+   same activation patterns can reach; for ReLU networks, on request, over all patterns: then
+   no network of any width does better. There is no step size to tune. C99 and C++11; needs
    libm, nothing else.
 
    It does not: train more than one hidden layer, convolve, stream data that do not fit in
-   memory, or choose features. It trains gated ReLU networks with the squared loss; networks of
-   plain ReLU units (CVXRELU_RELU) are refused. The optimum is the one over the activation
-   patterns that were sampled or given, not over all patterns; the report says so (scope).
+   memory, or choose features. The loss is the squared one. A fit's own bound is over the
+   patterns that were sampled, given or found (report.scope); cvxrelu_certify and
+   CVXRELU_SEARCH_EXACT prove bounds over all patterns, the first for any network, the second
+   where the patterns can be listed.
 
    QUICK START (in one C file of a project; the others include the header without the macro)
 
@@ -41,13 +43,17 @@
      S05 DENSE ALGEBRA, BLAS HOOK        S06 DATA
      S07 PATTERNS                        S08 VECTORS AND MODEL OPERATOR
      S09 LOSSES                          S10 GROUP NORMS AND PROX
-     S12 CERTIFICATES                    S13 FIRST-ORDER METHODS
-     S14 CERTIFIED NEWTON                S17 NETWORK
-     S22 FIT, PATH, CROSS-VALIDATION     S24 SAVE, LOAD, VERIFY
+     S11 CONES                           S12 CERTIFICATES
+     S13 FIRST-ORDER METHODS             S14 CERTIFIED NEWTON
+     S15 AUGMENTED LAGRANGIAN            S16 CONE DECOMPOSITIONS
+     S17 NETWORK                         S18 DESCENT
+     S19 ENUMERATION                     S20 BOUNDS OVER ALL PATTERNS
+     S21 PATTERN SEARCH                  S22 FIT, PATH, CROSS-VALIDATION
+     S23 CERTIFY                         S24 SAVE, LOAD, VERIFY
 
-     Entries of this manual: OBJECTIVE, CONCEPTS, GATES, SOLVERS, NEWTON, WORK, CONFIGURATION
-     MACROS, MEMORY, ERRORS, THREADS AND DETERMINISM, CLOCK, BLAS, UNITS AND LAYOUTS,
-     BIBLIOGRAPHY, HISTORY.
+     Entries of this manual: OBJECTIVE, CONCEPTS, GATES, RELU, ALL PATTERNS, SOLVERS, NEWTON,
+     WORK, CONFIGURATION MACROS, MEMORY, ERRORS, THREADS AND DETERMINISM, CLOCK, BLAS, UNITS AND
+     LAYOUTS, BIBLIOGRAPHY, HISTORY.
 
    OBJECTIVE (stated here once; every solver, certificate, test and report uses it)
 
@@ -64,6 +70,16 @@
      weight decay; for c > 1 plain weight decay on w2 is another problem [SEPP21], not solved
      here. Other penalties (cvxrelu_penalty) replace the last sum; they are not those of a
      weight decay. The tie rule is D = 1 at X g = 0, as in [MSP22] and [PE20].
+
+     C-ReLU [MSP22 eq. 2, PE20 eq. 8] has two weights V_ik, W_ik a pattern and output:
+
+       minimise   1/(2 n c) ||sum_i D_i X (V_i - W_i) - Y||_F^2
+                  + lambda sum_{i,k} (||V_ik||_2 + ||W_ik||_2)
+       subject to (2 D_i - I) X V_ik >= 0, (2 D_i - I) X W_ik >= 0
+
+     and equals the training problem of h(x) = sum_j (w1_j.x)_+ w2_j with the weight decay above
+     over the networks whose neurons have these patterns [MSP22 Thm 2.1; PE20 Thm 1], W being
+     the neurons that count with -1. With all patterns it is the training problem itself.
 
    CONCEPTS
      Gate, pattern   A gate g splits the rows of X into active (x.g >= 0) and inactive ones; the
@@ -101,6 +117,33 @@
      Given gates are all kept as they are, repeated and all-zero patterns too; near_ties counts
      their uncertain signs. Patterns are computed once, in float64, and kept as one bit a row.
 
+   RELU (problem.kind = CVXRELU_RELU)
+     The patterns decide how good the optimum is. problem.search says where they come from:
+       ON     (the default unless gates are given) pattern search, S21: a wide network is
+              trained by Adam in float32 while weak and equal neurons leave, its neurons'
+              patterns make a convex program, which is solved exactly; rows on the kink of a
+              neuron whose multipliers say that crossing them pays change sides, and the program
+              is solved again. No round is worse than the one before. A seed gives the same
+              result every time; another seed another local optimum, within about 1e-3 on the
+              data sets of the README.
+       OFF    the sampled or given patterns as they are. Sampled ones alone end 5% to 80% above
+              what the search finds.
+       EXACT  all patterns, O(n^rank) of them [PE20 A.2]: the global optimum of the network.
+     A path or a cross-validation searches anew at every strength; `start` is not used then.
+     lambda_max of a ReLU fit is that of the patterns at hand. lambda = 0 is refused.
+     Other ways to a ReLU network: cvxrelu_decompose splits the weights of a gated one;
+     cvxrelu_descend is the first-order trainer alone, as a baseline. cvxrelu_prune makes any
+     network minimal.
+
+   ALL PATTERNS
+     cvxrelu_certify bounds every network's objective from below: with theta the residual, any B
+     >= max over ||u|| <= 1, s = +-1 of s theta^T (X u)_+ makes theta lam / B feasible for the
+     dual of the program over all patterns. B by the weighted Cauchy-Schwarz bound at any size,
+     by the arcs of the circle at rank 2, by branch and bound over simplicial cones up to rank
+     5, or by listing all patterns. A bound that rests on a local search is called an estimate
+     and proves nothing. A certificate can be kept in the model (cvxrelu_model_certify) and
+     checked without redoing the search (cvxrelu_proof_check).
+
    SOLVERS
      NEWTON   semismooth Newton on the dual with a moving working set, one output after the
               other; for the neuron penalty. Always float64. 10 to 25 steps to a certified 1e-6
@@ -109,7 +152,11 @@
               for every penalty, in float32 or float64. The gap is looked at in iterations 1, 3
               and every tenth. For the other penalties, loose accuracies, tight memory,
               ablations. In float32 a gap of about 1e-5 is where it stalls.
-     AUTO     NEWTON where the penalty is the neuron one and it fits memory_limit, else FISTA.
+     AL       augmented Lagrangian with R-FISTA inside [MSP22 4.3, G.2], for ReLU networks; its
+              answer is projected on the cones before anything is reported (raw_violation says
+              how far it was). For ablations, and where Newton does not fit.
+     AUTO     NEWTON where the penalty is the neuron one and it fits memory_limit, else FISTA,
+              or AL for ReLU networks.
      lambda = 0, whatever the solver and the penalty: the least-squares solution of minimum norm
      by conjugate gradients in float64. There is no dual bound then; `stationarity` judges it.
      lambda >= lambda_max (no L2 penalty): the zero network, at once. Starts (a model, a path)
@@ -135,6 +182,12 @@
      ends without its proof hands back the point of least objective; one that stalled, or used
      up the default 500 steps, goes on by R-FISTA over its working set
      (at most 2000 iterations).
+
+     ReLU: a group is a pattern with a sign, prox the projection on its cone (S11, started at
+     the face that it last ended on) followed by the shrink, so that every iterate is feasible
+     to rounding; with N the projection on the null space of the active rows and v the projected
+     point, J = N (a I + (1 - a) vh vh^T) N; the dual norm of a group is ||Proj_K(s X^T D r)||.
+     Multipliers of an earlier projection settle most groups without a new one.
 
    WORK
      report.passes counts products X^T (D o r) and sum_i D_i X u_i over all P patterns, a
@@ -190,6 +243,10 @@
        Newton      8 N^2 + 8 dp (P + 16 W) + 3 n W/8 + 128 W + 16 P + 1136 n + 8 dp^2
        FISTA       4 c P dp e + (3 c + 1) n e + 8 n + 8 P; in float32 4 n dp more for X
        lambda = 0  24 P dp + 16 n
+       ReLU        fits over given or sampled patterns: 2 W groups in the place of W, 24 P d for
+                   the faces, 32 (n + dp) dp and a second factor for Newton; AL: see
+                   cvxr_al_bytes. A search holds its network, 16 bytes a weight, and two such
+                   fits over at most 2 n neurons an output; its bound is loose
      In float32 dp is d rounded up to 16. A path may need the larger of several lines. A model
      that came back holds 8 P d for the gates of all patterns (none once loaded, unless they
      were given) and 32 d + 40 a neuron.
@@ -238,6 +295,12 @@
      [PE20]   Pilanci, Ergen: Neural Networks are Convex Regularizers, ICML 2020.
      [SEPP21] Sahiner, Ergen, Pauly, Pilanci: Vector-output ReLU Neural Network Problems are
               Copositive Programs, ICLR 2021.
+     [GI83]   Goldfarb, Idnani: A numerically stable dual method for solving strictly convex
+              quadratic programs, Math. Programming 1983.
+     [LH74]   Lawson, Hanson: Solving Least Squares Problems, 1974.
+     [C65]    Cover: Geometrical and statistical properties of systems of linear inequalities,
+              IEEE Trans. Electronic Computers 1965.
+     [KB15]   Kingma, Ba: Adam: a method for stochastic optimization, ICLR 2015.
      [BT09]   Beck, Teboulle: A Fast Iterative Shrinkage-Thresholding Algorithm, SIAM J. Imaging
               Sci. 2009.
      [LST18]  Li, Sun, Toh: A Highly Efficient Semismooth Newton Augmented Lagrangian Method for
@@ -252,6 +315,9 @@
               arXiv:1805.01407, 2018.
 
    HISTORY
+     0.2.0  ReLU networks: Newton and the augmented Lagrangian over cones, pattern search,
+            enumeration, decompositions, pruning, certificates over all patterns, first-order
+            training. Files of version 2; those of version 1 are read.
      0.1.0  gated ReLU networks: patterns, R-FISTA, certified Newton, paths, cross-validation.
 
    Licence: MIT or public domain, at your choice; the text is at the end of the file.         */
@@ -268,9 +334,9 @@
    the interface may stop at the line END OF THE INTERFACE.                                   */
 
 #define CVXRELU_VERSION_MAJOR 0
-#define CVXRELU_VERSION_MINOR 1
+#define CVXRELU_VERSION_MINOR 2
 #define CVXRELU_VERSION_PATCH 0
-#define CVXRELU_VERSION       "0.1.0"
+#define CVXRELU_VERSION       "0.2.0"
 
 #ifndef CVXRELU_API
 #if defined(CVXRELU_STATIC) && (defined(__GNUC__) || defined(__clang__))
@@ -6512,10 +6578,11 @@ static double cvxr_lambda_max(cvxr_core *core) {
 }
 
 /* ==== S13 FIRST-ORDER METHODS ============================================================
-   R-FISTA for every penalty, all outputs together [MSP22 4.1.1, G.1]; and the minimum-norm
-   least squares of lambda = 0 by conjugate gradients.
+   R-FISTA for an objective F(U) = f(U) + lambda R(U) [MSP22 4.1.1, G.1]: f is a small table
+   (C-GReLU's loss here, the augmented Lagrangian's and CD-A's smooth part in S15), R a penalty
+   of S10; and the minimum-norm least squares of lambda = 0 by conjugate gradients.
 
-   Objective F(U) = f(U) + lambda R(U) in the manual's units. One iteration:
+   Objectives are in the manual's units, all outputs together. One iteration:
        u' = prox_{eta lambda R}(y - eta f'(y));
            eta shrinks by beta until f(u') <= Q_{y,eta}(u')                           (eq. 7)
        omega = ||u' - y||^2 / (2 eta (f(u') - l_y(u')));
@@ -6525,44 +6592,75 @@ static double cvxr_lambda_max(cvxr_core *core) {
        y = u' + (t - 1)/t' (u' - u)
    f(u') - l_y(u') is taken as the loss's excess, so it never cancels. Predictions are
    extrapolated with the weights: an iteration costs one gradient and one forward a trial
-   step. Uses S08-S12. Used by S14, S22. Tests: tests/test_s13_fista.c. */
+   step. Uses S08-S12. Used by S14-S16, S22. Tests: tests/test_s13_fista.c. */
 
 #define CVXR_PATIENCE 200 /* checks without a smaller gap or objective before it has stalled */
 
-typedef struct cvxr_fista {
+typedef struct cvxr_fista cvxr_fista;
+
+/* The smooth part of an objective. z is a linear image of the weights, s->rows long, that the
+   loop keeps beside U, Y and V and extrapolates with them: the predictions, or nothing. */
+typedef struct cvxr_smooth {
+    size_t (*image)(cvxr_fista *s, void *W, void *z); /* fills z; returns the non-zero groups */
+    void (*gradient)(cvxr_fista *s, void *W, void *z); /* G = -f'(W) */
+    double (*excess)(cvxr_fista *s);                   /* f(V) - f(Y) - <f'(Y), V - Y> */
+    double (*value)(cvxr_fista *s);                    /* f(U) */
+    cvxrelu_stop (*check)(cvxr_fista *s); /* after a step: why to stop, or NONE */
+} cvxr_smooth;
+
+struct cvxr_fista {
     cvxr_core *core;
-    size_t per, size, rows; /* weights of one output, of all; c n */
-    void *U, *Y, *G, *V;    /* c x P x dp of the work type */
-    void *zU, *zY, *zV, *r; /* c x n (r: n) */
-    double *z64;            /* n: a second prediction in float64 */
-    size_t *index;          /* P: non-zero groups */
+    const cvxr_smooth *smooth;
+    const cvxr_penalty_table *penalty;
+    void *self;     /* what the table's functions want besides; C-GReLU: the weights to fill */
+    double lambda;
+    size_t outputs, groups;  /* blocks of weights, and rows of dp in each */
+    size_t per, size, rows;  /* elements of a block, of all, of an image */
+    void *U, *Y, *G, *V;     /* outputs x groups x dp of the work type */
+    void *zU, *zY, *zV, *r;  /* rows (r: n) */
+    double *z64;             /* n: a second prediction in float64 */
+    size_t *index;           /* groups: non-zero ones */
     double eta, t, omega;
+    double moved;            /* ||V - Y||^2 of the last line search */
     double objective, least; /* of U; the least so far */
     size_t active;
     int iteration, kept; /* kept: the iterate of `least` is in the weights, not in U */
     double best_gap,
         best_value; /* at the last check that was better than those before */
     int idle;       /* checks since then */
-} cvxr_fista;
+};
 
 static unsigned char *cvxr_at(void *base, size_t element, size_t size) {
     return (unsigned char *)base + element * size;
 }
 
-static size_t cvxr_fista_bytes(size_t n, size_t dp, size_t c, size_t P, size_t element) {
-    return 4 * cvxr_bytes(c * P * dp, element) + 3 * cvxr_bytes(c * n, element)
+/* Bytes for `size` weights in blocks of `groups` rows with an image of `rows` numbers. */
+static size_t cvxr_fista_sizes(size_t n, size_t size, size_t groups, size_t rows,
+                               size_t element) {
+    return 4 * cvxr_bytes(size, element) + 3 * cvxr_bytes(rows, element)
            + cvxr_bytes(n, element) + cvxr_bytes(n, sizeof(double))
-           + cvxr_bytes(P, sizeof(size_t));
+           + cvxr_bytes(groups, sizeof(size_t));
 }
 
-static int cvxr_fista_open(cvxr_fista *s, cvxr_core *core) {
+static size_t cvxr_fista_bytes(size_t n, size_t dp, size_t c, size_t P, size_t element) {
+    return cvxr_fista_sizes(n, c * P * dp, P, c * n, element);
+}
+
+/* All weights zero. The caller sets penalty and lambda where they are not the core's. */
+static int cvxr_fista_begin(cvxr_fista *s, cvxr_core *core, const cvxr_smooth *smooth,
+                            size_t outputs, size_t groups, size_t rows) {
     const size_t element = core->space->size;
     cvxr_mem *mem = core->mem;
     memset(s, 0, sizeof *s);
     s->core = core;
-    s->per = core->patterns->count * core->op_work.dp;
-    s->size = core->data->c * s->per;
-    s->rows = core->data->c * core->data->n;
+    s->smooth = smooth;
+    s->penalty = core->penalty;
+    s->lambda = core->lambda;
+    s->outputs = outputs;
+    s->groups = groups;
+    s->per = groups * core->op_work.dp;
+    s->size = outputs * s->per;
+    s->rows = rows;
     s->U = cvxr_alloc_zero(mem, s->size, element);
     s->Y = cvxr_alloc_zero(mem, s->size, element);
     s->G = cvxr_alloc(mem, s->size, element);
@@ -6572,7 +6670,7 @@ static int cvxr_fista_open(cvxr_fista *s, cvxr_core *core) {
     s->zV = cvxr_alloc(mem, s->rows, element);
     s->r = cvxr_alloc(mem, core->data->n, element);
     s->z64 = (double *)cvxr_alloc(mem, core->data->n, sizeof(double));
-    s->index = (size_t *)cvxr_alloc(mem, core->patterns->count, sizeof(size_t));
+    s->index = (size_t *)cvxr_alloc(mem, groups, sizeof(size_t));
     s->eta = core->opt->step_first;
     s->t = 1;
     s->best_gap = s->best_value = HUGE_VAL;
@@ -6582,7 +6680,7 @@ static int cvxr_fista_open(cvxr_fista *s, cvxr_core *core) {
 static void cvxr_fista_close(cvxr_fista *s) {
     const size_t element = s->core->space->size, n = s->core->data->n;
     cvxr_mem *mem = s->core->mem;
-    cvxr_release(mem, s->index, s->core->patterns->count, sizeof(size_t));
+    cvxr_release(mem, s->index, s->groups, sizeof(size_t));
     cvxr_release(mem, s->z64, n, sizeof(double));
     cvxr_release(mem, s->r, n, element);
     cvxr_release(mem, s->zV, s->rows, element);
@@ -6594,68 +6692,20 @@ static void cvxr_fista_close(cvxr_fista *s) {
     cvxr_release(mem, s->U, s->size, element);
 }
 
-/* zs = A W for every output, over the non-zero groups only; returns how many there are. */
-static size_t cvxr_fista_forward(cvxr_fista *s, void *W, void *zs) {
-    const cvxr_core *core = s->core;
-    const size_t element = core->space->size, dp = core->op_work.dp;
-    size_t k, p, active = 0;
-    for (k = 0; k < core->data->c; k++) {
-        unsigned char *U = cvxr_at(W, k * s->per, element);
-        cvxr_select select;
-        memset(&select, 0, sizeof select);
-        select.idx = s->index;
-        for (p = 0; p < core->patterns->count; p++)
-            if (!core->space->row_is_zero(dp, U + p * dp * element))
-                s->index[select.count++] = p;
-        core->space->forward(&s->core->op_work, &select, U, 1,
-                             cvxr_at(zs, k * core->data->n, element));
-        active += select.count;
-    }
-    return active;
-}
+/* G = -f'(Y). */
+static void cvxr_fista_gradient(cvxr_fista *s) { s->smooth->gradient(s, s->Y, s->zY); }
 
-/* G = -f'(Y) = sum over outputs of X^T D theta / (n c). */
-static void cvxr_fista_gradient(cvxr_fista *s) {
-    cvxr_core *core = s->core;
-    const size_t element = core->space->size, n = core->data->n;
-    size_t k, i;
-    cvxr_select all;
-    memset(&all, 0, sizeof all);
-    all.count = core->patterns->count;
-    for (k = 0; k < core->data->c; k++) {
-        core->space->to_f64(n, cvxr_at(s->zY, k * n, element), core->z);
-        core->loss->dual(n, core->z, core->data->Y + k * n, core->theta);
-        for (i = 0; i < n; i++) core->theta[i] /= core->units;
-        core->space->from_f64(n, core->theta, s->r);
-        core->space->gradient(&core->op_work, &all, s->r, cvxr_at(s->G, k * s->per, element));
-    }
-}
-
-/* f(V) - f(Y) - <f'(Y), V - Y> in the manual's units. */
-static double cvxr_fista_excess(cvxr_fista *s) {
-    cvxr_core *core = s->core;
-    const size_t element = core->space->size, n = core->data->n;
-    double sum = 0;
-    size_t k;
-    for (k = 0; k < core->data->c; k++) {
-        core->space->to_f64(n, cvxr_at(s->zV, k * n, element), core->z);
-        core->space->to_f64(n, cvxr_at(s->zY, k * n, element), s->z64);
-        sum += core->loss->excess(n, core->z, s->z64, core->data->Y + k * n);
-    }
-    return sum / core->units;
-}
-
-/* V = prox(Y + eta G) and its prediction. */
+/* V = prox(Y + eta G) and its image. */
 static void cvxr_fista_trial(cvxr_fista *s) {
     cvxr_core *core = s->core;
     const size_t element = core->space->size;
     size_t k;
     memcpy(s->V, s->Y, s->size * element);
     core->space->axpby(s->size, s->eta, s->G, 1.0, s->V);
-    for (k = 0; k < core->data->c; k++)
-        cvxr_prox(core->penalty, core->type, core->patterns->count, core->op_work.dp,
-                  cvxr_at(s->V, k * s->per, element), s->eta * core->lambda);
-    s->active = cvxr_fista_forward(s, s->V, s->zV);
+    for (k = 0; k < s->outputs; k++)
+        cvxr_prox(s->penalty, core->type, s->groups, core->op_work.dp,
+                  cvxr_at(s->V, k * s->per, element), s->eta * s->lambda);
+    s->active = s->smooth->image(s, s->V, s->zV);
 }
 
 /* Line search along the arc: 0 when no step is small enough (rounding rules). */
@@ -6666,13 +6716,13 @@ static int cvxr_fista_search(cvxr_fista *s) {
         || (opt->step_rule == CVXRELU_STEP_TIGHTNESS && s->omega >= opt->step_threshold))
         s->eta *= opt->step_grow;
     for (;;) {
-        double excess, moved;
+        double excess;
         cvxr_fista_trial(s);
         if (opt->step_rule == CVXRELU_STEP_FIXED) return 1;
-        excess = cvxr_fista_excess(s);
-        moved = s->core->space->dot(s->size, s->V, s->Y, s->V, s->Y);
-        if (excess <= moved / (2 * s->eta) * slack) {
-            s->omega = excess > 0 ? moved / (2 * s->eta * excess) : HUGE_VAL;
+        excess = s->smooth->excess(s);
+        s->moved = s->core->space->dot(s->size, s->V, s->Y, s->V, s->Y);
+        if (excess <= s->moved / (2 * s->eta) * slack) {
+            s->omega = excess > 0 ? s->moved / (2 * s->eta * excess) : HUGE_VAL;
             return 1;
         }
         s->eta *= opt->step_shrink;
@@ -6700,19 +6750,109 @@ static void cvxr_fista_accept(cvxr_fista *s) {
     swap = s->zU, s->zU = s->zV, s->zV = swap;
 }
 
-/* Objective of U from the predictions at hand. */
+/* Objective of U from the image at hand. */
 static double cvxr_fista_objective(cvxr_fista *s) {
+    const cvxr_core *core = s->core;
+    double penalty = 0;
+    size_t k;
+    for (k = 0; k < s->outputs; k++)
+        penalty += cvxr_penalty_value(s->penalty, core->type, s->groups, core->op_work.dp,
+                                      cvxr_at(s->U, k * s->per, core->space->size));
+    return s->smooth->value(s) + s->lambda * penalty;
+}
+
+/* Y is U, without momentum: the start of a run. */
+static void cvxr_fista_restart(cvxr_fista *s) {
+    memcpy(s->Y, s->U, s->size * s->core->space->size);
+    memcpy(s->zY, s->zU, s->rows * s->core->space->size);
+    s->t = 1;
+}
+
+/* At most `most` iterations. Returns why it stopped. */
+static cvxrelu_stop cvxr_fista_run(cvxr_fista *s, int most) {
+    cvxrelu_stop stop = CVXRELU_STOP_NONE;
+    for (s->iteration = 1; stop == CVXRELU_STOP_NONE; s->iteration++) {
+        cvxr_fista_gradient(s);
+        if (!cvxr_fista_search(s)) return CVXRELU_STOP_STALLED;
+        cvxr_fista_accept(s);
+        s->core->report->iterations++;
+        stop = s->smooth->check(s);
+        if (stop == CVXRELU_STOP_NONE && s->iteration >= most) stop = CVXRELU_STOP_ITERATIONS;
+    }
+    return stop;
+}
+
+/* ---- C-GReLU: the mean loss of the predictions. */
+
+/* zs = A W for every output, over the non-zero groups only; returns how many there are. */
+static size_t cvxr_fista_forward(cvxr_fista *s, void *W, void *zs) {
+    const cvxr_core *core = s->core;
+    const size_t element = core->space->size, dp = core->op_work.dp;
+    size_t k, p, active = 0;
+    for (k = 0; k < core->data->c; k++) {
+        unsigned char *U = cvxr_at(W, k * s->per, element);
+        cvxr_select select;
+        memset(&select, 0, sizeof select);
+        select.idx = s->index;
+        for (p = 0; p < core->patterns->count; p++)
+            if (!core->space->row_is_zero(dp, U + p * dp * element))
+                s->index[select.count++] = p;
+        core->space->forward(&s->core->op_work, &select, U, 1,
+                             cvxr_at(zs, k * core->data->n, element));
+        active += select.count;
+    }
+    return active;
+}
+
+/* out = X^T D theta / (n c) for all patterns, theta the loss's dual direction at prediction z
+   of output k. */
+static void cvxr_loss_gradient(cvxr_fista *s, size_t k, void *z, void *out) {
+    cvxr_core *core = s->core;
+    const size_t n = core->data->n;
+    size_t i;
+    cvxr_select all;
+    memset(&all, 0, sizeof all);
+    all.count = core->patterns->count;
+    core->space->to_f64(n, z, core->z);
+    core->loss->dual(n, core->z, core->data->Y + k * n, core->theta);
+    for (i = 0; i < n; i++) core->theta[i] /= core->units;
+    core->space->from_f64(n, core->theta, s->r);
+    core->space->gradient(&core->op_work, &all, s->r, out);
+}
+
+static void cvxr_grelu_gradient(cvxr_fista *s, void *W, void *zs) {
+    const size_t element = s->core->space->size, n = s->core->data->n;
+    size_t k;
+    (void)W;
+    for (k = 0; k < s->outputs; k++)
+        cvxr_loss_gradient(s, k, cvxr_at(zs, k * n, element),
+                           cvxr_at(s->G, k * s->per, element));
+}
+
+/* f(V) - f(Y) - <f'(Y), V - Y> in the manual's units. */
+static double cvxr_loss_excess(cvxr_fista *s) {
     cvxr_core *core = s->core;
     const size_t element = core->space->size, n = core->data->n;
-    double loss = 0, penalty = 0;
+    double sum = 0;
     size_t k;
     for (k = 0; k < core->data->c; k++) {
-        core->space->to_f64(n, cvxr_at(s->zU, k * n, element), core->z);
-        loss += core->loss->value(n, core->z, core->data->Y + k * n);
-        penalty += cvxr_penalty_value(core->penalty, core->type, core->patterns->count,
-                                      core->op_work.dp, cvxr_at(s->U, k * s->per, element));
+        core->space->to_f64(n, cvxr_at(s->zV, k * n, element), core->z);
+        core->space->to_f64(n, cvxr_at(s->zY, k * n, element), s->z64);
+        sum += core->loss->excess(n, core->z, s->z64, core->data->Y + k * n);
     }
-    return loss / core->units + core->lambda * penalty;
+    return sum / core->units;
+}
+
+static double cvxr_loss_value(cvxr_fista *s) {
+    cvxr_core *core = s->core;
+    const size_t n = core->data->n;
+    double loss = 0;
+    size_t k;
+    for (k = 0; k < core->data->c; k++) {
+        core->space->to_f64(n, cvxr_at(s->zU, k * n, core->space->size), core->z);
+        loss += core->loss->value(n, core->z, core->data->Y + k * n);
+    }
+    return loss / core->units;
 }
 
 /* The rows of output k of a dense work array. */
@@ -6759,10 +6899,10 @@ static void cvxr_fista_keep(const cvxr_fista *s, void *dense, cvxr_weights *out)
 }
 
 /* The objective may rise for a while; when it begins to, the iterate before (in V) is kept. */
-static void cvxr_fista_watch(cvxr_fista *s, cvxr_weights *weights) {
+static void cvxr_fista_watch(cvxr_fista *s) {
     double now = cvxr_fista_objective(s);
     if (!(now <= s->least * (1 + 1e-13)) && !s->kept) {
-        cvxr_fista_keep(s, s->V, weights);
+        cvxr_fista_keep(s, s->V, (cvxr_weights *)s->self);
         s->kept = 1;
     } else if (now < s->least) {
         s->least = now;
@@ -6782,18 +6922,17 @@ static void cvxr_fista_start(cvxr_fista *s, const cvxr_weights *start) {
                               cvxr_at(s->U, at, element));
     }
     if (start->m) cvxr_fista_forward(s, s->U, s->zU);
-    memcpy(s->Y, s->U, s->size * element);
-    memcpy(s->zY, s->zU, s->rows * element);
+    cvxr_fista_restart(s);
     s->least = cvxr_fista_objective(s);
     s->kept = 1;
 }
 
-/* Look at the gap, or only at the objective, and at the caller's wishes: why to stop, or
-   NONE. */
-static cvxrelu_stop cvxr_fista_check(cvxr_fista *s) {
+/* Look at the gap, or only at the objective, and at the caller's wishes. */
+static cvxrelu_stop cvxr_grelu_check(cvxr_fista *s) {
     cvxr_core *core = s->core;
     const cvxrelu_options *opt = core->opt;
     cvxr_certificate check;
+    cvxr_fista_watch(s);
     if (!cvxr_finite(s->objective)) return CVXRELU_STOP_STALLED;
     if (!cvxr_fista_due(s->iteration)) {
         cvxr_tick(core, s->iteration, s->objective, core->best_bound, s->active);
@@ -6813,28 +6952,27 @@ static cvxrelu_stop cvxr_fista_check(cvxr_fista *s) {
     return CVXRELU_STOP_NONE;
 }
 
+static const cvxr_smooth cvxr_smooth_grelu = { cvxr_fista_forward, cvxr_grelu_gradient,
+                                               cvxr_loss_excess, cvxr_loss_value,
+                                               cvxr_grelu_check };
+
+static int cvxr_fista_open(cvxr_fista *s, cvxr_core *core) {
+    const size_t c = core->data->c;
+    return cvxr_fista_begin(s, core, &cvxr_smooth_grelu, c, core->patterns->count,
+                            c * core->data->n);
+}
+
 /* Run from *weights, which is replaced by the result. Returns why it stopped. */
 static cvxrelu_stop cvxr_fista_solve(cvxr_core *core, cvxr_weights *weights) {
-    cvxrelu_stop stop = CVXRELU_STOP_NONE;
+    cvxrelu_stop stop;
     cvxr_fista s;
     if (!cvxr_fista_open(&s, core)) {
         cvxr_fista_close(&s);
         return CVXRELU_STOP_NONE;
     }
+    s.self = weights;
     cvxr_fista_start(&s, weights);
-    for (s.iteration = 1; stop == CVXRELU_STOP_NONE; s.iteration++) {
-        cvxr_fista_gradient(&s);
-        if (!cvxr_fista_search(&s)) {
-            stop = CVXRELU_STOP_STALLED;
-            break;
-        }
-        cvxr_fista_accept(&s);
-        core->report->iterations++;
-        cvxr_fista_watch(&s, weights);
-        stop = cvxr_fista_check(&s);
-        if (stop == CVXRELU_STOP_NONE && s.iteration >= core->opt->max_iters)
-            stop = CVXRELU_STOP_ITERATIONS;
-    }
+    stop = cvxr_fista_run(&s, core->opt->max_iters);
     if (stop == CVXRELU_STOP_GAP || stop == CVXRELU_STOP_SUBGRADIENT || !s.kept)
         cvxr_fista_keep(&s, s.U, weights);
     cvxr_fista_close(&s);
@@ -8487,9 +8625,678 @@ static cvxrelu_stop cvxr_newton_solve(cvxr_core *core, cvxr_weights *weights,
 #undef CVXR_POINT_VECTORS
 
 /* ==== S15 AUGMENTED LAGRANGIAN ===========================================================
-   stub */
-static size_t cvxr_al_bytes(size_t n, size_t dp, size_t c, size_t P) { return n+dp+c+P; }
-static cvxrelu_stop cvxr_al_solve(cvxr_core *core, cvxr_weights *w, cvxr_weights *s) { (void)core;(void)w;(void)s; return CVXRELU_STOP_STALLED; }
+   C-ReLU by the method of multipliers [MSP22 4.3, G.2], and CD-A [MSP22 eq. 9]: both minimise
+   one-sided quadratics of Xt w = (2D - I) X w by the R-FISTA of S13.
+
+       L(V, W) = 1/(n c) ( sum_k 1/2 ||y_k - A (v_k - w_k)||^2
+                           + delta/2 sum_groups ||(gamma/delta - Xt v)_+||^2 )
+                 + lambda sum_groups ||v||                                     (eq. 10)
+       gamma <- (gamma - delta Xt v)_+                                         (eq. 11)
+
+   All outputs together; a group is (output, pattern, sign), raw weights s v. The penalty is
+   divided by n c with the loss [MSP22 D.6], so that delta = 100 is a start for data of unit
+   columns. A group at zero adds the gradient Xt^T gamma, which stands still between
+   updates: products with X are made for the others only, in panels, and no n-vector of a
+   group but gamma is stored. float64. Uses S05, S08-S13. Used by S16, S22. Tests:
+   tests/test_s15_al.c. */
+
+/* ---- One-sided quadratics: scale delta/2 sum_g ||(gamma_g/delta - s_g Xt_g w_g)_+||^2. */
+
+#define CVXR_HINGE 64 /* groups in a panel */
+
+typedef struct cvxr_hinges {
+    cvxr_core *core;
+    size_t groups, n, ld, dp;
+    const size_t *pattern; /* groups, all of sign +1; NULL: the groups of every output are
+                              (pattern 0, +1), (0, -1), (1, +1), ... */
+    double delta, scale;
+    double *gamma; /* groups x ld, zero beyond n */
+    double *slope; /* groups x dp: s Xt^T gamma */
+    double *rows;  /* 2 CVXR_HINGE x dp: weights, then gradients of a panel */
+    double *image; /* 2 CVXR_HINGE x ld: X w of a panel */
+    size_t list[CVXR_HINGE];
+} cvxr_hinges;
+
+static size_t cvxr_hinges_bytes(size_t n, size_t dp, size_t groups) {
+    const size_t ld = cvxr_pad(n);
+    return cvxr_bytes(groups * ld, sizeof(double)) + cvxr_bytes(groups * dp, sizeof(double))
+           + cvxr_bytes(2 * CVXR_HINGE * dp, sizeof(double))
+           + cvxr_bytes(2 * CVXR_HINGE * ld, sizeof(double));
+}
+
+static int cvxr_hinges_open(cvxr_hinges *h, cvxr_core *core, const size_t *pattern,
+                            size_t groups) {
+    cvxr_mem *mem = core->mem;
+    memset(h, 0, sizeof *h);
+    h->core = core;
+    h->groups = groups;
+    h->n = core->data->n;
+    h->ld = cvxr_pad(h->n);
+    h->dp = core->data->dp;
+    h->pattern = pattern;
+    h->delta = h->scale = 1;
+    h->gamma = (double *)cvxr_alloc_zero(mem, groups * h->ld, sizeof(double));
+    h->slope = (double *)cvxr_alloc_zero(mem, groups * h->dp, sizeof(double));
+    h->rows = (double *)cvxr_alloc(mem, 2 * CVXR_HINGE * h->dp, sizeof(double));
+    h->image = (double *)cvxr_alloc_zero(mem, 2 * CVXR_HINGE * h->ld, sizeof(double));
+    return mem->failed == CVXRELU_OK;
+}
+
+static void cvxr_hinges_close(cvxr_hinges *h) {
+    cvxr_mem *mem = h->core->mem;
+    cvxr_release(mem, h->image, 2 * CVXR_HINGE * h->ld, sizeof(double));
+    cvxr_release(mem, h->rows, 2 * CVXR_HINGE * h->dp, sizeof(double));
+    cvxr_release(mem, h->slope, h->groups * h->dp, sizeof(double));
+    cvxr_release(mem, h->gamma, h->groups * h->ld, sizeof(double));
+}
+
+static size_t cvxr_hinge_pattern(const cvxr_hinges *h, size_t g) {
+    return h->pattern ? h->pattern[g] : g / 2 % h->core->patterns->count;
+}
+
+static int cvxr_hinge_sign(const cvxr_hinges *h, size_t g) {
+    return h->pattern || g % 2 == 0 ? 1 : -1;
+}
+
+static const uint64_t *cvxr_hinge_bits(const cvxr_hinges *h, size_t g) {
+    return h->core->op.bits + cvxr_hinge_pattern(h, g) * h->core->op.words;
+}
+
+/* The signs of four rows, by four bits of a mask. */
+static const double cvxr_four_signs[16][4] = {
+    { -1, -1, -1, -1 }, { 1, -1, -1, -1 }, { -1, 1, -1, -1 }, { 1, 1, -1, -1 },
+    { -1, -1, 1, -1 },  { 1, -1, 1, -1 },  { -1, 1, 1, -1 },  { 1, 1, 1, -1 },
+    { -1, -1, -1, 1 },  { 1, -1, -1, 1 },  { -1, 1, -1, 1 },  { 1, 1, -1, 1 },
+    { -1, -1, 1, 1 },   { 1, -1, 1, 1 },   { -1, 1, 1, 1 },   { 1, 1, 1, 1 }
+};
+
+static const double *cvxr_signs_at(const uint64_t *bits, uint64_t flip, size_t i) {
+    return cvxr_four_signs[(bits[i / 64] ^ flip) >> i % 64 / 4 * 4 & 15] + i % 4;
+}
+
+/* What the mask of group g is exclusive-ored with. */
+static uint64_t cvxr_hinge_flip(const cvxr_hinges *h, size_t g) {
+    return cvxr_hinge_sign(h, g) > 0 ? 0 : ~(uint64_t)0;
+}
+
+/* image = rows X^T, or back: rows = image X. */
+static void cvxr_hinge_product(cvxr_hinges *h, size_t count, int back) {
+    const cvxr_data *data = h->core->data;
+    if (back)
+        cvxr_gemm_f64(&h->core->la, 0, 0, count, h->dp, h->n, 1, h->image, h->ld, data->X,
+                      h->dp, 0, h->rows, h->dp);
+    else
+        cvxr_gemm_f64(&h->core->la, 0, 1, count, h->n, data->d, 1, h->rows, h->dp, data->X,
+                      h->dp, 0, h->image, h->ld);
+    h->core->op.flops += 2.0 * (double)count * (double)h->n * (double)data->d;
+}
+
+/* Packs the next groups from *next on that W, or else W2, has non-zero, and makes X w in
+   h->image: rows of W first, then those of W2 when given. Returns how many groups. */
+static size_t cvxr_hinge_panel(cvxr_hinges *h, const double *W, const double *W2,
+                               size_t *next) {
+    const size_t dp = h->dp, most = CVXR_HINGE;
+    size_t count = 0, j;
+    for (; *next < h->groups && count < most; ++*next) {
+        if (cvxr_row_is_zero_f64(dp, W + *next * dp)
+            && (W2 == NULL || cvxr_row_is_zero_f64(dp, W2 + *next * dp)))
+            continue;
+        memcpy(h->rows + count * dp, W + *next * dp, dp * sizeof(double));
+        h->list[count++] = *next;
+    }
+    for (j = 0; W2 && j < count; j++)
+        memcpy(h->rows + (count + j) * dp, W2 + h->list[j] * dp, dp * sizeof(double));
+    if (count) cvxr_hinge_product(h, W2 ? 2 * count : count, 0);
+    return count;
+}
+
+/* Four rows at a time where the compiler has vectors. */
+#if CVXR_VECTORS
+typedef double cvxr_quad __attribute__((vector_size(32), aligned(8), may_alias));
+typedef long long cvxr_quad_mask __attribute__((vector_size(32), aligned(8), may_alias));
+#define CVXR_POSITIVE(a) ((cvxr_quad)((cvxr_quad_mask)(a) & (cvxr_quad_mask)((a) > zero)))
+#define CVXR_ZERO        { 0, 0, 0, 0 }
+#define CVXR_QUAD        4
+#else
+typedef double cvxr_quad;
+#define CVXR_INLINE      static
+#define CVXR_POSITIVE(a) ((a) > zero ? (a) : zero)
+#define CVXR_ZERO        0
+#define CVXR_QUAD        1
+#endif
+
+/* T = t o (gamma - delta t o T)_+ for n rows, t = +-1: up to their signs the next
+   multipliers. */
+CVXR_INLINE void cvxr_hinge_residual_rows(const uint64_t *bits, uint64_t flip, double delta,
+                                          size_t n, const double *gamma, double *T) {
+    const cvxr_quad zero = CVXR_ZERO;
+    size_t i;
+    for (i = 0; i < n; i += CVXR_QUAD) {
+        const cvxr_quad t = *(const cvxr_quad *)(const void *)cvxr_signs_at(bits, flip, i);
+        cvxr_quad *to = (cvxr_quad *)(void *)(T + i);
+        const cvxr_quad a =
+            *(const cvxr_quad *)(const void *)(gamma + i) - delta * t * *to;
+        *to = t * CVXR_POSITIVE(a);
+    }
+}
+
+/* With q = gamma - delta t o T at V and Y, 2 delta times one group's share of the excess is
+   the sum of (q_V+ - q_Y+)^2 + 2 q_Y+ (q_V+ - q_V): no term is negative. */
+CVXR_INLINE double cvxr_hinge_excess_rows(const uint64_t *bits, uint64_t flip, double delta,
+                                          size_t n, const double *gamma, const double *V,
+                                          const double *Y) {
+    const cvxr_quad zero = CVXR_ZERO;
+    cvxr_quad sum = zero;
+    double s[CVXR_QUAD], all = 0;
+    size_t i;
+    for (i = 0; i < n; i += CVXR_QUAD) {
+        const cvxr_quad t = *(const cvxr_quad *)(const void *)cvxr_signs_at(bits, flip, i);
+        const cvxr_quad g = *(const cvxr_quad *)(const void *)(gamma + i);
+        const cvxr_quad v = g - delta * t * *(const cvxr_quad *)(const void *)(V + i);
+        const cvxr_quad y = g - delta * t * *(const cvxr_quad *)(const void *)(Y + i);
+        const cvxr_quad vp = CVXR_POSITIVE(v), yp = CVXR_POSITIVE(y);
+        sum += (vp - yp) * (vp - yp) + 2 * yp * (vp - v);
+    }
+    memcpy(s, &sum, sizeof s);
+    for (i = 0; i < CVXR_QUAD; i++) all += s[i];
+    return all;
+}
+
+#if CVXR_DISPATCH
+__attribute__((target("avx2"))) static void
+cvxr_hinge_residual_avx2(const uint64_t *bits, uint64_t flip, double delta, size_t n,
+                         const double *gamma, double *T) {
+    cvxr_hinge_residual_rows(bits, flip, delta, n, gamma, T);
+}
+
+__attribute__((target("avx2"))) static double
+cvxr_hinge_excess_avx2(const uint64_t *bits, uint64_t flip, double delta, size_t n,
+                       const double *gamma, const double *V, const double *Y) {
+    return cvxr_hinge_excess_rows(bits, flip, delta, n, gamma, V, Y);
+}
+#endif
+
+static void cvxr_hinge_residual(const cvxr_hinges *h, size_t g, double *T) {
+    const uint64_t *bits = cvxr_hinge_bits(h, g), flip = cvxr_hinge_flip(h, g);
+    const double *gamma = h->gamma + g * h->ld;
+#if CVXR_DISPATCH
+    if (h->core->op.isa > 0) {
+        cvxr_hinge_residual_avx2(bits, flip, h->delta, h->ld, gamma, T);
+        return;
+    }
+#endif
+    cvxr_hinge_residual_rows(bits, flip, h->delta, h->ld, gamma, T);
+}
+
+static double cvxr_hinge_excess(const cvxr_hinges *h, size_t g, const double *V,
+                                const double *Y) {
+    const uint64_t *bits = cvxr_hinge_bits(h, g), flip = cvxr_hinge_flip(h, g);
+    const double *gamma = h->gamma + g * h->ld;
+#if CVXR_DISPATCH
+    if (h->core->op.isa > 0)
+        return cvxr_hinge_excess_avx2(bits, flip, h->delta, h->ld, gamma, V, Y);
+#endif
+    return cvxr_hinge_excess_rows(bits, flip, h->delta, h->ld, gamma, V, Y);
+}
+#undef CVXR_POSITIVE
+#undef CVXR_ZERO
+#undef CVXR_QUAD
+
+/* The residuals of a panel in h->image and their products with X, s Xt^T (gamma - delta Xt
+   w)_+, in h->rows. */
+static void cvxr_hinge_pull(cvxr_hinges *h, size_t count) {
+    size_t j;
+    for (j = 0; j < count; j++) cvxr_hinge_residual(h, h->list[j], h->image + j * h->ld);
+    cvxr_hinge_product(h, count, 1);
+}
+
+/* G -= the gradient at W. */
+static void cvxr_hinges_gradient(cvxr_hinges *h, const double *W, double *G) {
+    const size_t dp = h->dp;
+    size_t g, j, next = 0, count;
+    for (g = 0; g < h->groups; g++)
+        if (cvxr_row_is_zero_f64(dp, W + g * dp))
+            cvxr_axpby_f64(dp, h->scale, h->slope + g * dp, 1, G + g * dp);
+    while ((count = cvxr_hinge_panel(h, W, NULL, &next)) > 0) {
+        cvxr_hinge_pull(h, count);
+        for (j = 0; j < count; j++)
+            cvxr_axpby_f64(dp, h->scale, h->rows + j * dp, 1, G + h->list[j] * dp);
+    }
+}
+
+/* gamma <- (gamma - delta Xt w)_+; groups at zero keep theirs. */
+static void cvxr_hinges_update(cvxr_hinges *h, const double *W) {
+    size_t i, j, next = 0, count;
+    while ((count = cvxr_hinge_panel(h, W, NULL, &next)) > 0) {
+        cvxr_hinge_pull(h, count);
+        for (j = 0; j < count; j++) {
+            double *gamma = h->gamma + h->list[j] * h->ld;
+            for (i = 0; i < h->n; i++) gamma[i] = fabs(h->image[j * h->ld + i]);
+            memcpy(h->slope + h->list[j] * h->dp, h->rows + j * h->dp,
+                   h->dp * sizeof(double));
+        }
+    }
+}
+
+/* f(V) - f(Y) - <f'(Y), V - Y>. */
+static double cvxr_hinges_excess(cvxr_hinges *h, const double *V, const double *Y) {
+    double sum = 0;
+    size_t j, next = 0, count;
+    while ((count = cvxr_hinge_panel(h, V, Y, &next)) > 0)
+        for (j = 0; j < count; j++)
+            sum += cvxr_hinge_excess(h, h->list[j], h->image + j * h->ld,
+                                     h->image + (count + j) * h->ld);
+    return h->scale * sum / (2 * h->delta);
+}
+
+static double cvxr_hinges_value(cvxr_hinges *h, const double *W) {
+    double sum = 0;
+    size_t g, j, next = 0, count;
+    for (g = 0; g < h->groups; g++)
+        if (cvxr_row_is_zero_f64(h->dp, W + g * h->dp))
+            sum += cvxr_sum_squares(h->n, h->gamma + g * h->ld, NULL);
+    while ((count = cvxr_hinge_panel(h, W, NULL, &next)) > 0)
+        for (j = 0; j < count; j++) {
+            cvxr_hinge_residual(h, h->list[j], h->image + j * h->ld);
+            sum += cvxr_sum_squares(h->n, h->image + j * h->ld, NULL);
+        }
+    return h->scale * sum / (2 * h->delta);
+}
+
+/* c_gap: the sum of squares of (Xt w)_-. */
+static double cvxr_hinges_gap(cvxr_hinges *h, const double *W) {
+    double sum = 0;
+    size_t i, j, next = 0, count;
+    while ((count = cvxr_hinge_panel(h, W, NULL, &next)) > 0)
+        for (j = 0; j < count; j++) {
+            const uint64_t *bits = cvxr_hinge_bits(h, h->list[j]);
+            const uint64_t flip = cvxr_hinge_flip(h, h->list[j]);
+            for (i = 0; i < h->n; i++) {
+                const double z = *cvxr_signs_at(bits, flip, i) * h->image[j * h->ld + i];
+                if (z < 0) sum += z * z;
+            }
+        }
+    return sum;
+}
+
+/* The squared minimum-norm subgradient at U; G is overwritten. */
+static double cvxr_fista_subgradient(cvxr_fista *s) {
+    const size_t dp = s->core->data->dp;
+    const double *G = (const double *)s->G, *U = (const double *)s->U;
+    cvxr_penalty_sums sums;
+    size_t g;
+    memset(&sums, 0, sizeof sums);
+    s->smooth->gradient(s, s->U, s->zU);
+    for (g = 0; g < s->outputs * s->groups; g++) {
+        const double *u = cvxr_row_is_zero_f64(dp, U + g * dp) ? NULL : U + g * dp;
+        cvxr_neuron_sweep(1, dp, G + g * dp, &u, s->lambda, &sums);
+    }
+    return sums.subgradient;
+}
+
+/* Where the step came from gives a subgradient of about ||V - Y|| / eta at no cost; the true
+   one is computed when that is small, or now and then. */
+static int cvxr_fista_reached(cvxr_fista *s, double tol) {
+    if (s->moved > tol * s->eta * s->eta && s->iteration % 50) return 0;
+    return cvxr_fista_subgradient(s) <= tol;
+}
+
+/* ---- CD-A: all groups of a gated solution in one run. */
+
+typedef struct cvxr_cda_run {
+    cvxr_hinges hinges; /* gamma = b, delta = 1 */
+    double tol;
+} cvxr_cda_run;
+
+static size_t cvxr_cda_image(cvxr_fista *s, void *W, void *z) {
+    (void)s, (void)W, (void)z;
+    return s->groups;
+}
+
+static void cvxr_cda_gradient(cvxr_fista *s, void *W, void *z) {
+    (void)z;
+    memset(s->G, 0, s->size * sizeof(double));
+    cvxr_hinges_gradient(&((cvxr_cda_run *)s->self)->hinges, (const double *)W,
+                         (double *)s->G);
+}
+
+static double cvxr_cda_excess(cvxr_fista *s) {
+    return cvxr_hinges_excess(&((cvxr_cda_run *)s->self)->hinges, (const double *)s->V,
+                              (const double *)s->Y);
+}
+
+static double cvxr_cda_value(cvxr_fista *s) {
+    return cvxr_hinges_value(&((cvxr_cda_run *)s->self)->hinges, (const double *)s->U);
+}
+
+static cvxrelu_stop cvxr_cda_check(cvxr_fista *s) {
+    if (cvxr_fista_reached(s, ((cvxr_cda_run *)s->self)->tol)) return CVXRELU_STOP_SUBGRADIENT;
+    if (s->iteration % 10) return CVXRELU_STOP_NONE;
+    cvxr_tick(s->core, s->iteration, cvxr_fista_objective(s), 0, s->groups);
+    return s->core->stop;
+}
+
+static const cvxr_smooth cvxr_smooth_cda = { cvxr_cda_image, cvxr_cda_gradient, cvxr_cda_excess,
+                                             cvxr_cda_value, cvxr_cda_check };
+
+CVXR_UNUSED static size_t cvxr_cda_bytes(size_t n, size_t dp, size_t m) {
+    return cvxr_fista_sizes(n, m * dp, m, 0, sizeof(double)) + cvxr_hinges_bytes(n, dp, m);
+}
+
+/* The rows of *w, which go with those of *u, minimise 1/2 ||(b - Xt w)_+||^2 + rho ||w|| with
+   b = (-Xt u)_+ [MSP22 eq. 9], from what *w holds when it has as many rows as *u, else from
+   zero; then v = u + w. Until the squared subgradient of the sum is <= tol (0 = 1e-6, G.1), or
+   for `most` iterations (0 = 2000). Signs of *u are not read. Feasible only to about rho /
+   sigma_min: the caller sees to that. */
+CVXR_UNUSED static cvxrelu_stop cvxr_cda(cvxr_core *core, const cvxr_weights *u, double rho,
+                                         double tol, int most, cvxr_weights *w) {
+    const size_t size = u->m * core->data->dp;
+    cvxrelu_stop stop = CVXRELU_STOP_NONE;
+    cvxr_core work = *core; /* in float64, whatever the gated solver used */
+    cvxr_cda_run run;
+    cvxr_fista s;
+    work.space = &cvxr_space_f64;
+    work.type = CVXRELU_FLOAT64;
+    work.op_work = work.op;
+    run.tol = tol > 0 ? tol : 1e-6;
+    cvxr_hinges_open(&run.hinges, &work, u->pattern, u->m);
+    if (cvxr_fista_begin(&s, &work, &cvxr_smooth_cda, 1, u->m, 0)) {
+        s.self = &run;
+        s.penalty = &cvxr_penalties[CVXRELU_PENALTY_NEURON];
+        s.lambda = rho;
+        cvxr_hinges_update(&run.hinges, u->u);
+        if (w->m == u->m) memcpy(s.U, w->u, size * sizeof(double));
+        cvxr_fista_restart(&s);
+        stop = cvxr_fista_run(&s, most > 0 ? most : 2000);
+        w->m = u->m;
+        memcpy(w->output, u->output, u->m * sizeof *u->output);
+        memcpy(w->pattern, u->pattern, u->m * sizeof *u->pattern);
+        memset(w->sign, 0, u->m);
+        memcpy(w->u, s.U, size * sizeof(double));
+    }
+    cvxr_fista_close(&s);
+    cvxr_hinges_close(&run.hinges);
+    core->stop = work.stop;
+    return stop;
+}
+
+/* ---- The augmented Lagrangian. */
+
+#define CVXR_AL_INNER   1000 /* R-FISTA iterations a subproblem [MSP22 G.2] */
+#define CVXR_AL_TOTAL   10000 /* and in all */
+#define CVXR_AL_CHANGES 60   /* of delta by the windowing heuristic */
+
+typedef struct cvxr_al {
+    cvxr_fista fista;   /* U: c x 2 P x dp */
+    cvxr_hinges hinges;
+    cvxr_weights *best, *spare; /* feasible ones: the best so far, and room for the next */
+    cvxr_certificate held;      /* of *best */
+    double raw;                 /* violation of *best before it was projected */
+    double *sums;               /* P x dp: both signs of a pattern together, or a gradient */
+    double *v;                  /* dp */
+    cvxr_face face;
+    double tol, constraint_tol, low, high;
+    double gap;      /* c_gap of the last subproblem's solution */
+    int max_iters, max_outer, first, outer;
+} cvxr_al;
+
+static size_t cvxr_al_bytes(size_t n, size_t dp, size_t c, size_t P) {
+    return cvxr_fista_sizes(n, c * 2 * P * dp, 2 * P, c * n, sizeof(double))
+           + cvxr_hinges_bytes(n, dp, c * 2 * P) + cvxr_bytes(P * dp, sizeof(double))
+           + cvxr_bytes(dp, sizeof(double)) + cvxr_bytes(dp, sizeof(uint32_t))
+           + cvxr_bytes(dp, sizeof(double));
+}
+
+/* Predictions: the two raw weights of a pattern act as their sum. */
+static size_t cvxr_al_image(cvxr_fista *s, void *W, void *z) {
+    cvxr_al *al = (cvxr_al *)s->self;
+    cvxr_core *core = s->core;
+    const size_t dp = core->data->dp, P = core->patterns->count;
+    size_t k, p, i, active = 0;
+    for (k = 0; k < s->outputs; k++) {
+        cvxr_select select;
+        memset(&select, 0, sizeof select);
+        select.idx = s->index;
+        for (p = 0; p < P; p++) {
+            const double *v = (const double *)W + k * s->per + 2 * p * dp, *w = v + dp;
+            const int zero = cvxr_row_is_zero_f64(dp, v) + cvxr_row_is_zero_f64(dp, w);
+            double *to = al->sums + select.count * dp;
+            active += 2 - (size_t)zero;
+            if (zero == 2) continue;
+            for (i = 0; i < dp; i++) to[i] = v[i] + w[i];
+            s->index[select.count++] = p;
+        }
+        cvxr_forward_f64(&core->op_work, &select, al->sums, 0,
+                         (double *)z + k * core->data->n);
+    }
+    return active;
+}
+
+static void cvxr_al_gradient(cvxr_fista *s, void *W, void *z) {
+    cvxr_al *al = (cvxr_al *)s->self;
+    const size_t dp = s->core->data->dp, P = s->core->patterns->count;
+    size_t k, p;
+    for (k = 0; k < s->outputs; k++) {
+        double *G = (double *)s->G + k * s->per;
+        cvxr_loss_gradient(s, k, (double *)z + k * s->core->data->n, al->sums);
+        for (p = 0; p < P; p++, G += 2 * dp) {
+            memcpy(G, al->sums + p * dp, dp * sizeof(double));
+            memcpy(G + dp, al->sums + p * dp, dp * sizeof(double));
+        }
+    }
+    cvxr_hinges_gradient(&al->hinges, (const double *)W, (double *)s->G);
+}
+
+static double cvxr_al_excess(cvxr_fista *s) {
+    return cvxr_loss_excess(s)
+           + cvxr_hinges_excess(&((cvxr_al *)s->self)->hinges, (const double *)s->V,
+                                (const double *)s->Y);
+}
+
+static double cvxr_al_value(cvxr_fista *s) {
+    return cvxr_loss_value(s)
+           + cvxr_hinges_value(&((cvxr_al *)s->self)->hinges, (const double *)s->U);
+}
+
+/* Progress shows the best feasible network: that of the iterate is not known. */
+static cvxrelu_stop cvxr_al_check(cvxr_fista *s) {
+    cvxr_al *al = (cvxr_al *)s->self;
+    const int done = s->core->report->iterations - al->first;
+    if (!cvxr_finite(cvxr_loss_value(s))) return CVXRELU_STOP_STALLED;
+    if (cvxr_tick(s->core, done, al->held.objective, al->held.dual_bound, s->active))
+        return s->core->stop;
+    return cvxr_fista_reached(s, al->tol) ? CVXRELU_STOP_SUBGRADIENT : CVXRELU_STOP_NONE;
+}
+
+static const cvxr_smooth cvxr_smooth_al = { cvxr_al_image, cvxr_al_gradient, cvxr_al_excess,
+                                            cvxr_al_value, cvxr_al_check };
+
+static int cvxr_al_open(cvxr_al *al, cvxr_core *core) {
+    const cvxr_data *data = core->data;
+    const cvxrelu_al_options *o = &core->opt->al;
+    const size_t P = core->patterns->count;
+    CVXRELU_ASSERT(core->type == CVXRELU_FLOAT64 && core->kind == CVXRELU_RELU);
+    memset(al, 0, sizeof *al);
+    cvxr_fista_begin(&al->fista, core, &cvxr_smooth_al, data->c, 2 * P, data->c * data->n);
+    al->fista.self = al;
+    cvxr_hinges_open(&al->hinges, core, NULL, data->c * 2 * P);
+    al->sums = (double *)cvxr_alloc(core->mem, P * data->dp, sizeof(double));
+    al->v = (double *)cvxr_alloc(core->mem, data->dp, sizeof(double));
+    al->face.rows = (uint32_t *)cvxr_alloc(core->mem, data->dp, sizeof(uint32_t));
+    al->face.gamma = (double *)cvxr_alloc(core->mem, data->dp, sizeof(double));
+    al->hinges.scale = 1 / core->units;
+    al->hinges.delta = o->delta > 0 ? o->delta : 100;
+    al->low = o->window_low > 0 ? o->window_low : 1e-3;
+    al->high = o->window_high > 0 ? o->window_high : 1e-2;
+    al->constraint_tol = o->constraint_tol > 0 ? o->constraint_tol : 1e-6;
+    al->max_outer = o->max_outer > 0 ? o->max_outer : 10000;
+    al->max_iters = core->opt->max_iters > 0 ? core->opt->max_iters : CVXR_AL_TOTAL;
+    al->first = core->report->iterations;
+    return core->mem->failed == CVXRELU_OK;
+}
+
+static void cvxr_al_close(cvxr_al *al) {
+    const cvxr_core *core = al->fista.core;
+    const size_t dp = core->data->dp, P = core->patterns->count;
+    cvxr_release(core->mem, al->face.gamma, dp, sizeof(double));
+    cvxr_release(core->mem, al->face.rows, dp, sizeof(uint32_t));
+    cvxr_release(core->mem, al->v, dp, sizeof(double));
+    cvxr_release(core->mem, al->sums, P * dp, sizeof(double));
+    cvxr_hinges_close(&al->hinges);
+    cvxr_fista_close(&al->fista);
+}
+
+/* ---- From an iterate to a network: every group projected on its cone. */
+
+/* U's group g projected into *out (raw), which has room for it; nothing is added where the
+   projection is 0 or failed. Returns the violation before. */
+static double cvxr_al_project_group(cvxr_al *al, size_t g, cvxr_weights *out) {
+    cvxr_core *core = al->fista.core;
+    const size_t dp = core->data->dp;
+    const uint64_t *bits = cvxr_hinge_bits(&al->hinges, g);
+    const double *u = (const double *)al->fista.U + g * dp;
+    double *to = out->u + out->m * dp, raw;
+    const int sign = cvxr_hinge_sign(&al->hinges, g);
+    size_t i;
+    for (i = 0; i < dp; i++) al->v[i] = sign > 0 ? u[i] : -u[i];
+    raw = cvxr_cone_violation(&core->cone, bits, al->v);
+    al->face.count = 0;
+    if (cvxr_cone_project(&core->cone, bits, NULL, al->v, &al->face, to) != CVXR_CONE_OK)
+        return raw;
+    if (cvxr_row_is_zero_f64(dp, to)) return raw;
+    for (i = 0; sign < 0 && i < dp; i++) to[i] = -to[i];
+    out->output[out->m] = g / al->fista.groups;
+    out->pattern[out->m] = cvxr_hinge_pattern(&al->hinges, g);
+    out->sign[out->m++] = (signed char)sign;
+    return raw;
+}
+
+/* Project the iterate, certify it, and keep it when it is the best so far. */
+static void cvxr_al_look(cvxr_al *al) {
+    const cvxr_fista *s = &al->fista;
+    cvxr_weights swap, *out = al->spare;
+    cvxr_certificate check;
+    double raw = 0;
+    size_t g;
+    out->m = 0;
+    for (g = 0; g < s->outputs * s->groups; g++)
+        if (!cvxr_row_is_zero_f64(out->dp, (const double *)s->U + g * out->dp))
+            raw = cvxr_max(raw, cvxr_al_project_group(al, g, out));
+    cvxr_certify(s->core, out, &check);
+    s->core->best_bound = cvxr_max(s->core->best_bound, check.dual_bound);
+    if (!(check.objective < al->held.objective)) return;
+    al->held = check;
+    al->raw = raw;
+    swap = *al->best, *al->best = *out, *out = swap;
+}
+
+/* U at the weights to start from, which are the best network so far when they beat zero. */
+static void cvxr_al_start(cvxr_al *al, cvxr_weights *weights, cvxr_weights *start) {
+    cvxr_fista *s = &al->fista;
+    const size_t dp = s->core->data->dp;
+    size_t j;
+    for (j = 0; j < start->m; j++) {
+        const size_t g = start->output[j] * s->groups + 2 * start->pattern[j]
+                         + (start->sign[j] < 0);
+        memcpy((double *)s->U + g * dp, start->u + j * dp, dp * sizeof(double));
+    }
+    al->best = weights;
+    al->spare = start;
+    weights->m = 0;
+    cvxr_certify(s->core, weights, &al->held);
+    if (start->m) cvxr_al_look(al);
+    cvxr_al_image(s, s->U, s->zU);
+}
+
+/* ---- The method of multipliers. */
+
+/* Minimise L from the last solution [MSP22 eq. 11]. A line search that rounding defeats ends
+   the subproblem, not the run: its step is not kept. */
+static cvxrelu_stop cvxr_al_inner(cvxr_al *al) {
+    cvxr_fista *s = &al->fista;
+    const int left = al->max_iters - (s->core->report->iterations - al->first);
+    const double eta = s->eta;
+    cvxrelu_stop stop;
+    cvxr_fista_restart(s);
+    stop = cvxr_fista_run(s, left < CVXR_AL_INNER ? left : CVXR_AL_INNER);
+    if (!(s->eta > 1e-100)) s->eta = eta;
+    al->gap = cvxr_hinges_gap(&al->hinges, (const double *)s->U);
+    return stop;
+}
+
+/* The windowing heuristic: delta such that c_gap of the first subproblem (no multipliers)
+   lies in the window. G.2's tolerances, 10^{-3/2} halved whenever the gap is too small, are of
+   a norm: here its square, which is never below the final `tol`. A gap that a smaller delta no
+   longer moves stays below the window: that delta will do. Returns NONE, or why the run must
+   end. */
+static cvxrelu_stop cvxr_al_window(cvxr_al *al, double tol) {
+    const cvxr_core *core = al->fista.core;
+    double before = 0; /* c_gap at twice this delta */
+    int change;
+    al->tol = cvxr_max(tol, 1e-3);
+    for (change = 0; change < CVXR_AL_CHANGES; change++) {
+        const cvxrelu_stop stop = cvxr_al_inner(al);
+        const int exact = al->tol <= tol;
+        if (core->stop) return core->stop;
+        if (core->report->iterations - al->first >= al->max_iters)
+            return CVXRELU_STOP_ITERATIONS;
+        if (stop == CVXRELU_STOP_STALLED || (al->gap >= al->low && al->gap <= al->high)) break;
+        if (al->gap > al->high) {
+            al->hinges.delta *= 2;
+            continue;
+        }
+        if (exact && (al->gap <= al->constraint_tol || al->gap < 1.5 * before)) break;
+        al->hinges.delta /= 2;
+        al->tol = cvxr_max(tol, al->tol / 4);
+        before = exact ? al->gap : 0;
+    }
+    al->tol = tol;
+    return CVXRELU_STOP_NONE;
+}
+
+/* Is it time to project and certify? After 1, 2, 4, 8, 16, 24, ... updates. */
+static int cvxr_al_due(int outer) {
+    return outer % 8 == 0 || (outer & (outer - 1)) == 0;
+}
+
+static cvxrelu_stop cvxr_al_run(cvxr_al *al) {
+    cvxr_core *core = al->fista.core;
+    const double tol = core->opt->subgradient_tol > 0 ? core->opt->subgradient_tol : 1e-6;
+    cvxrelu_stop inner = CVXRELU_STOP_NONE;
+    int stalls = 0;
+    al->tol = tol;
+    if (!(core->opt->al.delta > 0)) inner = cvxr_al_window(al, tol);
+    if (inner) return inner;
+    for (;;) {
+        inner = cvxr_al_inner(al);
+        if (core->stop) return core->stop;
+        if (inner == CVXRELU_STOP_SUBGRADIENT && al->gap <= al->constraint_tol) return inner;
+        if (core->report->iterations - al->first >= al->max_iters) break;
+        stalls = inner == CVXRELU_STOP_STALLED ? stalls + 1 : 0;
+        if (stalls > 2) return CVXRELU_STOP_STALLED;
+        cvxr_hinges_update(&al->hinges, (const double *)al->fista.U);
+        if (++al->outer >= al->max_outer) break;
+        if (cvxr_al_due(al->outer)) cvxr_al_look(al);
+        if (al->held.gap <= core->opt->tol) return CVXRELU_STOP_GAP;
+    }
+    return CVXRELU_STOP_ITERATIONS;
+}
+
+/* Solve C-ReLU over core->patterns from *start (used up) into *weights: projected, so feasible;
+   report->raw_violation is that of the answer before. Both have room for all groups. */
+static cvxrelu_stop cvxr_al_solve(cvxr_core *core, cvxr_weights *weights, cvxr_weights *start) {
+    cvxrelu_stop stop = CVXRELU_STOP_NONE;
+    cvxr_al al;
+    if (cvxr_al_open(&al, core)) {
+        cvxr_al_start(&al, weights, start);
+        stop = cvxr_al_run(&al);
+        if (stop != CVXRELU_STOP_GAP) cvxr_al_look(&al);
+        if (al.held.gap <= core->opt->tol) stop = CVXRELU_STOP_GAP;
+        core->report->raw_violation = al.raw;
+    }
+    cvxr_al_close(&al);
+    return stop;
+}
 
 /* ==== S17 NETWORK ========================================================================
    A model: the nonzero groups of a solution, each of them one neuron, with its gate, the column
@@ -11947,8 +12754,8 @@ static double cvxr_weighted_bound(cvxr_mem *mem, const cvxr_la *la, const double
    polish    rounds of the exact cone program over these patterns (S14, warm) and flips: with
              the residual r = y - prediction and the multiplier gamma_i of a row i that is tight
              at neuron j of sign s, crossing the row lowers the network's objective if and only
-             if gamma_i > -s r_i. All such rows are crossed at once. A neuron lies in the closure
-             of its new cell too, so it starts the next program as it is and no round is worse
+             if gamma_i > -s r_i. All such rows are crossed at once. A neuron lies in the
+             closure of its new cell too, so it starts the next program as it is and no round is worse
              than the one before. It ends without flips, or after options.search.rounds.
 
    Derivation of the rule: at an optimum s X^T D r + Xt_J^T gamma = lam v/||v||, Xt = (2D-I) X.
@@ -11976,7 +12783,7 @@ typedef struct cvxr_search_report {
 typedef enum cvxr_search_from {
     CVXR_FROM_DESCENT = 0, /* a trained network (with one round: Alg1 of [PE20 6])            */
     CVXR_FROM_START = 1,   /* the network at its random start (Alg2)                          */
-    CVXR_FROM_FLIPPED = 2  /* and with the rows nearest to the kink of a neuron crossed (Alg3) */
+    CVXR_FROM_FLIPPED = 2  /* and with the rows nearest to a neuron's kink crossed (Alg3)      */
 } cvxr_search_from;
 
 /* Ways of searching beside the default, for comparison; measured in cvxr_search_run. */
@@ -12147,7 +12954,8 @@ static int cvxr_search_open(cvxr_search *s, size_t width, size_t given) {
     s->capacity = cvxr_search_capacity(n, c, width, given);
     s->room = s->capacity + given;
     s->table_size = cvxr_table_size(s->room);
-    s->reals = (double *)cvxr_alloc(mem, cvxr_search_reals(n, d, c, s->capacity), sizeof(double));
+    s->reals =
+        (double *)cvxr_alloc(mem, cvxr_search_reals(n, d, c, s->capacity), sizeof(double));
     s->indices = (size_t *)cvxr_alloc_zero(mem, cvxr_search_indices(s), sizeof(size_t));
     s->bits = (uint64_t *)cvxr_alloc(mem, (n + 63) / 64, sizeof(uint64_t));
     s->face_rows = (uint32_t *)cvxr_alloc(mem, d, sizeof(uint32_t));
@@ -12227,7 +13035,8 @@ static size_t cvxr_search_slot(const cvxr_search *s, const uint64_t *bits) {
     }
     at = (size_t)hash & (s->table_size - 1);
     for (; s->table[at]; at = (at + 1) & (s->table_size - 1))
-        if (memcmp(next->bits + (s->table[at] - 1) * words, bits, words * sizeof(uint64_t)) == 0)
+        if (memcmp(next->bits + (s->table[at] - 1) * words, bits, words * sizeof(uint64_t))
+            == 0)
             break;
     return at;
 }
@@ -12738,8 +13547,8 @@ static cvxrelu_result cvxr_search_all(cvxr_search *s, const cvxrelu_problem *pro
 CVXR_UNUSED static cvxrelu_result cvxr_search_run(
     cvxr_mem *mem, const cvxr_data *data, const cvxrelu_options *opt,
     const cvxrelu_problem *problem, double lambda, double started, const cvxr_patterns *given,
-    const cvxr_search_ways *ways, cvxr_patterns *patterns_out, cvxr_weights *start_out, cvxr_search_report *report,
-    char *message) {
+    const cvxr_search_ways *ways, cvxr_patterns *patterns_out, cvxr_weights *start_out,
+    cvxr_search_report *report, char *message) {
     cvxr_search s;
     cvxrelu_result result;
     memset(patterns_out, 0, sizeof *patterns_out);
@@ -12750,7 +13559,7 @@ CVXR_UNUSED static cvxrelu_result cvxr_search_run(
     s.data = data;
     if (ways) s.ways = *ways;
     s.opt = *opt;
-    s.opt.tol = cvxr_max(opt->tol, 1e-4);
+    s.opt.tol = cvxr_max(opt->tol, 1e-3);
     s.opt.max_iters = 60;
     s.lambda = lambda;
     s.units = (double)data->n * (double)data->c;
@@ -13875,6 +14684,1014 @@ CVXRELU_API cvxrelu_result cvxrelu_cross_validate(const cvxrelu_problem *problem
     final = *problem;
     final.lambda = points[*chosen].lambda;
     return cvxrelu_fit(&final, &opt, NULL, model, report);
+}
+
+/* ==== S23 CERTIFY ========================================================================
+   How far a given network is from the optimum of its training problem, over all patterns: its
+   objective, and a dual point theta with a proven B >= M(theta) (S20). One output at a time:
+
+       patterns: the network's own and some random ones
+       repeat:   solve the convex program over them (cvxrelu_fit); theta = its residual
+                 M_ok = the largest M(theta) that would prove the program's value to tol
+                 local ascent of +-theta'(Xu)_+; maxima above L become patterns
+                 where no maximum is above M_ok: separate, i.e. prove M(theta) <= M_ok or find
+                 a u above it, a new pattern; both signs proven: done
+
+   Separation is by one of the methods of S20, or over all cells of S19 with the projections of
+   S11. Where the rank is small everything is done in coordinates of the rows' span, scaled to
+   columns of about unit length, which changes neither outputs nor norms.
+   Under plain weight decay c > 1 outputs are tied together [SEPP21]: theta is the network's
+   residual then, and |theta_k'(Xu)_+| <= B_k gives ||Theta'(Xu)_+|| <= sqrt(sum_k B_k^2).
+   Uses S02 to S07, S11, S17, S19, S20, S22. Tests: tests/test_s23_certify.c.
+   Source: the dual of [PE20 (8)]; [MSP22 A.1] for the l1 penalty; the loop is ours.          */
+
+/* ---- The network in the solver's coordinates --------------------------------------------- */
+
+/* Outputs are sum_j C_kj (x.v_j)_+. */
+typedef struct cvxr_judged {
+    size_t m, c, dp;
+    double *V;                 /* m x dp                                                      */
+    double *C;                 /* c x m                                                       */
+} cvxr_judged;
+
+static void cvxr_judged_close(cvxr_judged *net, cvxr_mem *mem) {
+    cvxr_release(mem, net->V, net->m * net->dp, sizeof(double));
+    cvxr_release(mem, net->C, net->m * net->c, sizeof(double));
+    memset(net, 0, sizeof *net);
+}
+
+static int cvxr_judged_open(cvxr_judged *net, cvxr_mem *mem, size_t m, size_t c, size_t dp) {
+    size_t room, all;
+    memset(net, 0, sizeof *net);
+    if (!cvxr_size_mul(m, dp, &room)) room = SIZE_MAX;
+    if (!cvxr_size_mul(m, c, &all)) all = SIZE_MAX;
+    net->V = (double *)cvxr_alloc_zero(mem, room, sizeof(double));
+    net->C = (double *)cvxr_alloc_zero(mem, all, sizeof(double));
+    net->m = m;
+    net->c = c;
+    net->dp = dp;
+    return !mem->failed;
+}
+
+/* A matrix of the network: rows x cols when it is there. */
+static cvxrelu_result cvxr_network_matrix(const cvxrelu_matrix *a, const char *name,
+                                          size_t rows, size_t cols, char *message) {
+    cvxrelu_result result = cvxr_matrix_check(a, name, message);
+    if (result) return result;
+    if (a->rows != rows || a->cols != cols)
+        return cvxr_fail(message, CVXRELU_ERR_ARGUMENT, "%s is %z x %z: it must be %z x %z",
+                         name, a->rows, a->cols, rows, cols);
+    return cvxr_matrix_scan(a, name, "row", 1e150, message);
+}
+
+static cvxrelu_result cvxr_network_check(const cvxrelu_network *w, const cvxr_data *data,
+                                         char *message) {
+    size_t m = w->W1.data ? w->W1.rows : 0, wide = w->W1.cols;
+    cvxrelu_result result = CVXRELU_OK;
+    if (w->W1.data == NULL && (w->W2.data || w->b1.data))
+        return cvxr_fail(message, CVXRELU_ERR_ARGUMENT, "network.W1.data is NULL");
+    if (m && wide != data->features && wide != data->features + 1)
+        return cvxr_fail(message, CVXRELU_ERR_ARGUMENT, "network.W1 has %z columns: X has %z, "
+                         "and one more is the bias", wide, data->features);
+    if (m && !data->has_bias && (w->b1.data || wide > data->features))
+        return cvxr_fail(message, CVXRELU_ERR_ARGUMENT,
+                         "the network has a bias, but problem.no_bias is set");
+    if (m && w->b1.data && wide > data->features)
+        return cvxr_fail(message, CVXRELU_ERR_ARGUMENT, "network.b1 and a bias column in W1");
+    if (m) result = cvxr_network_matrix(&w->W1, "network.W1", m, wide, message);
+    if (!result && m) result = cvxr_network_matrix(&w->W2, "network.W2", data->c, m, message);
+    if (!result && w->b1.data)
+        result = cvxr_network_matrix(&w->b1, "network.b1", m, 1, message);
+    if (!result && w->b2.data)
+        result = cvxr_network_matrix(&w->b2, "network.b2", data->c, 1, message);
+    return result;
+}
+
+/* w.x + b = sum_j (w_j scale_j) x^_j + (b + sum_j w_j shift_j) scale_b x^_b */
+static void cvxr_network_take(const cvxrelu_network *w, const cvxr_data *data,
+                              cvxr_judged *net) {
+    size_t i, j, k, f = data->features;
+    for (i = 0; i < net->m; i++) {
+        double *v = net->V + i * net->dp, bias = 0;
+        if (w->b1.data) bias = cvxr_matrix_get(&w->b1, i, 0);
+        else if (w->W1.cols > f) bias = cvxr_matrix_get(&w->W1, i, f);
+        for (j = 0; j < f; j++) {
+            double value = cvxr_matrix_get(&w->W1, i, j);
+            v[j] = value * data->scales[j];
+            bias += value * data->shift[j];
+        }
+        if (data->has_bias) v[f] = bias * data->scales[f];
+        for (k = 0; k < net->c; k++) net->C[k * net->m + i] = cvxr_matrix_get(&w->W2, k, i);
+    }
+}
+
+/* resid (c x n) = Y - outputs. */
+static void cvxr_judged_residual(const cvxr_judged *net, const cvxr_data *data, double *resid) {
+    size_t i, j, k, n = data->n;
+    memcpy(resid, data->Y, data->c * n * sizeof(double));
+    for (i = 0; i < n; i++)
+        for (j = 0; j < net->m; j++) {
+            double z = cvxr_short_dot(data->d, data->X + i * data->dp, net->V + j * net->dp);
+            if (z <= 0) continue;
+            for (k = 0; k < net->c; k++) resid[k * n + i] -= z * net->C[k * net->m + j];
+        }
+}
+
+/* sum_j of ||v_j||^2/2 + |C_j|^2/2 as it is, and ||v_j|| |C_j|; |C_j| the 2-norm or the 1-norm.
+   Only output k where k < c. */
+static double cvxr_judged_penalty(const cvxr_judged *net, int l1, size_t only,
+                                  double *balanced) {
+    double given = 0, product = 0;
+    size_t j, k;
+    for (j = 0; j < net->m; j++) {
+        double v = cvxr_norm2_f64(net->dp, net->V + j * net->dp), a = 0;
+        for (k = 0; k < net->c; k++) {
+            double value = fabs(net->C[k * net->m + j]);
+            if (only < net->c && k != only) continue;
+            a = l1 ? a + value : hypot(a, value);
+        }
+        given += v * v / 2 + a * a / 2;
+        product += v * a;
+    }
+    *balanced = product;
+    return given;
+}
+
+/* ---- A certification at work ------------------------------------------------------------- */
+
+typedef struct cvxr_sieve {
+    cvxr_mem mem;
+    cvxrelu_options opt;
+    cvxrelu_certify_options how;   /* resolved                                                */
+    cvxr_data data;
+    cvxr_judged net;
+    double lambda, L, started;
+    int l1;                        /* penalty per output                                      */
+    cvxrelu_certify_method method;
+    cvxr_la la;
+    cvxr_span span;                /* rank 0 with span.complete = 0: above what was asked     */
+    cvxr_data flat;                /* rows of the programs: n x q, of the span or X itself;
+                                      only n, d, dp, X are set, X is divided by `unit`        */
+    double unit;
+    double *gates;                 /* capacity x q                                            */
+    uint64_t *bits;                /* capacity x words                                        */
+    size_t count, capacity, words;
+    double *resid, *theta;         /* c x n each: the network's; the proof's, scaled          */
+    double *point, *w;             /* n each: theta of the round, weights of one sign         */
+    double *U, *value, *work;      /* starts x q, starts, 4 dp of flat                        */
+    double *angle;                 /* 2 n                                                     */
+    size_t *order;                 /* 2 n                                                     */
+    cvxr_patterns all;             /* ENUMERATE: over flat                                    */
+    cvxr_cone cone;
+    cvxr_face face;
+    double *face_gamma;
+    uint32_t *face_rows;
+    double *norms;                 /* n: of flat's rows                                       */
+    int cone_open;
+    size_t nodes_left;
+    cvxrelu_certify_report *report;
+} cvxr_sieve;
+
+static void cvxr_sieve_close(cvxr_sieve *s) {
+    size_t n = s->data.n, q = s->flat.d;
+    if (s->cone_open) cvxr_cone_close(&s->cone, &s->mem);
+    cvxr_release(&s->mem, s->norms, n, sizeof(double));
+    cvxr_release(&s->mem, s->face_rows, q, sizeof(uint32_t));
+    cvxr_release(&s->mem, s->face_gamma, q, sizeof(double));
+    cvxr_patterns_free(&s->mem, &s->all);
+    cvxr_release(&s->mem, s->order, 2 * n, sizeof(size_t));
+    cvxr_release(&s->mem, s->angle, 2 * n, sizeof(double));
+    cvxr_release(&s->mem, s->U, s->how.starts * (q + 1) + 4 * s->flat.dp, sizeof(double));
+    cvxr_release(&s->mem, s->resid, 2 * n * (s->data.c + 1), sizeof(double));
+    cvxr_release(&s->mem, s->bits, s->capacity * s->words, sizeof(uint64_t));
+    cvxr_release(&s->mem, s->gates, s->capacity * q, sizeof(double));
+    cvxr_release(&s->mem, s->flat.X, n * s->flat.dp, sizeof(double));
+    if (s->span.V) cvxr_span_close(&s->span, &s->mem);
+    cvxr_release(&s->mem, s->la.work, 1, cvxr_la_work_bytes(s->opt.threads));
+    cvxr_judged_close(&s->net, &s->mem);
+    cvxr_data_free(&s->mem, &s->data);
+}
+
+static cvxrelu_result cvxr_certify_check(const cvxrelu_certify_options *given,
+                                         cvxrelu_certify_options *o, char *message) {
+    memset(o, 0, sizeof *o);
+    if (given) *o = *given;
+    if ((int)o->method < 0 || o->method > CVXRELU_CERTIFY_ENUMERATE)
+        return cvxr_fail(message, CVXRELU_ERR_ARGUMENT, "method is %d: not a way to certify",
+                         (int)o->method);
+    if (!cvxr_finite(o->tol) || (o->tol != 0 && o->tol < 1e-9) || o->tol >= 1)
+        return cvxr_fail(message, CVXRELU_ERR_ARGUMENT,
+                         "tol is %g: it must be in [1e-9, 1), or 0 for 0.01", o->tol);
+    if (o->max_rank > CVXR_WEDGE_RANK)
+        return cvxr_fail(message, CVXRELU_ERR_ARGUMENT, "max_rank is %z: it is at most %d",
+                         o->max_rank, CVXR_WEDGE_RANK);
+    if (o->starts > 4096 || o->patterns > 65536)
+        return cvxr_fail(message, CVXRELU_ERR_ARGUMENT,
+                         "starts is at most 4096, patterns at most 65536");
+    if (o->tol == 0) o->tol = 0.01;
+    if (o->max_rank == 0) o->max_rank = 5;
+    if (o->nodes == 0) o->nodes = 2000000;
+    if (o->cone_bytes == 0) o->cone_bytes = (size_t)1 << 28;
+    if (o->starts == 0) o->starts = 64;
+    if (o->patterns == 0) o->patterns = 10;
+    return CVXRELU_OK;
+}
+
+/* Everything but the network: data, in the scaling of the problem (AUTO: none). */
+static cvxrelu_result cvxr_sieve_data(cvxr_sieve *s, const cvxrelu_problem *problem,
+                                      char *message) {
+    cvxrelu_problem p = *problem;
+    p.centre_targets = 0;
+    if (p.scale == CVXRELU_SCALE_AUTO) p.scale = CVXRELU_SCALE_NONE;
+    if (!cvxr_finite(p.lambda) || p.lambda < 0 || p.lambda > 1e150)
+        return cvxr_fail(message, CVXRELU_ERR_ARGUMENT,
+                         "lambda is %g: it must be in (0, 1e150]", p.lambda);
+    if (p.lambda == 0 || p.penalty != CVXRELU_PENALTY_NEURON || p.loss != CVXRELU_LOSS_SQUARED)
+        return cvxr_fail(message, CVXRELU_ERR_UNSUPPORTED,
+                         "a certificate over all patterns needs lambda > 0, the neuron penalty "
+                         "and the squared loss");
+    s->lambda = p.lambda;
+    return cvxr_data_make(&s->mem, &p, &s->data, message);
+}
+
+/* ---- The span, the method ---------------------------------------------------------------- */
+
+static cvxrelu_result cvxr_sieve_method(cvxr_sieve *s, char *message) {
+    size_t rank = s->span.rank, cells = cvxr_cover(s->data.n, rank, (size_t)1 << 30);
+    int small = s->span.complete;
+    s->method = s->how.method;
+    if (s->method == CVXRELU_CERTIFY_AUTO)
+        s->method = !small            ? CVXRELU_CERTIFY_WEIGHTED
+                    : rank <= 2       ? CVXRELU_CERTIFY_EXACT
+                    : cells <= 4096   ? CVXRELU_CERTIFY_ENUMERATE
+                    : rank <= s->how.max_rank ? CVXRELU_CERTIFY_CONES
+                    : cells <= 65536  ? CVXRELU_CERTIFY_ENUMERATE
+                                      : CVXRELU_CERTIFY_WEIGHTED;
+    if ((s->method == CVXRELU_CERTIFY_EXACT && (!small || rank > 2)) ||
+        (s->method == CVXRELU_CERTIFY_CONES && (!small || rank > CVXR_WEDGE_RANK)))
+        return cvxr_fail(message, CVXRELU_ERR_ARGUMENT,
+                         "method %s: the rank of the rows is %s", s->method ==
+                         CVXRELU_CERTIFY_EXACT ? "exact needs rank <= 2" : "cones needs rank <= 8",
+                         small ? "higher" : "above 8");
+    return CVXRELU_OK;
+}
+
+/* Rows of the programs, of about unit columns. */
+static void cvxr_sieve_rows(cvxr_sieve *s) {
+    size_t i, j, n = s->data.n, q = s->flat.d;
+    double sum = 0;
+    for (i = 0; i < n; i++) sum += s->span.norm[i] * s->span.norm[i];
+    s->unit = sum > 0 ? sqrt(sum / (double)q) : 1;
+    for (i = 0; i < n; i++)
+        for (j = 0; j < q; j++)
+            s->flat.X[i * s->flat.dp + j] =
+                (s->span.complete ? s->span.Z[i * s->span.most + j] * s->span.norm[i]
+                                  : s->data.X[i * s->data.dp + j])
+                / s->unit;
+    for (i = 0; i < n; i++)
+        s->norms[i] = cvxr_norm2_f64(q, s->flat.X + i * s->flat.dp);
+}
+
+/* WEIGHTED: how many convex programs; each must be affordable. */
+static void cvxr_sieve_rounds(cvxr_sieve *s) {
+    double work = (double)s->data.n * (double)s->flat.d * (double)(s->net.m + 1);
+    double ascent = 240.0 * (double)s->data.n * (double)s->flat.d;
+    if (s->how.rounds == 0)
+        s->how.rounds = s->method != CVXRELU_CERTIFY_WEIGHTED ? 60 : work <= 2e8 ? 1 : -1;
+    if (s->how.rounds < 0) s->how.rounds = 0;
+    if ((double)s->how.starts * ascent > 1e9)
+        s->how.starts = 1e9 < ascent ? 1 : (size_t)(1e9 / ascent);
+}
+
+static void cvxr_sieve_allocate(cvxr_sieve *s) {
+    size_t n = s->data.n, q = s->flat.d, room;
+    s->flat.n = n;
+    s->flat.dp = cvxr_pad(q);
+    s->words = (n + 63) / 64;
+    s->capacity = s->net.m + s->how.patterns + (size_t)s->how.rounds * 2 * 33 + 1;
+    if (!cvxr_size_mul(s->capacity, cvxr_max_z(q, s->words), &room)) s->capacity = SIZE_MAX;
+    s->flat.X = (double *)cvxr_alloc_zero(&s->mem, n * s->flat.dp, sizeof(double));
+    s->gates = (double *)cvxr_alloc(&s->mem, s->capacity * q, sizeof(double));
+    s->bits = (uint64_t *)cvxr_alloc(&s->mem, s->capacity * s->words, sizeof(uint64_t));
+    s->resid = (double *)cvxr_alloc_zero(&s->mem, 2 * n * (s->data.c + 1), sizeof(double));
+    s->U = (double *)cvxr_alloc(&s->mem, s->how.starts * (q + 1) + 4 * s->flat.dp, sizeof(double));
+    s->angle = (double *)cvxr_alloc(&s->mem, 2 * n, sizeof(double));
+    s->order = (size_t *)cvxr_alloc(&s->mem, 2 * n, sizeof(size_t));
+    s->face_gamma = (double *)cvxr_alloc(&s->mem, q, sizeof(double));
+    s->face_rows = (uint32_t *)cvxr_alloc(&s->mem, q, sizeof(uint32_t));
+    s->norms = (double *)cvxr_alloc(&s->mem, n, sizeof(double));
+    if (s->mem.failed) return;
+    s->theta = s->resid + n * s->data.c;
+    s->point = s->theta + n * s->data.c;
+    s->w = s->point + n;
+    s->value = s->U + s->how.starts * q;
+    s->work = s->value + s->how.starts;
+}
+
+/* Span, method and workspace, once data and network are there. */
+static cvxrelu_result cvxr_sieve_open(cvxr_sieve *s, char *message) {
+    size_t n = s->data.n, d = s->data.d, most = n <= 64 ? n : CVXR_WEDGE_RANK;
+    cvxrelu_result result;
+    int threads = s->opt.threads;
+    if (s->how.method == CVXRELU_CERTIFY_ENUMERATE) most = cvxr_min_z(n, d);
+    s->L = s->lambda * (double)n * (double)s->data.c;
+    s->la.blas = &s->opt.blas;
+    s->la.team.hook = s->opt.parallel;
+    s->la.team.threads = threads;
+    s->la.portable = s->opt.portable;
+    s->la.work = cvxr_alloc(&s->mem, 1, cvxr_la_work_bytes(threads));
+    (void)cvxr_span_open(&s->span, &s->mem, s->data.X, n, d, s->data.dp, NULL, NULL, most);
+    result = cvxr_mem_result(&s->mem, message);
+    if (!result) result = cvxr_sieve_method(s, message);
+    if (result) return result;
+    s->flat.d = cvxr_max_z(s->span.complete ? s->span.rank : d, 1);
+    cvxr_sieve_rounds(s);
+    cvxr_sieve_allocate(s);
+    result = cvxr_mem_result(&s->mem, message);
+    if (result) return result;
+    cvxr_sieve_rows(s);
+    s->face.rows = s->face_rows;
+    s->face.gamma = s->face_gamma;
+    if (s->method != CVXRELU_CERTIFY_ENUMERATE || s->span.rank == 0) return CVXRELU_OK;
+    result = cvxr_enumerate(&s->mem, &s->flat, 0, &s->all, message);
+    if (result) return result;
+    s->cone_open = cvxr_cone_open(&s->cone, &s->mem, s->flat.X, n, s->flat.d, s->flat.dp);
+    return cvxr_mem_result(&s->mem, message);
+}
+
+/* ---- Patterns of the program ------------------------------------------------------------- */
+
+/* Adds the pattern of a gate in flat coordinates unless it is there, or empty. */
+static void cvxr_sieve_gate(cvxr_sieve *s, const double *gate) {
+    uint64_t *bits = s->bits + s->count * s->words, any = 0;
+    size_t i, w, q = s->flat.d, p;
+    if (s->count == s->capacity) return;
+    memset(bits, 0, s->words * sizeof(uint64_t));
+    for (i = 0; i < s->flat.n; i++)
+        if (s->norms[i] > 0 && cvxr_short_dot(q, s->flat.X + i * s->flat.dp, gate) >= 0)
+            cvxr_bits_flip(bits, i);
+    for (w = 0; w < s->words; w++) any |= bits[w];
+    for (p = 0; p < s->count && any; p++)
+        if (memcmp(s->bits + p * s->words, bits, s->words * sizeof(uint64_t)) == 0) return;
+    if (!any) return;
+    memcpy(s->gates + s->count * q, gate, q * sizeof(double));
+    s->count++;
+}
+
+/* The same for a point that may lie on the boundary of its cell: a nearby one decides. */
+static void cvxr_sieve_near(cvxr_sieve *s, const double *u, cvxrelu_random *random) {
+    double *gate = s->work;
+    size_t k;
+    for (k = 0; k < s->flat.d; k++) gate[k] = u[k] + 1e-9 * cvxrelu_random_normal(random);
+    cvxr_sieve_gate(s, gate);
+}
+
+/* v in the solver's coordinates to flat ones. */
+static void cvxr_sieve_project(const cvxr_sieve *s, const double *v, double *u) {
+    size_t k;
+    if (!s->span.complete) memcpy(u, v, s->flat.d * sizeof(double));
+    else
+        for (u[0] = 0, k = 0; k < s->span.rank; k++)
+            u[k] = cvxr_short_dot(s->data.d, s->span.V + k * s->data.d, v);
+}
+
+/* The patterns that an output begins with. */
+static void cvxr_sieve_patterns(cvxr_sieve *s, size_t k) {
+    cvxrelu_random random;
+    size_t j, i, q = s->flat.d;
+    double *gate = s->U;
+    cvxrelu_random_init(&random, s->how.seed);
+    s->count = 0;
+    for (j = 0; j < s->net.m; j++) {
+        if (s->net.C[k * s->net.m + j] == 0) continue;
+        cvxr_sieve_project(s, s->net.V + j * s->net.dp, gate);
+        if (cvxr_unit(q, gate) > 0) cvxr_sieve_near(s, gate, &random);
+    }
+    for (j = 0; j < s->how.patterns; j++) {
+        for (i = 0; i < q; i++) gate[i] = cvxrelu_random_normal(&random);
+        cvxr_sieve_gate(s, gate);
+    }
+}
+
+/* ---- One convex program ------------------------------------------------------------------ */
+
+static double cvxr_sieve_seconds(const cvxr_sieve *s) {
+    return cvxr_now(&s->opt.clock) - s->started;
+}
+
+static int cvxr_sieve_late(const cvxr_sieve *s) {
+    return s->opt.time_limit > 0 && cvxr_sieve_seconds(s) >= s->opt.time_limit;
+}
+
+/* The caller's options for a fit inside, with what is left of memory and time. */
+static cvxrelu_options cvxr_sieve_options(const cvxr_sieve *s, double tol) {
+    cvxrelu_options o;
+    memset(&o, 0, sizeof o);
+    o.tol = cvxr_max(tol, 1e-10);
+    o.threads = s->opt.threads;
+    o.portable = s->opt.portable;
+    o.allocator = s->opt.allocator;
+    o.blas = s->opt.blas;
+    o.parallel = s->opt.parallel;
+    o.clock = s->opt.clock;
+    if (s->opt.memory_limit)
+        o.memory_limit = s->opt.memory_limit - cvxr_min_z(s->mem.now, s->opt.memory_limit - 1);
+    if (s->opt.time_limit > 0)
+        o.time_limit = cvxr_max(s->opt.time_limit - cvxr_sieve_seconds(s), 1e-3);
+    return o;
+}
+
+/* Solves over the patterns at hand for output k: s->point becomes the residual, *objective the
+   value in sum units. */
+static cvxrelu_result cvxr_sieve_solve(cvxr_sieve *s, size_t k, double tol, double *objective,
+                                       char *message) {
+    cvxrelu_options o = cvxr_sieve_options(s, tol);
+    cvxrelu_report *report = (cvxrelu_report *)cvxr_alloc(&s->mem, 1, sizeof *report);
+    cvxrelu_model *model = NULL;
+    cvxrelu_problem p;
+    cvxrelu_result result = cvxr_mem_result(&s->mem, message);
+    size_t i, n = s->data.n;
+    if (result) return result;
+    memset(&p, 0, sizeof p);
+    p.X.data = s->flat.X;
+    p.X.rows = p.Y.rows = n;
+    p.X.cols = s->flat.d;
+    p.X.stride = s->flat.dp;
+    p.Y.data = s->data.Y + k * n;
+    p.Y.cols = 1;
+    p.lambda = s->L / s->unit / (double)n; /* X v = (X/unit)(unit v), the norm grows by unit */
+    p.kind = CVXRELU_RELU;
+    p.scale = CVXRELU_SCALE_NONE;
+    p.no_bias = 1;
+    p.search = CVXRELU_SEARCH_OFF;
+    p.gates.sampler = CVXRELU_SAMPLER_GIVEN;
+    p.gates.given.data = s->gates;
+    p.gates.given.rows = s->count;
+    p.gates.given.cols = s->flat.d;
+    p.gates.given_scaled = 1;
+    result = cvxrelu_fit(&p, &o, NULL, &model, report);
+    if (result && message) memcpy(message, report->message, CVXRELU_MESSAGE_SIZE);
+    if (!result) {
+        (void)cvxrelu_model_predict_many(model, p.X, s->point, 1);
+        for (i = 0; i < n; i++) s->point[i] = s->data.Y[k * n + i] - s->point[i];
+        *objective = report->objective * (double)n;
+        s->report->rounds++;
+        s->report->patterns = s->count;
+        s->mem.peak = cvxr_max_z(s->mem.peak, s->mem.now + report->peak_bytes);
+    }
+    cvxrelu_model_free(model);
+    cvxr_release(&s->mem, report, 1, sizeof *report);
+    return result;
+}
+
+/* ---- Separation: is there a u with f(u) above `enough`? ---------------------------------- */
+
+/* Rows for one sign of theta; in the span where there is one. */
+static cvxr_rank_rows cvxr_sieve_weights(cvxr_sieve *s, const double *theta, double sign) {
+    cvxr_rank_rows rows;
+    size_t i;
+    if (s->span.complete) return cvxr_rank_rows_make(&s->span, theta, sign, s->w);
+    memset(&rows, 0, sizeof rows);
+    rows.n = s->data.n;
+    rows.r = s->data.d;
+    rows.ld = s->data.dp;
+    rows.Z = s->data.X;
+    rows.w = s->w;
+    for (i = 0; i < rows.n; i++) s->w[i] = sign * theta[i];
+    return rows;
+}
+
+/* The largest f over all cells: of each, the norm of the projection of X'D theta on its cone,
+   where ||X'D theta|| alone does not settle it. */
+static void cvxr_separate_cells(cvxr_sieve *s, const cvxr_rank_rows *rows, const double *theta,
+                                double sign, double *u, cvxr_maximum *out) {
+    size_t p, i, k, q = s->flat.d;
+    double *g = s->work, *v = g + s->flat.dp, best = 0, value;
+    memset(g, 0, 2 * s->flat.dp * sizeof(double));
+    memset(u, 0, q * sizeof(double));
+    for (p = 0; p < s->all.count; p++) {
+        const uint64_t *bits = s->all.bits + p * s->words;
+        for (k = 0; k < q; k++) g[k] = 0;
+        for (i = 0; i < s->data.n; i++)
+            if (bits[i / 64] >> (i % 64) & 1)
+                cvxr_short_axpy(q, sign * theta[i] * s->unit, s->flat.X + i * s->flat.dp, g);
+        if (sqrt(cvxr_short_dot(q, g, g)) <= best) continue;
+        s->face.count = 0;
+        (void)cvxr_cone_project(&s->cone, bits, NULL, g, &s->face, v);
+        value = sqrt(cvxr_short_dot(q, v, v));
+        if (value <= best) continue;
+        best = value;
+        for (k = 0; k < q; k++) u[k] = v[k] / best;
+    }
+    out->upper = best * (1 + 1e-12) + rows->slack;
+    out->lower = cvxr_rank_value(rows, u, NULL);
+}
+
+/* Bounds sign theta'(Xu)_+ over the ball: proven at most out->upper, attained out->lower at u
+   (q; on entry a point to start from). Ends early at an upper bound of at most max(enough, (1 +
+   tol) lower), or a lower one above `above`. Returns 0 when memory was refused. */
+static int cvxr_separate(cvxr_sieve *s, const double *theta, double sign, double tol,
+                         double enough, double above, double *u, cvxr_maximum *out) {
+    cvxr_rank_rows rows = cvxr_sieve_weights(s, theta, sign);
+    cvxr_work_limit limit;
+    int done = 1;
+    memset(out, 0, sizeof *out);
+    if (s->span.complete && s->span.rank == 0) return 1;
+    if (s->method == CVXRELU_CERTIFY_EXACT) {
+        out->lower = s->span.rank == 2 ? cvxr_exact_plane(&rows, s->angle, s->order, u)
+                                       : cvxr_exact_line(&rows, u);
+        out->upper = out->lower + rows.slack;
+    } else if (s->method == CVXRELU_CERTIFY_ENUMERATE)
+        cvxr_separate_cells(s, &rows, theta, sign, u, out);
+    else if (s->method == CVXRELU_CERTIFY_CONES) {
+        memset(&limit, 0, sizeof limit);
+        limit.nodes = cvxr_max_z(s->nodes_left, 1);
+        limit.bytes = s->how.cone_bytes;
+        limit.clock = s->opt.time_limit > 0 ? &s->opt.clock : NULL;
+        limit.deadline = s->started + s->opt.time_limit;
+        done = cvxr_wedges_max(&s->mem, &rows, tol, enough, above, &limit, u, out);
+        s->nodes_left -= cvxr_min_z(s->nodes_left, out->nodes);
+        s->report->nodes += out->nodes;
+    } else {
+        out->lower = cvxr_max(cvxr_rank_value(&rows, u, NULL), 0);
+        out->upper = cvxr_weighted_bound(&s->mem, &s->la, s->data.X, s->data.n, s->data.d,
+                                         s->data.dp, theta, sign,
+                                         cvxr_sieve_late(s) ? 0 : 100);
+        done = out->upper >= 0;
+    }
+    return done;
+}
+
+/* ---- One output -------------------------------------------------------------------------- */
+
+/* The state of the loop for one output, in sum units. */
+typedef struct cvxr_sift {
+    size_t k;
+    double best;               /* smallest value of a network met                             */
+    double bound, scale;       /* proven; by scale times s->theta of this output              */
+    double estimate;           /* the bound if ascent found the maximum of the last theta     */
+    double ytheta, square, enough;
+    double found;              /* largest value of ascent over both signs                     */
+    size_t cuts;               /* patterns added in this round                                */
+    int limited;
+} cvxr_sift;
+
+static void cvxr_sift_products(const cvxr_sieve *s, cvxr_sift *t) {
+    const double *y = s->data.Y + t->k * s->data.n;
+    size_t i;
+    t->ytheta = t->square = 0;
+    for (i = 0; i < s->data.n; i++) {
+        t->ytheta += y[i] * s->point[i];
+        t->square += s->point[i] * s->point[i];
+    }
+}
+
+/* Keeps theta = s->point with M(theta) <= B when it proves more than what there is. */
+static void cvxr_sift_keep(cvxr_sieve *s, cvxr_sift *t, double B) {
+    double sigma, value = cvxr_dual_value(t->ytheta, t->square, s->L, B, &sigma);
+    if (value <= t->bound) return;
+    t->bound = value;
+    t->scale = sigma;
+    memcpy(s->theta + t->k * s->data.n, s->point, s->data.n * sizeof(double));
+}
+
+/* Ascent for one sign: maxima above `cut` become patterns, at most 32, the highest first. The
+   best point is left in the first row of U; its value is returned. */
+static double cvxr_sift_ascend(cvxr_sieve *s, cvxr_sift *t, double sign, double cut,
+                               cvxrelu_random *random) {
+    cvxr_rank_rows rows = cvxr_sieve_weights(s, s->point, sign);
+    size_t given = 0, i, j, q = s->flat.d, before = s->count, starts = s->how.starts;
+    double top;
+    if (rows.r == 0) return 0;
+    for (j = 0; j < s->net.m && given < starts / 2; j++)
+        if (sign * s->net.C[t->k * s->net.m + j] > 0)
+            cvxr_sieve_project(s, s->net.V + j * s->net.dp, s->U + given++ * q);
+    cvxr_ascend(&rows, given, starts, cvxrelu_random_next(random), s->U, s->value, s->work);
+    for (i = 0; i < starts; i++) {
+        size_t best = i;
+        for (j = i + 1; j < starts; j++)
+            if (s->value[j] > s->value[best]) best = j;
+        top = s->value[best];
+        s->value[best] = s->value[i];
+        s->value[i] = top;
+        for (j = 0; j < q; j++) {
+            double swap = s->U[best * q + j];
+            s->U[best * q + j] = s->U[i * q + j];
+            s->U[i * q + j] = swap;
+        }
+        if (top <= cut || s->count - before >= 32) break;
+        cvxr_sieve_near(s, s->U + i * q, random);
+    }
+    t->cuts += s->count - before;
+    t->found = cvxr_max(t->found, s->value[0]);
+    return s->value[0];
+}
+
+/* Both signs at s->point: cuts, and where nothing above `enough` is found, the proof. */
+static int cvxr_sift_round(cvxr_sieve *s, cvxr_sift *t, cvxrelu_random *random) {
+    double cut = s->L * (1 + 0.05 * s->how.tol), B = 0, sign;
+    int proven = 1, weighted = s->method == CVXRELU_CERTIFY_WEIGHTED;
+    cvxr_maximum out;
+    t->cuts = 0;
+    t->found = 0;
+    for (sign = 1; sign >= -1; sign -= 2) {
+        double high = cvxr_sift_ascend(s, t, sign, cut, random);
+        size_t before = s->count;
+        if (high > t->enough) proven = 0;
+        if (!proven || weighted) continue;
+        if (!cvxr_separate(s, s->point, sign, 0, t->enough, t->enough, s->U, &out)) return 0;
+        t->limited |= out.limited;
+        if (out.lower > cut) cvxr_sieve_near(s, s->U, random);
+        t->cuts += s->count - before;
+        t->found = cvxr_max(t->found, out.lower);
+        B = cvxr_max(B, out.upper);
+    }
+    if (proven && !weighted) cvxr_sift_keep(s, t, B);
+    t->estimate = cvxr_dual_value(t->ytheta, t->square, s->L, t->found, NULL);
+    return 1;
+}
+
+/* What s->point proves by separation without an aim, within a quarter of tol. */
+static int cvxr_sift_plain(cvxr_sieve *s, cvxr_sift *t, cvxrelu_random *random) {
+    double B = 0, sign;
+    cvxr_maximum out;
+    cvxr_sift_products(s, t);
+    t->cuts = 0;
+    t->found = 0;
+    for (sign = 1; sign >= -1; sign -= 2) {
+        (void)cvxr_sift_ascend(s, t, sign, HUGE_VAL, random);
+        if (!cvxr_separate(s, s->point, sign, s->how.tol / 4, 0, HUGE_VAL, s->U, &out)) return 0;
+        t->limited |= out.limited;
+        t->found = cvxr_max(t->found, out.lower);
+        B = cvxr_max(B, out.upper);
+    }
+    cvxr_sift_keep(s, t, B);
+    t->estimate = cvxr_max(t->estimate,
+                           cvxr_dual_value(t->ytheta, t->square, s->L, t->found, NULL));
+    return 1;
+}
+
+/* The loop of the banner. The last residual is left in s->point. */
+static cvxrelu_result cvxr_sift_output(cvxr_sieve *s, cvxr_sift *t, char *message) {
+    const double tol = s->how.tol;
+    cvxrelu_random random;
+    cvxrelu_result result = CVXRELU_OK;
+    int round, plain;
+    cvxrelu_random_init(&random, s->how.seed + 1);
+    s->nodes_left = s->how.nodes;
+    cvxr_sieve_patterns(s, t->k);
+    memcpy(s->point, s->resid + t->k * s->data.n, s->data.n * sizeof(double));
+    for (round = 0; round < s->how.rounds && s->count && !cvxr_sieve_late(s); round++) {
+        double value = 0;
+        result = cvxr_sieve_solve(s, t->k, 0.05 * tol, &value, message);
+        if (result) return result;
+        t->best = cvxr_min(t->best, value);
+        cvxr_sift_products(s, t);
+        t->enough = cvxr_dual_enough(t->ytheta, t->square, s->L, t->best * (1 - 0.9 * tol));
+        if (!cvxr_sift_round(s, t, &random)) return cvxr_mem_result(&s->mem, message);
+        if (t->best - t->bound <= tol * t->best || t->cuts == 0 || t->limited) break;
+    }
+    plain = t->bound <= 0;
+    if (plain && !cvxr_sift_plain(s, t, &random)) return cvxr_mem_result(&s->mem, message);
+    if (s->method == CVXRELU_CERTIFY_WEIGHTED && s->report->rounds) {
+        memcpy(s->point, s->resid + t->k * s->data.n, s->data.n * sizeof(double));
+        if (!cvxr_sift_plain(s, t, &random)) return cvxr_mem_result(&s->mem, message);
+    }
+    return CVXRELU_OK;
+}
+
+/* ---- All outputs ------------------------------------------------------------------------- */
+
+/* Independent outputs: sums of values and bounds. theta is scaled to be dual feasible. */
+static cvxrelu_result cvxr_sieve_separable(cvxr_sieve *s, char *message) {
+    cvxrelu_certify_report *r = s->report;
+    const double units = (double)s->data.n * (double)s->data.c;
+    size_t k, i, n = s->data.n;
+    double bound = 0, best = 0, estimate = 0;
+    int limited = 0;
+    for (k = 0; k < s->data.c; k++) {
+        cvxr_sift t;
+        double product;
+        cvxrelu_result result;
+        memset(&t, 0, sizeof t);
+        t.k = k;
+        (void)cvxr_judged_penalty(&s->net, 1, k, &product);
+        t.best = cvxr_sum_squares(n, s->resid + k * n, NULL) / 2 + s->L * product;
+        result = cvxr_sift_output(s, &t, message);
+        if (result) return result;
+        for (i = 0; i < n; i++) s->theta[k * n + i] *= t.scale;
+        t.bound = cvxr_min(t.bound, t.best);
+        bound += t.bound;
+        best += t.best;
+        estimate += cvxr_max(t.estimate, t.bound);
+        limited |= t.limited;
+    }
+    r->dual_bound = bound / units;
+    r->best = best / units;
+    r->estimate = cvxr_min(estimate, best) / units;
+    r->stop = best - bound <= s->how.tol * best ? CVXRELU_STOP_GAP
+              : cvxr_sieve_late(s)              ? CVXRELU_STOP_TIME
+              : limited                         ? CVXRELU_STOP_ITERATIONS
+                                                : CVXRELU_STOP_STALLED;
+    return CVXRELU_OK;
+}
+
+/* Outputs tied by plain weight decay: the network's residual, B = sqrt(sum_k B_k^2). */
+static cvxrelu_result cvxr_sieve_tied(cvxr_sieve *s, char *message) {
+    cvxrelu_certify_report *r = s->report;
+    const double units = (double)s->data.n * (double)s->data.c;
+    size_t k, i, n = s->data.n, all = n * s->data.c;
+    double ytheta = 0, square = 0, B = 0, found = 0, sigma;
+    cvxrelu_random random;
+    int limited = 0;
+    cvxrelu_random_init(&random, s->how.seed + 1);
+    for (k = 0; k < s->data.c; k++) {
+        double most = 0, sign;
+        cvxr_maximum out;
+        cvxr_sift t;
+        memset(&t, 0, sizeof t);
+        t.k = k;
+        memcpy(s->point, s->resid + k * n, n * sizeof(double));
+        cvxr_sift_products(s, &t);
+        s->nodes_left = s->how.nodes;
+        for (sign = 1; sign >= -1; sign -= 2) {
+            (void)cvxr_sift_ascend(s, &t, sign, HUGE_VAL, &random);
+            if (!cvxr_separate(s, s->point, sign, s->how.tol / 4, 0, HUGE_VAL, s->U, &out))
+                return cvxr_mem_result(&s->mem, message);
+            most = cvxr_max(most, out.upper);
+            t.found = cvxr_max(t.found, out.lower);
+            limited |= out.limited;
+        }
+        ytheta += t.ytheta;
+        square += t.square;
+        B = hypot(B, most);
+        found = hypot(found, t.found);
+    }
+    r->dual_bound = cvxr_dual_value(ytheta, square, s->L, B, &sigma) / units;
+    r->dual_bound = cvxr_min(r->dual_bound, r->balanced);
+    for (i = 0; i < all; i++) s->theta[i] = sigma * s->resid[i];
+    r->best = r->balanced;
+    r->estimate = cvxr_min(cvxr_dual_value(ytheta, square, s->L, found, NULL) / units, r->best);
+    r->stop = r->best - r->dual_bound <= s->how.tol * r->best ? CVXRELU_STOP_GAP
+              : cvxr_sieve_late(s)                            ? CVXRELU_STOP_TIME
+              : limited                                       ? CVXRELU_STOP_ITERATIONS
+                                                              : CVXRELU_STOP_STALLED;
+    return CVXRELU_OK;
+}
+
+/* The network's objectives, then the bound. */
+static cvxrelu_result cvxr_sieve_run(cvxr_sieve *s, char *message) {
+    cvxrelu_certify_report *r = s->report;
+    const double units = (double)s->data.n * (double)s->data.c;
+    double loss = 0, product;
+    size_t j, k;
+    cvxrelu_result result;
+    cvxr_judged_residual(&s->net, &s->data, s->resid);
+    loss = cvxr_sum_squares(s->data.n * s->data.c, s->resid, NULL) / 2 / units;
+    r->objective = loss + s->lambda * cvxr_judged_penalty(&s->net, s->l1, SIZE_MAX, &product);
+    r->balanced = loss + s->lambda * product;
+    if (!cvxr_finite(r->objective))
+        return cvxr_fail(message, CVXRELU_ERR_NUMERIC, "the network's objective overflows");
+    r->method = s->method;
+    r->l1_penalty = s->data.c > 1 && s->l1;
+    r->n = s->data.n;
+    r->d = s->data.d;
+    r->c = s->data.c;
+    r->rank = s->span.complete ? s->span.rank : 0;
+    r->lambda = s->lambda;
+    for (j = 0; j < s->net.m; j++) {
+        int live = 0;
+        for (k = 0; k < s->net.c; k++) live |= s->net.C[k * s->net.m + j] != 0;
+        r->neurons += live && cvxr_norm2_f64(s->net.dp, s->net.V + j * s->net.dp) > 0;
+    }
+    result = s->data.c == 1 || s->l1 ? cvxr_sieve_separable(s, message)
+                                     : cvxr_sieve_tied(s, message);
+    r->best = cvxr_min(r->best, r->balanced);
+    r->gap = cvxr_relative(r->objective - r->dual_bound, r->objective);
+    r->best_gap = cvxr_relative(r->best - r->dual_bound, r->best);
+    return result;
+}
+
+/* ---- Public ----------------------------------------------------------------------------- */
+
+/* Switches and memory; the data is still to come. */
+static cvxrelu_result cvxr_sieve_begin(cvxr_sieve *s, const cvxrelu_options *options,
+                                       const cvxrelu_certify_options *how,
+                                       cvxrelu_certify_report *report) {
+    cvxrelu_result result;
+    memset(s, 0, sizeof *s);
+    memset(report, 0, sizeof *report);
+    s->report = report;
+    result = cvxr_options_resolve(options, &s->opt, report->message);
+    if (!result) result = cvxr_certify_check(how, &s->how, report->message);
+    if (result) return result;
+    cvxr_mem_init(&s->mem, &s->opt.allocator, s->opt.memory_limit);
+    s->started = cvxr_now(&s->opt.clock);
+    return CVXRELU_OK;
+}
+
+/* Ends the call: time, memory; on an error the message alone stays. */
+static cvxrelu_result cvxr_sieve_end(cvxr_sieve *s, cvxrelu_result result) {
+    cvxrelu_certify_report *r = s->report;
+    r->seconds = cvxr_sieve_seconds(s);
+    r->peak_bytes = s->mem.peak;
+    cvxr_sieve_close(s);
+    if (result) {
+        char message[CVXRELU_MESSAGE_SIZE];
+        memcpy(message, r->message, sizeof message);
+        memset(r, 0, sizeof *r);
+        memcpy(r->message, message, sizeof message);
+    } else r->message[0] = 0;
+    return result;
+}
+
+CVXRELU_API cvxrelu_result cvxrelu_certify(const cvxrelu_problem *problem,
+                                           const cvxrelu_network *network,
+                                           const cvxrelu_options *options,
+                                           const cvxrelu_certify_options *how, double *theta,
+                                           cvxrelu_certify_report *report) {
+    cvxr_sieve s;
+    cvxrelu_result result;
+    size_t i, k;
+    if (report == NULL) return CVXRELU_ERR_ARGUMENT;
+    result = cvxr_sieve_begin(&s, options, how, report);
+    if (result) return result;
+    if (problem == NULL || network == NULL)
+        return cvxr_fail(report->message, CVXRELU_ERR_ARGUMENT, "problem or network is NULL");
+    result = cvxr_sieve_data(&s, problem, report->message);
+    if (!result) result = cvxr_network_check(network, &s.data, report->message);
+    s.l1 = s.how.l1_penalty != 0;
+    if (!result &&
+        !cvxr_judged_open(&s.net, &s.mem, network->W1.data ? network->W1.rows : 0, s.data.c,
+                          s.data.dp))
+        result = cvxr_mem_result(&s.mem, report->message);
+    if (!result) {
+        cvxr_network_take(network, &s.data, &s.net);
+        for (k = 0; network->b2.data && k < s.data.c; k++)
+            for (i = 0; i < s.data.n; i++)
+                s.data.Y[k * s.data.n + i] -= cvxr_matrix_get(&network->b2, k, 0);
+        report->conditional = network->b2.data != NULL;
+        result = cvxr_sieve_open(&s, report->message);
+    }
+    if (!result) result = cvxr_sieve_run(&s, report->message);
+    for (i = 0; !result && theta && i < s.data.n; i++)
+        for (k = 0; k < s.data.c; k++) theta[i * s.data.c + k] = s.theta[k * s.data.n + i];
+    return cvxr_sieve_end(&s, result);
+}
+
+/* Data and network of a model. */
+static cvxrelu_result cvxr_sieve_model(cvxr_sieve *s, const cvxrelu_model *model,
+                                       const cvxrelu_matrix *X, const cvxrelu_matrix *Y,
+                                       char *message) {
+    const cvxrelu_model_info *info = &model->info;
+    cvxrelu_problem p;
+    cvxrelu_result result;
+    size_t i, j, k;
+    if (info->kind != CVXRELU_RELU)
+        return cvxr_fail(message, CVXRELU_ERR_UNSUPPORTED, "the model is gated: certificates "
+                         "over all patterns are for ReLU networks");
+    memset(&p, 0, sizeof p);
+    p.X = *X;
+    p.Y = *Y;
+    p.lambda = info->lambda;
+    p.task = info->task;
+    p.loss = info->loss;
+    p.penalty = info->penalty;
+    p.scale = info->scale;
+    p.no_bias = !info->has_bias;
+    if (X->cols != info->features)
+        return cvxr_fail(message, CVXRELU_ERR_ARGUMENT, "X has %z columns, the model was trained "
+                         "on %z", X->cols, info->features);
+    result = cvxr_sieve_data(s, &p, message);
+    if (result) return result;
+    if (s->data.c != info->outputs || s->data.classes != info->classes)
+        return cvxr_fail(message, CVXRELU_ERR_ARGUMENT, "Y has %z outputs or other classes, the "
+                         "model has %z outputs", s->data.c, info->outputs);
+    s->l1 = 1;
+    for (k = 0; k < s->data.c; k++)
+        for (i = 0; i < s->data.n; i++) s->data.Y[k * s->data.n + i] -= model->y_shift[k];
+    if (!cvxr_judged_open(&s->net, &s->mem, model->m, s->data.c, s->data.dp))
+        return cvxr_mem_result(&s->mem, message);
+    for (j = 0; j < model->m; j++) {
+        const double *u = model->u + j * model->d;
+        double root = sqrt(cvxr_safe_norm(u, model->d));
+        for (i = 0; i < model->d && root > 0; i++)
+            s->net.V[j * s->data.dp + i] = model->sign[j] * u[i] / root;
+        s->net.C[model->output[j] * model->m + j] = model->sign[j] * root;
+    }
+    return CVXRELU_OK;
+}
+
+/* What the model keeps: theta as it is scaled, the bound, the method. */
+static cvxrelu_result cvxr_sieve_prove(const cvxr_sieve *s, cvxrelu_model *model) {
+    cvxr_proof proof;
+    memset(&proof, 0, sizeof proof);
+    proof.n = s->data.n;
+    proof.c = s->data.c;
+    proof.theta = s->theta;
+    proof.lambda = s->lambda;
+    proof.bound = s->report->dual_bound;
+    proof.method = (int)s->method;
+    proof.scope = CVXRELU_SCOPE_ALL;
+    return cvxr_model_set_proof(model, &proof);
+}
+
+CVXRELU_API cvxrelu_result cvxrelu_model_certify(cvxrelu_model *model, cvxrelu_matrix X,
+                                                 cvxrelu_matrix Y,
+                                                 const cvxrelu_options *options,
+                                                 const cvxrelu_certify_options *how,
+                                                 cvxrelu_certify_report *report) {
+    cvxr_sieve s;
+    cvxrelu_result result;
+    if (report == NULL) return CVXRELU_ERR_ARGUMENT;
+    result = cvxr_sieve_begin(&s, options, how, report);
+    if (result) return result;
+    if (model == NULL)
+        return cvxr_fail(report->message, CVXRELU_ERR_ARGUMENT, "model is NULL");
+    result = cvxr_sieve_model(&s, model, &X, &Y, report->message);
+    if (!result) result = cvxr_sieve_open(&s, report->message);
+    if (!result) result = cvxr_sieve_run(&s, report->message);
+    if (!result) {
+        result = cvxr_sieve_prove(&s, model);
+        if (result)
+            (void)cvxr_fail(report->message, result, "no memory for the proof in the model");
+    }
+    return cvxr_sieve_end(&s, result);
+}
+
+/* The bound of output k's saved theta (n), by separation with the saved bound as the aim. */
+static cvxrelu_result cvxr_proof_output(cvxr_sieve *s, size_t k, const double *theta,
+                                        double *bound, char *message) {
+    cvxr_sift t;
+    cvxrelu_random random;
+    double B = 0, sign;
+    memset(&t, 0, sizeof t);
+    t.k = k;
+    cvxrelu_random_init(&random, 0);
+    memcpy(s->point, theta, s->data.n * sizeof(double));
+    cvxr_sift_products(s, &t);
+    s->nodes_left = s->how.nodes;
+    for (sign = 1; sign >= -1; sign -= 2) {
+        cvxr_maximum out;
+        (void)cvxr_sift_ascend(s, &t, sign, HUGE_VAL, &random);
+        if (!cvxr_separate(s, s->point, sign, 0, s->L * (1 + 1e-9), HUGE_VAL, s->U, &out))
+            return cvxr_mem_result(&s->mem, message);
+        B = cvxr_max(B, out.upper);
+        if (out.limited) s->report->stop = CVXRELU_STOP_ITERATIONS;
+    }
+    *bound = cvxr_dual_value(t.ytheta, t.square, s->L, B, &t.scale);
+    return CVXRELU_OK;
+}
+
+CVXRELU_API cvxrelu_result cvxrelu_proof_check(const cvxrelu_model *model, cvxrelu_matrix X,
+                                               cvxrelu_matrix Y, const cvxrelu_options *options,
+                                               const cvxrelu_certify_options *how,
+                                               cvxrelu_certify_report *report) {
+    cvxr_sieve s;
+    cvxrelu_result result;
+    double sum = 0, bound = 0, product;
+    size_t k;
+    if (report == NULL) return CVXRELU_ERR_ARGUMENT;
+    result = cvxr_sieve_begin(&s, options, how, report);
+    if (result) return result;
+    if (model == NULL || model->proof.theta == NULL)
+        return cvxr_fail(report->message,
+                         model ? CVXRELU_ERR_UNSUPPORTED : CVXRELU_ERR_ARGUMENT,
+                         model ? "the model holds no proof" : "model is NULL");
+    if (s.how.method == CVXRELU_CERTIFY_AUTO)
+        s.how.method = (cvxrelu_certify_method)model->proof.method;
+    s.how.rounds = -1;
+    result = cvxr_sieve_model(&s, model, &X, &Y, report->message);
+    if (!result && (s.data.n != model->proof.n || s.data.c != model->proof.c))
+        result = cvxr_fail(report->message, CVXRELU_ERR_ARGUMENT,
+                           "X has %z rows, the proof is for %z", s.data.n, model->proof.n);
+    if (!result) result = cvxr_sieve_open(&s, report->message);
+    report->stop = CVXRELU_STOP_GAP;
+    for (k = 0; !result && k < s.data.c; k++) {
+        result = cvxr_proof_output(&s, k, model->proof.theta + k * s.data.n, &bound,
+                                   report->message);
+        sum += bound;
+    }
+    if (!result) {
+        const double units = (double)s.data.n * (double)s.data.c;
+        cvxr_judged_residual(&s.net, &s.data, s.resid);
+        report->objective = cvxr_sum_squares(s.data.n * s.data.c, s.resid, NULL) / 2 / units;
+        (void)cvxr_judged_penalty(&s.net, 1, SIZE_MAX, &product);
+        report->objective += s.lambda * product;
+        report->best = report->balanced = report->objective;
+        report->dual_bound = report->estimate = cvxr_min(sum / units, report->objective);
+        report->gap = report->best_gap =
+            cvxr_relative(report->objective - report->dual_bound, report->objective);
+        report->method = s.method;
+        report->l1_penalty = s.data.c > 1;
+        report->n = s.data.n;
+        report->d = s.data.d;
+        report->c = s.data.c;
+        report->rank = s.span.complete ? s.span.rank : 0;
+        report->neurons = s.net.m;
+        report->lambda = s.lambda;
+    }
+    return cvxr_sieve_end(&s, result);
 }
 
 /* ==== S24 SAVE, LOAD, VERIFY =============================================================

@@ -31,7 +31,9 @@
 #include "test_s18_descent.c"
 #include "test_s19_enumerate.c"
 #include "test_s20_bounds.c"
+#include "test_s21_search.c"
 #include "test_s22_fit.c"
+#include "test_s23_certify.c"
 #include "test_s24_save.c"
 
 int main(int argc, char **argv) {
@@ -55,7 +57,9 @@ int main(int argc, char **argv) {
     RUN_SUITE(s18_descent);
     RUN_SUITE(s19_enumerate);
     RUN_SUITE(s20_bounds);
+    RUN_SUITE(s21_search);
     RUN_SUITE(s22_fit);
+    RUN_SUITE(s23_certify);
     RUN_SUITE(s24_save);
     return runner_close();
 }

@@ -1,6 +1,6 @@
 /* Tests of S19 ENUMERATION. Counts are compared with Cover's formula and, for degenerate data,
-   with deletion and restriction in exact integers; patterns with the signs of plain products and
-   with those that random gates meet. */
+   with deletion and restriction in exact integers; patterns with the signs of plain products
+   and with those that random gates meet. */
 
 #define S19_ROWS 220
 #define S19_COLS 6
@@ -125,8 +125,8 @@ static int s19_compare(const void *a, const void *b) {
     return 0;
 }
 
-/* Patterns of `out` differ from one another; each is what plain products of its gate say, with a
-   margin; none is without an active row that is not zero. */
+/* Patterns of `out` differ from one another; each is what plain products of its gate say, with
+   a margin; none is without an active row that is not zero. */
 static void s19_check(const cvxr_data *data, const cvxr_patterns *out) {
     uint64_t *sorted = (uint64_t *)calloc(4 * out->count, sizeof *sorted);
     size_t p, i, j, wrong = 0, empty = 0, equal = 0;

@@ -169,7 +169,7 @@ TEST(optimum_of_orthogonal_rows_is_proven_by_every_method) {
     }
 }
 
-/* [PE20 Fig. 2]: 1-D data with a bias; the optimum over all enumerated patterns is the judge. */
+/* The optimum over all enumerated patterns is the judge. */
 TEST(bounds_enclose_the_optimum_over_all_patterns) {
     size_t seed;
     for (seed = 0; seed < 6; seed++) {
@@ -312,7 +312,7 @@ TEST(bias_may_be_given_in_three_ways) {
     CHECK_NEAR(a.dual_bound, c.dual_bound, 1e-2 * c.dual_bound);
 }
 
-/* A model of a fit in standard scaling: its objective, its proof, and the proof checked again. */
+/* A model of a fit in standard scaling: its objective, its proof, the proof checked again. */
 TEST(model_keeps_a_proof_that_can_be_checked) {
     size_t n = 40, d = 2, i, classes;
     for (classes = 0; classes <= 3; classes++) {
