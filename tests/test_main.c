@@ -33,6 +33,7 @@
 #include "test_s20_bounds.c"
 #include "test_s21_search.c"
 #include "test_s22_fit.c"
+#include "test_s22_relu.c"
 #include "test_s23_certify.c"
 #include "test_s24_save.c"
 
@@ -59,6 +60,7 @@ int main(int argc, char **argv) {
     RUN_SUITE(s20_bounds);
     RUN_SUITE(s21_search);
     RUN_SUITE(s22_fit);
+    RUN_SUITE(s22_relu);
     RUN_SUITE(s23_certify);
     RUN_SUITE(s24_save);
     return runner_close();

@@ -792,6 +792,37 @@ TEST(l1_penalty_does_not_grow_either) {
     s17_close();
 }
 
+/* Outputs (1, 0), (0, 1) and (1, 1) on two rows: the third neuron is shorter than the other two
+   together, but its l1 norm is larger. */
+TEST(pruning_keeps_what_the_penalty_prefers) {
+    static const double u[3][8] = { { 1, 0, 0, 0, 0, 0, 0, 0 }, { 0, 1, 0, 0, 0, 0, 0, 0 },
+                                    { 0.75, 0.25, -0.25, 0.25, 0.25, 0.25, 0.25, 0.25 } };
+    static const double gates[3][8] = { { 1, -1 }, { -1, 1 }, { 1, 1 } };
+    cvxrelu_prune_report report;
+    cvxrelu_model *pruned;
+    size_t q;
+    int penalty;
+    for (penalty = 0; penalty < 2; penalty++) {
+        s17_problem(2, 8, 1, 0, 0.0);
+        for (q = 0; q < 16; q++) s14.X[q] = q % 8 % 2 == q / 8;
+        s14.problem.scale = CVXRELU_SCALE_NONE;
+        s14.problem.no_bias = 1;
+        s14.problem.gates.sampler = CVXRELU_SAMPLER_GIVEN;
+        s14.problem.gates.given.data = gates;
+        s14.problem.gates.given.rows = 3, s14.problem.gates.given.cols = 8;
+        s17_model(3, NULL);
+        memcpy(s14.model->u, u, sizeof u);
+        if (penalty) s14.model->info.penalty = CVXRELU_PENALTY_L1;
+        pruned = s17_pruned(&report);
+        CHECK(pruned->m == (penalty ? 2u : 1u) && report.rank == 2 && report.change <= 1e-15);
+        CHECK_NEAR(report.penalty_before, penalty ? 4.5 : 3, 1e-14);
+        CHECK_NEAR(report.penalty_after, penalty ? 4 : 2, 1e-14);
+        CHECK(pruned->pattern[0] == (penalty ? 0u : 2u));
+        cvxrelu_model_free(pruned);
+        s17_close();
+    }
+}
+
 TEST(float32_rows_with_a_stride_are_pruned_alike) {
     static float narrow[20 * 5];
     static double wide[20 * 3];
@@ -898,6 +929,7 @@ SUITE(s17_network) {
     RUN(colinear_neurons_are_added_up_without_any_change);
     RUN(pruned_model_keeps_its_text_gates_proof_and_bound);
     RUN(l1_penalty_does_not_grow_either);
+    RUN(pruning_keeps_what_the_penalty_prefers);
     RUN(float32_rows_with_a_stride_are_pruned_alike);
     RUN(bad_arguments_of_pruning_are_named);
     RUN(pruning_survives_every_refused_allocation);
