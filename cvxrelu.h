@@ -239,7 +239,7 @@
        patterns    P (n/8 + 8 d), and while they are made 80 n + 32 P + 8 min(n, d) (d + 1)
        workspace   0.6 MB a thread (585728 bytes, whatever the problem), 4120 dp + 32 n
        weights     2 c W (8 dp + 16)
-       model       8 P d + c W (32 d + 40); it counts only when larger than the solver
+       model       8 P d + c W (32 d + 41); it counts only when larger than the solver
        Newton      8 N^2 + 8 dp (P + 16 W) + 3 n W/8 + 128 W + 16 P + 1136 n + 8 dp^2
        FISTA       4 c P dp e + (3 c + 1) n e + 8 n + 8 P; in float32 4 n dp more for X
        lambda = 0  24 P dp + 16 n
@@ -249,7 +249,7 @@
                    fits over at most 2 n neurons an output; its bound is loose
      In float32 dp is d rounded up to 16. A path may need the larger of several lines. A model
      that came back holds 8 P d for the gates of all patterns (none once loaded, unless they
-     were given) and 32 d + 40 a neuron.
+     were given) and 32 d + 41 a neuron.
 
    ERRORS
      Every call that can fail returns a cvxrelu_result, 0 on success, and most write one
@@ -285,9 +285,9 @@
    UNITS AND LAYOUTS
      Matrices are row-major, strides count elements. cvxrelu_model_network: the weights W1 and
      gates G1, m rows of features + 1 numbers with the bias last, W2 (c x m) and b2 (c), the
-     user's coordinates. cvxrelu_model_convex: U (c x P x d) and G (P x d), the solver's: (x_j -
-     shift_j) / scale_j, bias last. lambda, objective and bounds are in the units of OBJECTIVE,
-     bytes are bytes, times are seconds.
+     user's coordinates. cvxrelu_model_convex: U, or V and W (c x P x d), and G (P x d), the
+     solver's: (x_j - shift_j) / scale_j, bias last. lambda, objective and bounds are in the
+     units of OBJECTIVE, bytes are bytes, times are seconds.
 
    BIBLIOGRAPHY
      [MSP22]  Mishkin, Sahiner, Pilanci: Fast Convex Optimization for Two-Layer ReLU Networks,
@@ -9225,18 +9225,18 @@ static cvxrelu_stop cvxr_al_inner(cvxr_al *al) {
 }
 
 /* The windowing heuristic: delta such that c_gap of the first subproblem (no multipliers)
-   lies in the window. G.2's tolerances, 10^{-3/2} halved whenever the gap is too small, are of
-   a norm: here its square, which is never below the final `tol`. A gap that a smaller delta no
-   longer moves stays below the window: that delta will do. Returns NONE, or why the run must
-   end. */
+   lies in the window. G.2's tolerance, 10^{-3/2} halved whenever the gap is too small, is of a
+   norm: here it is squared, and ends at G.2's last, 10^-3, or at a looser one of the options.
+   When not even a smaller delta brings the gap into the window, which is absolute and the
+   targets may be small, delta is left as it was. Returns NONE, or why the run must end. */
 static cvxrelu_stop cvxr_al_window(cvxr_al *al, double tol) {
     const cvxr_core *core = al->fista.core;
-    double before = 0; /* c_gap at twice this delta */
+    const double last = cvxr_max(tol, 1e-6), first = al->hinges.delta;
+    double before = -1; /* c_gap at twice this delta and the last tolerance */
     int change;
     al->tol = cvxr_max(tol, 1e-3);
     for (change = 0; change < CVXR_AL_CHANGES; change++) {
         const cvxrelu_stop stop = cvxr_al_inner(al);
-        const int exact = al->tol <= tol;
         if (core->stop) return core->stop;
         if (core->report->iterations - al->first >= al->max_iters)
             return CVXRELU_STOP_ITERATIONS;
@@ -9245,10 +9245,13 @@ static cvxrelu_stop cvxr_al_window(cvxr_al *al, double tol) {
             al->hinges.delta *= 2;
             continue;
         }
-        if (exact && (al->gap <= al->constraint_tol || al->gap < 1.5 * before)) break;
+        if (al->tol <= last) {
+            if (al->gap <= 1.5 * before) al->hinges.delta = first;
+            if (al->gap <= 1.5 * before || al->gap <= al->constraint_tol) break;
+            before = al->gap;
+        }
         al->hinges.delta /= 2;
-        al->tol = cvxr_max(tol, al->tol / 4);
-        before = exact ? al->gap : 0;
+        al->tol = cvxr_max(last, al->tol / 4);
     }
     al->tol = tol;
     return CVXRELU_STOP_NONE;
@@ -9298,6 +9301,737 @@ static cvxrelu_stop cvxr_al_solve(cvxr_core *core, cvxr_weights *weights, cvxr_w
     return stop;
 }
 
+/* ==== S16 CONE DECOMPOSITIONS ============================================================
+   A gated weight u of a pattern becomes v - w = u with v and w in its cone K = {x : Xt x >= 0},
+   Xt = (2D-I)X. With b = (-Xt u)_+ the pairs are v = u + w with Xt w >= b, and S11 projects on
+   that set:
+     FEASIBLE     w' = the projection of 0
+     MIN_NORM     least ||w|| + ||u + w||: w(t) = the projection of -t u is least when t =
+                  ||w|| / (||w|| + ||u + w||), a scalar equation with one change of sign in
+                  [0, 1]; u in K (w = 0) and -u in K (v = 0) aside. Certified by <y, u> with
+                  ||Proj_K(y)|| <= 1 and ||Proj_K(-y)|| <= 1, which no pair can fall below
+     APPROXIMATE  S15's CD-A to the tolerance of [MSP22 D.3], then the projection of its w
+     CLOSED_FORM  w = Xt^+ b when the rows are independent. [MSP22 Prop. 3.4] prints Xt_I^+ for
+                  the columns I of Xt^+: that w need not be feasible, and the factor 2 in norm,
+                  which rests on it, does not hold for this one
+   Then v and w are moved into K where rounding left them out.
+   No w exists when K has no interior and its span does not hold u. K is then replaced by a cone
+   with interior that contains it [MSP22 Prop. 3.2]: the rows orthogonal to K take the sides of
+   a vector h in general position, the others stay. [MSP22 Thm 3.3, 3.7] add up weights after
+   that as if it kept the predictions. It does so for weights in the span of K only: the h that
+   changes them least of several is taken, and the change is reported.
+   Uses S02, S04 to S09, S11, S12, S15. Used by S22. Tests: tests/test_s16_decompose.c.
+   Source: [MSP22] sections 3 and 4.2, B, C. */
+
+#define CVXR_DECOMPOSE_OK       0
+#define CVXR_DECOMPOSE_SINGULAR 1 /* no pair: the cone has no interior */
+#define CVXR_DECOMPOSE_FAILED   2 /* no pair was found */
+
+/* Relative violation up to which a weight counts as inside, and from which it is moved. */
+#define CVXR_DECOMPOSE_INSIDE 1e-12
+#define CVXR_DECOMPOSE_MOVE   2e-12
+/* Distance of a unit row from orthogonal to K up to which it counts as that. */
+#define CVXR_DECOMPOSE_FLAT 1e-9
+#define CVXR_DECOMPOSE_STEPS 60
+
+typedef struct cvxr_decomposer {
+    cvxr_cone *cone;
+    size_t n, d, dp, reals, rank; /* rank: of the rows, when the closed form is prepared */
+    double *block;                /* all arrays of doubles: */
+    double *b;                    /* n */
+    double *z, *least, *y, *spare, *gate; /* dp each; y: the dual point of the last weight */
+    double *matrix;               /* 3 d d + d: for singular values */
+    double *factor, *tau;         /* d d, d: of the closed form */
+    uint32_t *rows;               /* d + n: of the face; rows of the factor */
+    cvxr_face face;
+    unsigned char *flat;          /* n: rows orthogonal to the cone */
+} cvxr_decomposer;
+
+typedef struct cvxr_decomposed {
+    double u_norm, norm, raw_norm; /* ||u||; ||v|| + ||w||, also before they were moved */
+    double bound;                  /* proven: no pair has a smaller norm */
+    double least, kappa;           /* ||w'||; condition of the rows tight at w' */
+    double raw_violation, mismatch; /* relative; ||v - w - u|| / ||u|| */
+    int inside, steps;
+} cvxr_decomposed;
+
+/* ---- Memory. */
+
+static size_t cvxr_decomposer_reals(size_t n, size_t d, size_t dp) {
+    return cvxr_pad(n) + 5 * dp + 4 * d * d + d + 2 * cvxr_pad(d);
+}
+
+CVXR_UNUSED static size_t cvxr_decomposer_bytes(size_t n, size_t d, size_t dp) {
+    return cvxr_bytes(cvxr_decomposer_reals(n, d, dp), sizeof(double))
+           + cvxr_bytes(d + n, sizeof(uint32_t)) + cvxr_bytes(n, 1);
+}
+
+static void cvxr_decomposer_close(cvxr_decomposer *s, cvxr_mem *mem) {
+    cvxr_release(mem, s->flat, s->n, 1);
+    cvxr_release(mem, s->rows, s->d + s->n, sizeof(uint32_t));
+    cvxr_release(mem, s->block, s->reals, sizeof(double));
+    memset(s, 0, sizeof *s);
+}
+
+/* For the data of an open cone object, which is borrowed. Returns 0 when memory is refused. */
+static int cvxr_decomposer_open(cvxr_decomposer *s, cvxr_mem *mem, cvxr_cone *cone) {
+    const size_t n = cone->n, d = cone->d, dp = cone->dp;
+    double *at;
+    memset(s, 0, sizeof *s);
+    s->cone = cone;
+    s->n = n, s->d = d, s->dp = dp;
+    s->reals = cvxr_decomposer_reals(n, d, dp);
+    s->block = (double *)cvxr_alloc_zero(mem, s->reals, sizeof(double));
+    s->rows = (uint32_t *)cvxr_alloc(mem, d + n, sizeof(uint32_t));
+    s->flat = (unsigned char *)cvxr_alloc(mem, n, 1);
+    if (mem->failed) {
+        cvxr_decomposer_close(s, mem);
+        return 0;
+    }
+    at = s->block;
+    s->b = at, at += cvxr_pad(n);
+    s->z = at, at += dp;
+    s->least = at, at += dp;
+    s->y = at, at += dp;
+    s->spare = at, at += dp;
+    s->gate = at, at += dp;
+    s->face.gamma = at, at += cvxr_pad(d);
+    s->tau = at, at += cvxr_pad(d);
+    s->factor = at, at += d * d;
+    s->matrix = at;
+    s->face.rows = s->rows;
+    return 1;
+}
+
+/* ---- Small things. */
+
+/* t_j: +1 where row j is active in the pattern, else -1. */
+static double cvxr_decompose_side(const uint64_t *bits, size_t j) {
+    return (bits[j / 64] >> j % 64 & 1) ? 1 : -1;
+}
+
+static double cvxr_decompose_product(const cvxr_decomposer *s, size_t j, const double *x) {
+    return cvxr_dot_f64(s->dp, s->cone->X + j * s->dp, x);
+}
+
+static double cvxr_decompose_norm(const cvxr_decomposer *s, const double *x) {
+    return cvxr_norm2_f64(s->dp, x);
+}
+
+/* v = u + w; returns ||w|| + ||v||. */
+static double cvxr_decompose_sum(const cvxr_decomposer *s, const double *u, const double *w,
+                                 double *v) {
+    size_t i;
+    for (i = 0; i < s->dp; i++) v[i] = u[i] + w[i];
+    return cvxr_decompose_norm(s, w) + cvxr_decompose_norm(s, v);
+}
+
+/* w = the point nearest to -t u with Xt w >= b, from the last face. */
+static int cvxr_decompose_project(cvxr_decomposer *s, const uint64_t *bits, const double *u,
+                                  double t, double *w) {
+    size_t i;
+    for (i = 0; i < s->dp; i++) s->z[i] = -t * u[i];
+    return cvxr_cone_project(s->cone, bits, s->b, s->z, &s->face, w);
+}
+
+/* ---- Cones without interior. */
+
+/* p (unit, or 0 when K = {0}) = a relative interior point of K; flat: the rows orthogonal to K,
+   those of zeros aside. The largest t_j x_j.v over unit v in K is ||Proj_K(t_j x_j)||, and the
+   projections add up to a point where all rows are positive that can be. Returns how many rows
+   are flat. */
+static size_t cvxr_decompose_interior(cvxr_decomposer *s, const uint64_t *bits, double *p) {
+    const cvxr_cone *cone = s->cone;
+    double norm = 0, size, *v = s->spare;
+    size_t j, i, flat = 0;
+    memset(p, 0, s->dp * sizeof *p);
+    for (j = 0; j < s->n; j++) {
+        const double *x = cone->X + j * s->dp;
+        const double by = cvxr_decompose_side(bits, j) * cone->inverse[j];
+        int state;
+        s->flat[j] = 0;
+        if (cone->norms[j] == 0) continue;
+        if (by * cvxr_decompose_product(s, j, p) > CVXR_DECOMPOSE_FLAT * norm) continue;
+        for (i = 0; i < s->dp; i++) s->z[i] = by * x[i];
+        s->face.count = 0;
+        state = cvxr_cone_project(s->cone, bits, NULL, s->z, &s->face, v);
+        size = cvxr_decompose_norm(s, v);
+        s->flat[j] = size <= CVXR_DECOMPOSE_FLAT;
+        flat += s->flat[j];
+        if (s->flat[j] || state != CVXR_CONE_OK) continue;
+        for (i = 0; i < s->dp; i++) p[i] += v[i] / size;
+        norm = cvxr_decompose_norm(s, p);
+    }
+    for (i = 0; i < s->dp && norm > 0; i++) p[i] /= norm;
+    return flat;
+}
+
+/* gate (unit) = p + e h with the rows off the flat ones on p's sides and the flat ones on h's.
+   Returns 1 when all of them are that beyond rounding, else 0. */
+static int cvxr_decompose_lean(const cvxr_decomposer *s, const double *p, const double *h,
+                               double *gate) {
+    const double margin = 64 * DBL_EPSILON * (double)s->d;
+    const double rest = cvxr_decompose_norm(s, p), size = cvxr_decompose_norm(s, h);
+    double e = 1, norm;
+    size_t j, i;
+    for (j = 0; j < s->n && rest > 0; j++) {
+        const double a = cvxr_decompose_product(s, j, p);
+        const double c = cvxr_decompose_product(s, j, h) / size;
+        if (s->flat[j] || s->cone->norms[j] == 0) continue;
+        if ((a < 0) != (c < 0) && fabs(a) < 2 * e * fabs(c)) e = fabs(a / c) / 2;
+    }
+    for (i = 0; i < s->dp; i++) gate[i] = p[i] + e / size * h[i];
+    norm = cvxr_decompose_norm(s, gate);
+    for (i = 0; i < s->dp && norm > 0; i++) gate[i] /= norm;
+    for (j = 0; j < s->n; j++) {
+        const double *side = s->flat[j] ? h : p;
+        const double a = cvxr_decompose_product(s, j, gate);
+        if (s->cone->norms[j] == 0) continue;
+        if (fabs(a) <= margin * s->cone->norms[j]
+            || (a < 0) != (cvxr_decompose_product(s, j, side) < 0))
+            return 0;
+    }
+    return norm > 0;
+}
+
+/* p loses its components along the flat rows, which rounding left. */
+static void cvxr_decompose_flatten(const cvxr_decomposer *s, double *p) {
+    size_t j, i;
+    int turn;
+    for (turn = 0; turn < 20; turn++)
+        for (j = 0; j < s->n; j++) {
+            const double *x = s->cone->X + j * s->dp;
+            double by;
+            if (!s->flat[j]) continue;
+            by = cvxr_decompose_product(s, j, p) * s->cone->inverse[j] * s->cone->inverse[j];
+            for (i = 0; i < s->dp; i++) p[i] -= by * x[i];
+        }
+}
+
+/* merged, gate: a pattern whose cone has an interior, with the gate in it, and contains the one
+   of bits; *change: the length of (D' - D) X u. Rows of zeros keep their bits. Returns 0 when
+   none is found beyond rounding. [MSP22 Prop. 3.2] */
+static int cvxr_decompose_merge(cvxr_decomposer *s, const uint64_t *bits, const double *u,
+                                uint64_t *merged, double *gate, double *change) {
+    double *p = s->least, *h = s->y, *best = s->gate, size = cvxr_decompose_norm(s, u);
+    cvxrelu_random random;
+    size_t i, j;
+    int turn, found = 0;
+    (void)cvxr_decompose_interior(s, bits, p);
+    cvxr_decompose_flatten(s, p);
+    cvxrelu_random_init(&random, 16);
+    memset(h, 0, s->dp * sizeof *h);
+    for (turn = 0; turn < 16; turn++) { /* near u, near -u, anywhere, in turn */
+        const double along = turn % 3 == 0 ? 1 : turn % 3 == 1 ? -1 : 0;
+        const double noise = along != 0 ? 1e-3 : 1;
+        double sum = 0;
+        for (i = 0; i < s->d; i++) {
+            h[i] = noise * cvxrelu_random_normal(&random);
+            if (size > 0) h[i] += along * u[i] / size;
+        }
+        if (!cvxr_decompose_lean(s, p, h, best)) continue;
+        for (j = 0; j < s->n; j++) {
+            const double a = cvxr_decompose_product(s, j, best);
+            const double c = cvxr_decompose_product(s, j, u);
+            if (s->flat[j] && (a >= 0) != (cvxr_decompose_side(bits, j) > 0)) sum += c * c;
+        }
+        if (found && sqrt(sum) >= *change) continue;
+        *change = sqrt(sum);
+        memcpy(gate, best, s->d * sizeof *gate);
+        found = 1;
+    }
+    if (found) memcpy(best, gate, s->d * sizeof *best);
+    memcpy(merged, bits, (s->n + 63) / 64 * sizeof *bits);
+    for (j = 0; j < s->n && found; j++) {
+        const uint64_t bit = (uint64_t)1 << j % 64;
+        if (!s->flat[j]) continue;
+        merged[j / 64] &= ~bit;
+        if (cvxr_decompose_product(s, j, best) >= 0) merged[j / 64] |= bit;
+    }
+    return found;
+}
+
+/* ---- The w of least norm. */
+
+/* Ratio of the largest to the smallest singular value of the face's rows, which are
+   independent; 0 without rows. */
+static double cvxr_decompose_kappa(const cvxr_decomposer *s) {
+    const size_t k = s->face.count, d = s->d;
+    double *values = s->matrix + d * d, *work = values + d;
+    size_t i;
+    if (k == 0) return 0;
+    for (i = 0; i < k; i++)
+        memcpy(s->matrix + i * d, s->cone->X + s->face.rows[i] * s->dp, d * sizeof(double));
+    if (!cvxr_svd(k, d, s->matrix, d, values, NULL, NULL, work)) return 0;
+    return values[k - 1] > 0 ? values[0] / values[k - 1] : HUGE_VAL;
+}
+
+/* least = w', or where rounding stops the projection a multiple of an interior point. */
+static int cvxr_decompose_least(cvxr_decomposer *s, const uint64_t *bits, const double *u,
+                                cvxr_decomposed *out) {
+    double *p = s->gate, by = 0;
+    size_t j, i;
+    s->face.count = 0;
+    out->steps++;
+    if (cvxr_decompose_project(s, bits, u, 0, s->least) != CVXR_CONE_OK) {
+        (void)cvxr_decompose_interior(s, bits, p);
+        for (j = 0; j < s->n; j++) {
+            const double a = cvxr_decompose_side(bits, j) * cvxr_decompose_product(s, j, p);
+            if (s->b[j] <= CVXR_DECOMPOSE_INSIDE * s->cone->norms[j] * out->u_norm) continue;
+            if (s->flat[j]) return CVXR_DECOMPOSE_SINGULAR;
+            if (a <= 0) return CVXR_DECOMPOSE_FAILED;
+            by = cvxr_max(by, s->b[j] / a);
+        }
+        for (i = 0; i < s->dp; i++) s->least[i] = by * p[i];
+        s->face.count = 0;
+    }
+    out->kappa = cvxr_decompose_kappa(s);
+    out->least = cvxr_decompose_norm(s, s->least);
+    return CVXR_DECOMPOSE_OK;
+}
+
+/* ---- The pair of least norm. */
+
+/* A proven lower bound on ||v|| + ||w|| over all pairs, from the multipliers of w = w(t): for
+   the optimal t the rows tight for v, those with b > 0, give y = v/||v|| - Xt^T alpha, and the
+   others, tight for w, -y = w/||w|| - Xt^T beta. Any multipliers >= 0 bound the norms of the
+   projections of y and -y, so that the scaled y is feasible for every t. */
+static double cvxr_decompose_dual(cvxr_decomposer *s, const uint64_t *bits, const double *u,
+                                  const double *v, const double *w) {
+    const double a = cvxr_decompose_norm(s, v), c = cvxr_decompose_norm(s, w);
+    double *y = s->z, *rest = s->spare, most;
+    size_t i, k;
+    if (a == 0 || c == 0) return 0;
+    for (i = 0; i < s->dp; i++) y[i] = rest[i] = v[i] / a;
+    for (k = 0; k < s->face.count; k++) {
+        const size_t j = s->face.rows[k];
+        const double by = -(1 / a + 1 / c) * s->face.gamma[k] * cvxr_decompose_side(bits, j);
+        cvxr_axpy_f64(s->dp, by, s->cone->X + j * s->dp, rest);
+        if (s->b[j] > 0) cvxr_axpy_f64(s->dp, by, s->cone->X + j * s->dp, y);
+    }
+    most = cvxr_max(1, cvxr_decompose_norm(s, rest));
+    for (i = 0; i < s->dp; i++) y[i] /= most;
+    return cvxr_dot_f64(s->dp, y, u);
+}
+
+/* The bracket of the scalar equation f(t) = ||w(t)|| / (||w(t)|| + ||u + w(t)||) - t = 0. */
+typedef struct cvxr_root {
+    double low, high, f_low, f_high; /* f_low >= 0 >= f_high */
+    int side;                        /* which end moved last */
+} cvxr_root;
+
+/* f(t) is known: the next t. First t + f(t), which lowers the norm every time, then false
+   position, an end that stays twice having its f halved (the Illinois rule). */
+static double cvxr_root_next(cvxr_root *r, double t, double f, int step) {
+    const int side = f >= 0 ? -1 : 1;
+    double next;
+    if (f >= 0) {
+        r->low = t, r->f_low = f;
+        if (r->side == side) r->f_high /= 2;
+    } else {
+        r->high = t, r->f_high = f;
+        if (r->side == side) r->f_low /= 2;
+    }
+    r->side = side;
+    if (step < 3) return t + f;
+    next = (r->low * r->f_high - r->high * r->f_low) / (r->f_high - r->f_low);
+    return next > r->low && next < r->high ? next : (r->low + r->high) / 2;
+}
+
+/* From w' in s->least: w of the least norm found, v its partner. */
+static void cvxr_decompose_min_norm(cvxr_decomposer *s, const uint64_t *bits, const double *u,
+                                    double *v, double *w, cvxr_decomposed *out) {
+    cvxr_root root;
+    double best, t, *at = s->gate, *partner = v;
+    int step;
+    memset(&root, 0, sizeof root);
+    root.high = 1, root.f_high = -1;
+    memcpy(w, s->least, s->dp * sizeof *w);
+    best = cvxr_decompose_sum(s, u, w, v);
+    t = out->least / best;
+    root.f_low = t;
+    for (step = 0; step < CVXR_DECOMPOSE_STEPS; step++) {
+        double norm, bound, f;
+        if (cvxr_decompose_project(s, bits, u, t, at) != CVXR_CONE_OK) break;
+        out->steps++;
+        norm = cvxr_decompose_sum(s, u, at, partner);
+        bound = cvxr_decompose_dual(s, bits, u, partner, at);
+        if (bound > out->bound) {
+            out->bound = bound;
+            memcpy(s->y, s->z, s->dp * sizeof *s->y);
+        }
+        if (norm < best) {
+            best = norm;
+            memcpy(w, at, s->dp * sizeof *w);
+        }
+        f = cvxr_decompose_norm(s, at) / norm - t;
+        if (best - out->bound <= 1e-13 * best || fabs(f) <= 1e-16) break;
+        t = cvxr_root_next(&root, t, f, step);
+        if (root.high - root.low <= 1e-15) break;
+    }
+    (void)cvxr_decompose_sum(s, u, w, v);
+}
+
+/* ---- The closed form. */
+
+/* Factors the rows that are not zero; returns 1 when they are independent. */
+static int cvxr_decompose_factor(cvxr_decomposer *s) {
+    size_t j, i, k = 0;
+    uint32_t *rows = s->rows + s->d;
+    int full = 1;
+    for (j = 0; j < s->n; j++)
+        if (s->cone->norms[j] > 0) rows[k++] = (uint32_t)j;
+    s->rank = k;
+    if (k > s->d) return 0;
+    for (j = 0; j < k; j++)
+        for (i = 0; i < s->d; i++) s->factor[i * k + j] = s->cone->X[rows[j] * s->dp + i];
+    if (k) cvxr_qr(s->d, k, s->factor, k, s->tau);
+    for (j = 0; j < k; j++)
+        full &= fabs(s->factor[j * k + j]) > 1e-10 * s->cone->norms[rows[j]];
+    return full;
+}
+
+/* w = Xt^+ b = Q R^-T (t b) of the factored X^T = Q R. */
+static void cvxr_decompose_closed(const cvxr_decomposer *s, const uint64_t *bits, double *w) {
+    const uint32_t *rows = s->rows + s->d;
+    const size_t k = s->rank;
+    size_t j;
+    memset(w, 0, s->dp * sizeof *w);
+    for (j = 0; j < k; j++) w[j] = cvxr_decompose_side(bits, rows[j]) * s->b[rows[j]];
+    cvxr_qr_solve_r(1, k, s->factor, k, w);
+    cvxr_qr_apply_q(s->d, k, s->factor, k, s->tau, w);
+}
+
+/* ---- One weight. */
+
+/* x moves into K where it is out of it. */
+static void cvxr_decompose_move(cvxr_decomposer *s, const uint64_t *bits, double *x) {
+    if (cvxr_cone_violation(s->cone, bits, x) <= CVXR_DECOMPOSE_MOVE) return;
+    memcpy(s->z, x, s->dp * sizeof *x);
+    s->face.count = 0;
+    if (cvxr_cone_project(s->cone, bits, NULL, s->z, &s->face, x) != CVXR_CONE_OK)
+        memcpy(x, s->z, s->dp * sizeof *x);
+}
+
+/* The pair v = u + w is there: what is to be said of it, and v, w into K. */
+static void cvxr_decompose_finish(cvxr_decomposer *s, const uint64_t *bits, const double *u,
+                                  double *v, double *w, cvxr_decomposed *out) {
+    size_t i;
+    if (out->raw_norm == 0) {
+        out->raw_norm = cvxr_decompose_norm(s, v) + cvxr_decompose_norm(s, w);
+        out->raw_violation = cvxr_max(cvxr_cone_violation(s->cone, bits, v),
+                                      cvxr_cone_violation(s->cone, bits, w));
+    }
+    cvxr_decompose_move(s, bits, v);
+    cvxr_decompose_move(s, bits, w);
+    out->norm = cvxr_decompose_norm(s, v) + cvxr_decompose_norm(s, w);
+    for (i = 0; i < s->dp; i++) s->spare[i] = v[i] - w[i] - u[i];
+    out->mismatch = out->u_norm > 0 ? cvxr_decompose_norm(s, s->spare) / out->u_norm : 0;
+}
+
+/* w comes from CD-A: the nearest w with Xt w >= b. */
+static void cvxr_decompose_repair(cvxr_decomposer *s, const uint64_t *bits, const double *u,
+                                  double *v, double *w, cvxr_decomposed *out) {
+    out->raw_norm = cvxr_decompose_sum(s, u, w, v);
+    out->raw_violation = cvxr_max(cvxr_cone_violation(s->cone, bits, v),
+                                  cvxr_cone_violation(s->cone, bits, w));
+    memcpy(s->z, w, s->dp * sizeof *w);
+    s->face.count = 0;
+    out->steps++;
+    if (cvxr_cone_project(s->cone, bits, s->b, s->z, &s->face, w) != CVXR_CONE_OK)
+        memcpy(w, s->least, s->dp * sizeof *w);
+}
+
+/* v, w (dp entries each, padding zero) with v - w = u in the cone of bits; APPROXIMATE: w = an
+   approximate one on entry; CLOSED_FORM: after cvxr_decompose_factor. s->y: the dual point that
+   proves out->bound. Returns OK, SINGULAR or FAILED; v and w say nothing then. */
+static int cvxr_decompose(cvxr_decomposer *s, cvxrelu_decomposition kind, const uint64_t *bits,
+                          const double *u, double *v, double *w, cvxr_decomposed *out) {
+    size_t i, j;
+    int state, opposite;
+    memset(out, 0, sizeof *out);
+    out->u_norm = out->bound = cvxr_decompose_norm(s, u);
+    for (i = 0; i < s->dp; i++) s->y[i] = out->u_norm > 0 ? u[i] / out->u_norm : 0;
+    for (i = 0; i < s->dp; i++) s->spare[i] = -u[i];
+    opposite = cvxr_cone_violation(s->cone, bits, s->spare) <= CVXR_DECOMPOSE_INSIDE;
+    out->inside = cvxr_cone_violation(s->cone, bits, u) <= CVXR_DECOMPOSE_INSIDE;
+    for (j = 0; j < s->n; j++)
+        s->b[j] = cvxr_max(0, -cvxr_decompose_side(bits, j) * cvxr_decompose_product(s, j, u));
+    if (out->inside) {
+        for (i = 0; i < s->dp; i++) w[i] = 0;
+    } else {
+        state = cvxr_decompose_least(s, bits, u, out);
+        if (state != CVXR_DECOMPOSE_OK) return state;
+        if (kind == CVXRELU_DECOMPOSE_APPROXIMATE) cvxr_decompose_repair(s, bits, u, v, w, out);
+        else if (kind == CVXRELU_DECOMPOSE_CLOSED_FORM) cvxr_decompose_closed(s, bits, w);
+        else if (kind == CVXRELU_DECOMPOSE_FEASIBLE) memcpy(w, s->least, s->dp * sizeof *w);
+        else if (!opposite) cvxr_decompose_min_norm(s, bits, u, v, w, out);
+        else for (i = 0; i < s->dp; i++) w[i] = -u[i];
+    }
+    out->inside |= opposite;
+    (void)cvxr_decompose_sum(s, u, w, v);
+    cvxr_decompose_finish(s, bits, u, v, w, out);
+    return CVXR_DECOMPOSE_OK;
+}
+
+/* ---- All weights of a gated network. */
+
+typedef struct cvxr_decomposition {
+    cvxr_core *core;         /* of kind RELU, over patterns */
+    cvxr_patterns *patterns; /* core->patterns, to be written: merged ones change in place */
+    cvxr_decomposer one;
+    cvxr_weights *u;         /* sorted; merged weights are added up */
+    cvxr_weights *out;       /* room for 2 u->m groups */
+    cvxr_weights close;      /* APPROXIMATE: CD-A's w of every group */
+    cvxrelu_decompose_report *about;
+    double *z;               /* c x n: predictions of the gated network */
+    double *v, *w, *gate;    /* dp each */
+    uint64_t *bits;          /* a pattern */
+} cvxr_decomposition;
+
+static int cvxr_decomposition_open(cvxr_decomposition *s) {
+    const cvxr_data *data = s->core->data;
+    cvxr_mem *mem = s->core->mem;
+    (void)cvxr_decomposer_open(&s->one, mem, &s->core->cone);
+    s->z = (double *)cvxr_alloc_zero(mem, data->n * data->c + 3 * data->dp, sizeof(double));
+    s->bits = (uint64_t *)cvxr_alloc(mem, (data->n + 63) / 64, sizeof(uint64_t));
+    if (s->about->kind == CVXRELU_DECOMPOSE_APPROXIMATE)
+        cvxr_weights_open(mem, &s->close, s->u->m, data->dp);
+    if (mem->failed) return 0;
+    s->v = s->z + data->n * data->c;
+    s->w = s->v + data->dp;
+    s->gate = s->w + data->dp;
+    return 1;
+}
+
+static void cvxr_decomposition_close(cvxr_decomposition *s) {
+    const cvxr_data *data = s->core->data;
+    cvxr_mem *mem = s->core->mem;
+    cvxr_weights_close(mem, &s->close);
+    cvxr_release(mem, s->bits, (data->n + 63) / 64, sizeof(uint64_t));
+    cvxr_release(mem, s->z, data->n * data->c + 3 * data->dp, sizeof(double));
+    if (s->one.block) cvxr_decomposer_close(&s->one, mem);
+}
+
+/* Predictions, objective and norm of the gated network. */
+static void cvxr_decompose_gated(cvxr_decomposition *s) {
+    const cvxr_core *core = s->core;
+    const size_t n = core->data->n;
+    size_t k, g;
+    for (g = 0; g < s->u->m; g++)
+        s->about->gated_norm += cvxr_norm2_f64(s->u->dp, s->u->u + g * s->u->dp);
+    s->about->gated_objective = core->lambda * s->about->gated_norm;
+    for (k = 0; k < core->data->c; k++) {
+        cvxr_rows rows = cvxr_weights_rows(s->u, k);
+        (void)cvxr_predict_rows(s->core, &rows, s->z + k * n);
+        s->about->gated_objective +=
+            core->loss->value(n, s->z + k * n, core->data->Y + k * n) / core->units;
+    }
+}
+
+/* Does the gate lie in the interior of its cone, beyond rounding? */
+static int cvxr_decompose_sure(const cvxr_decomposer *s, const double *gate) {
+    double least = DBL_MAX, norm = 0;
+    size_t j, i;
+    for (i = 0; i < s->d; i++) norm = hypot(norm, gate[i]);
+    for (j = 0; j < s->n; j++) {
+        const double *x = s->cone->X + j * s->dp;
+        double sum = 0;
+        for (i = 0; i < s->d; i++) sum += x[i] * gate[i];
+        if (s->cone->norms[j] > 0) least = cvxr_min(least, fabs(sum) * s->cone->inverse[j]);
+    }
+    return least > 64 * DBL_EPSILON * (double)s->d * norm;
+}
+
+/* Group g moves before those of larger (output, pattern), onto an equal one if there is. */
+static void cvxr_decompose_regroup(cvxr_weights *u, size_t g) {
+    const size_t dp = u->dp;
+    size_t i;
+    for (; g > 0; g--) {
+        const size_t a = g - 1;
+        if (u->output[a] < u->output[g]
+            || (u->output[a] == u->output[g] && u->pattern[a] <= u->pattern[g]))
+            break;
+        for (i = 0; i < dp; i++) {
+            const double swap = u->u[a * dp + i];
+            u->u[a * dp + i] = u->u[g * dp + i];
+            u->u[g * dp + i] = swap;
+        }
+        i = u->output[a], u->output[a] = u->output[g], u->output[g] = i;
+        i = u->pattern[a], u->pattern[a] = u->pattern[g], u->pattern[g] = i;
+    }
+}
+
+/* Sorted again after the numbers of patterns changed; equal groups added up. */
+static void cvxr_decompose_sort(cvxr_weights *u) {
+    const size_t dp = u->dp;
+    size_t g, i, m = 0;
+    for (g = 0; g < u->m; g++) cvxr_decompose_regroup(u, g);
+    for (g = 0; g < u->m; g++) {
+        if (m && u->output[m - 1] == u->output[g] && u->pattern[m - 1] == u->pattern[g]) {
+            for (i = 0; i < dp; i++) u->u[(m - 1) * dp + i] += u->u[g * dp + i];
+            continue;
+        }
+        u->output[m] = u->output[g];
+        u->pattern[m] = u->pattern[g];
+        memmove(u->u + m++ * dp, u->u + g * dp, dp * sizeof(double));
+    }
+    u->m = m;
+}
+
+/* Pattern p becomes a pattern with interior that contains it, for the sake of the weight x; its
+   weights go to an equal pattern if there is one. */
+static int cvxr_decompose_replace(cvxr_decomposition *s, size_t p, const double *x) {
+    cvxr_patterns *all = s->patterns;
+    const size_t bytes = all->words * sizeof(uint64_t);
+    double change;
+    size_t q, g;
+    if (!cvxr_decompose_merge(&s->one, all->bits + p * all->words, x, s->bits, s->gate,
+                              &change))
+        return 0;
+    memcpy(all->bits + p * all->words, s->bits, bytes);
+    memcpy(all->gates + p * all->d, s->gate, all->d * sizeof(double));
+    s->about->merged++;
+    for (q = 0; q < all->count; q++)
+        if (q != p && memcmp(all->bits + q * all->words, s->bits, bytes) == 0) break;
+    for (g = 0; g < s->u->m && q < all->count; g++)
+        if (s->u->pattern[g] == p) s->u->pattern[g] = q;
+    cvxr_decompose_sort(s->u);
+    return 1;
+}
+
+/* Replaces the patterns without interior that do not span their weights. */
+static int cvxr_decompose_merge_all(cvxr_decomposition *s) {
+    cvxr_decomposed one;
+    size_t g, k, i;
+    const size_t n = s->core->data->n;
+    double change = 0, all = 0;
+    for (g = 0; g < s->u->m; g++) {
+        const size_t p = s->u->pattern[g];
+        const double *x = s->u->u + g * s->u->dp;
+        if (cvxr_decompose_sure(&s->one, s->patterns->gates + p * s->patterns->d)) continue;
+        if (cvxr_decompose(&s->one, CVXRELU_DECOMPOSE_FEASIBLE,
+                           s->patterns->bits + p * s->patterns->words, x, s->v, s->w, &one)
+            != CVXR_DECOMPOSE_SINGULAR)
+            continue;
+        if (!cvxr_decompose_replace(s, p, x)) return 0;
+        g = (size_t)0 - 1; /* the groups moved: from the first on again */
+    }
+    for (k = 0; k < s->core->data->c && s->about->merged; k++) {
+        cvxr_rows rows = cvxr_weights_rows(s->u, k);
+        (void)cvxr_predict_rows(s->core, &rows, s->core->z);
+        for (i = 0; i < n; i++) {
+            const double z = s->z[k * n + i], e = s->core->z[i] - z;
+            change += e * e, all += z * z;
+        }
+    }
+    s->about->merge_change = all > 0 ? sqrt(change / all) : 0;
+    return 1;
+}
+
+/* x times sign joins the network. */
+static void cvxr_decompose_emit(cvxr_decomposition *s, size_t g, int sign, const double *x) {
+    cvxr_weights *out = s->out;
+    double *to = out->u + out->m * out->dp;
+    size_t i, zero = 1;
+    for (i = 0; i < out->dp; i++) zero &= x[i] == 0;
+    if (zero) return;
+    CVXRELU_ASSERT(out->m < out->capacity);
+    out->output[out->m] = s->u->output[g];
+    out->pattern[out->m] = s->u->pattern[g];
+    out->sign[out->m++] = (signed char)sign;
+    for (i = 0; i < out->dp; i++) to[i] = sign > 0 ? x[i] : -x[i];
+}
+
+/* Splits group g; *bound grows by what is proven of its norm. */
+static int cvxr_decompose_group(cvxr_decomposition *s, size_t g, double *bound) {
+    cvxrelu_decompose_report *about = s->about;
+    const double lambda = s->core->lambda, *u = s->u->u + g * s->u->dp;
+    cvxr_decomposed one;
+    if (about->kind == CVXRELU_DECOMPOSE_APPROXIMATE)
+        memcpy(s->w, s->close.u + g * s->close.dp, s->close.dp * sizeof(double));
+    if (cvxr_decompose(&s->one, about->kind,
+                       s->patterns->bits + s->u->pattern[g] * s->patterns->words, u, s->v, s->w,
+                       &one)
+        != CVXR_DECOMPOSE_OK)
+        return 0;
+    cvxr_decompose_emit(s, g, 1, s->v);
+    cvxr_decompose_emit(s, g, -1, s->w);
+    *bound += one.bound;
+    about->inside += (size_t)one.inside;
+    about->steps += one.steps;
+    about->norm += one.norm;
+    about->raw_norm += one.raw_norm;
+    about->raw_violation = cvxr_max(about->raw_violation, one.raw_violation);
+    about->mismatch = cvxr_max(about->mismatch, one.mismatch);
+    about->bound_norm += 2 * lambda * one.least;
+    about->bound_kappa += 2 * lambda * one.kappa * one.u_norm;
+    about->kappa = cvxr_max(about->kappa, one.kappa);
+    if (one.u_norm > 0)
+        about->blow_up_most = cvxr_max(about->blow_up_most, one.norm / one.u_norm);
+    return 1;
+}
+
+static cvxrelu_result cvxr_decompose_run(cvxr_decomposition *s, char *message) {
+    cvxrelu_decompose_report *about = s->about;
+    const cvxrelu_options *opt = s->core->opt;
+    double bound = 0;
+    size_t g;
+    about->groups = s->u->m;
+    cvxr_decompose_gated(s);
+    if (!cvxr_decompose_merge_all(s))
+        return cvxr_fail(message, CVXRELU_ERR_NUMERIC,
+                         "a cone without interior has no neighbour beyond rounding");
+    if (about->kind == CVXRELU_DECOMPOSE_CLOSED_FORM && !cvxr_decompose_factor(&s->one))
+        return cvxr_fail(message, CVXRELU_ERR_UNSUPPORTED,
+                         "the closed form needs independent rows: X has %z that are not zero, "
+                         "in %z columns",
+                         s->one.rank, s->one.d);
+    if (about->kind == CVXRELU_DECOMPOSE_APPROXIMATE) {
+        (void)cvxr_cda(s->core, s->u, about->rho,
+                       opt->subgradient_tol > 0 ? opt->subgradient_tol : 1e-10,
+                       opt->max_iters ? opt->max_iters : 20000, &s->close);
+        if (s->core->mem->failed) return cvxr_mem_result(s->core->mem, message);
+        about->steps = s->core->report->iterations;
+    }
+    s->out->m = 0;
+    for (g = 0; g < s->u->m; g++) {
+        if (s->core->stop || (opt->time_limit > 0 && cvxr_seconds(s->core) >= opt->time_limit))
+            return cvxr_fail(message, CVXRELU_ERR_STOPPED,
+                             "stopped at weight %z of %z of the decomposition", g + 1, s->u->m);
+        if (!cvxr_decompose_group(s, g, &bound))
+            return cvxr_fail(message, CVXRELU_ERR_NUMERIC,
+                             "weight %z of %z has no decomposition beyond rounding", g + 1,
+                             s->u->m);
+    }
+    about->blow_up = about->gated_norm > 0 ? about->norm / about->gated_norm : 1;
+    about->excess = s->core->lambda * (about->norm - about->gated_norm);
+    if (about->kind == CVXRELU_DECOMPOSE_MIN_NORM && about->norm > 0)
+        about->norm_gap = cvxr_max(0, (about->norm - bound) / about->norm);
+    return CVXRELU_OK;
+}
+
+/* Splits the sorted groups of *u over `patterns` (those of the core, which is open) into *out,
+   room for 2 u->m groups, sorted. *about: kind and rho on entry, the rest 0. Weights and
+   patterns that are merged change. */
+CVXR_UNUSED static cvxrelu_result cvxr_decompose_all(cvxr_core *core, cvxr_patterns *patterns,
+                                                     cvxr_weights *u, cvxr_weights *out,
+                                                     cvxrelu_decompose_report *about,
+                                                     char *message) {
+    cvxr_decomposition s;
+    cvxrelu_result result;
+    memset(&s, 0, sizeof s);
+    CVXRELU_ASSERT(core->patterns == patterns && core->kind == CVXRELU_RELU);
+    s.core = core;
+    s.patterns = patterns;
+    s.u = u;
+    s.out = out;
+    s.about = about;
+    if (cvxr_decomposition_open(&s)) result = cvxr_decompose_run(&s, message);
+    else result = cvxr_mem_result(core->mem, message);
+    cvxr_decomposition_close(&s);
+    return result;
+}
 /* ==== S17 NETWORK ========================================================================
    A model: the nonzero groups of a solution, each of them one neuron, with its gate, the column
    shift and scale of the solver, and the text that the user keeps with it. All but the text
@@ -9307,7 +10041,7 @@ static cvxrelu_stop cvxr_al_solve(cvxr_core *core, cvxr_weights *weights, cvxr_w
    Weights are kept raw, u = s v: a gated neuron (s = 0, v = u) has the value 1(g.x >= 0) u.x, a
    ReLU one (s = +1 or -1, v in the cone of its pattern) s max(0, v.x). Its own weight is its
    gate then; g, the gate of its pattern, says in which cone v lies.
-   Uses S01, S02, S06, S07. Used by S22 to S24. Tests: tests/test_s17_network.c.
+   Uses S01 to S03, S05 to S07. Used by S20 to S24. Tests: tests/test_s17_network.c.
    Source: [MSP22 Thm 2.1, 2.2], the solution map w1 = v / sqrt(||v||), w2 = s sqrt(||v||) e_k
    (s = 1 for gated).                                                                         */
 
@@ -9814,8 +10548,8 @@ CVXRELU_API const char *cvxrelu_model_text(const cvxrelu_model *model, int kind,
    A column-pivoted QR of the f_j gives their rank r, r independent ones (the basis) and the
    coordinates of all in it. Every other neuron j in turn is f_j = sum_b nu_b f_b, so (nu, -1)
    is a null vector: either j vanishes, or a neuron b of the basis does, and j takes its place.
-   The basis is held as Qt^T R, r x r, and updated by rotations, which is backward stable. At
-   the end one correction in the basis takes the drift out.
+   The basis is held as Qt^T R, r x r, and updated by rotations, which is backward stable: the
+   sums drift by no more than the rounding of their terms.
    4 n m min(n, m) + 10 r^2 (m - r) flops for m neurons of an output.                         */
 
 #define CVXR_PRUNE_SHARE 1e-11   /* columns with less than this of the largest are dependent  */
@@ -9836,12 +10570,11 @@ typedef struct cvxr_prune {
     double *Qt, *R;                /* r x r                                                   */
     double *a, *cost, *size;       /* most: by column of F; size = ||f_j||                    */
     double *rest, *seen;           /* most: squared norm of what is left; when last summed    */
-    double *y, *nu, *aim;          /* most                                                    */
+    double *y, *nu;                /* most                                                    */
     size_t *index_block;
     size_t *neuron;                /* most: of each column                                    */
     size_t *basis;                 /* r columns                                               */
     size_t count, rank;            /* columns and rank of the output at work                  */
-    int moved;                     /* an a of its basis is not what it was                    */
 } cvxr_prune;
 
 static double *cvxr_prune_take(double **at, size_t count) {
@@ -9860,7 +10593,7 @@ static cvxrelu_result cvxr_prune_open(cvxr_prune *p, char *message) {
     }
     r = cvxr_min_z(n, p->most);
     if (!cvxr_bytes_add(&reals, m, d, 1) || !cvxr_bytes_add(&reals, n, p->most, 1) ||
-        !cvxr_bytes_add(&reals, r, r, 2) || !cvxr_bytes_add(&reals, p->most, 8, 1) ||
+        !cvxr_bytes_add(&reals, r, r, 2) || !cvxr_bytes_add(&reals, p->most, 7, 1) ||
         !cvxr_bytes_add(&reals, m, 2, 1) || !cvxr_bytes_add(&reals, d, 1, 1))
         return cvxr_fail(message, CVXRELU_ERR_SIZE, "%z neurons on %z rows do not fit in "
                          "size_t", m, n);
@@ -9884,7 +10617,6 @@ static cvxrelu_result cvxr_prune_open(cvxr_prune *p, char *message) {
     p->seen = cvxr_prune_take(&at, p->most);
     p->y = cvxr_prune_take(&at, p->most);
     p->nu = cvxr_prune_take(&at, p->most);
-    p->aim = cvxr_prune_take(&at, p->most);
     p->neuron = p->index_block;
     p->basis = p->neuron + p->most;
     return CVXRELU_OK;
@@ -10032,26 +10764,19 @@ static void cvxr_prune_factor(cvxr_prune *p, double share) {
         cvxr_prune_reflect(p, k);
     }
     p->rank = r = k;
-    p->moved = 0;
     for (i = 0; i < r; i++) {
         p->basis[i] = i;
         for (j = 0; j < r; j++) {
             p->Qt[i * r + j] = i == j;
             p->R[i * r + j] = j >= i ? p->F[i * p->count + j] : 0.0;
-            if (j < i) p->F[i * p->count + j] = 0.0;     /* the reflectors are not needed */
         }
-        p->aim[i] = cvxr_dot_f64(p->count, p->F + i * p->count, p->a);
     }
 }
 
-/* nu with basis * nu = the first `rank` rows of column j (of `aim` less the present sum when j
-   is the number of columns); y = Qt times those rows. */
+/* nu with basis * nu = column j, in coordinates; y = Qt times it. */
 static void cvxr_prune_solve(cvxr_prune *p, size_t j) {
     size_t i, r = p->rank;
-    for (i = 0; i < r; i++) {
-        const double *row = p->F + i * p->count;
-        p->nu[i] = j < p->count ? row[j] : p->aim[i] - cvxr_dot_f64(p->count, row, p->a);
-    }
+    for (i = 0; i < r; i++) p->nu[i] = p->F[i * p->count + j];
     for (i = 0; i < r; i++) p->y[i] = cvxr_dot_f64(r, p->Qt + i * r, p->nu);
     memcpy(p->nu, p->y, r * sizeof(double));
     cvxr_qr_solve_r(0, r, p->R, r, p->nu);
@@ -10108,29 +10833,10 @@ static void cvxr_prune_step(cvxr_prune *p, size_t j, double slack) {
     if (first == p->rank && grow > 0.0) return;          /* no number reached it: inf or NaN */
     for (i = 0; i < p->rank; i++) {
         double *a = p->a + p->basis[i];
-        p->moved |= p->nu[i] != 0.0;
         *a = i == first ? 0.0 : cvxr_max(0.0, *a - way * step * p->nu[i]);
     }
     p->a[j] = first == p->rank ? 0.0 : cvxr_max(0.0, p->a[j] + way * step);
     if (first < p->rank) cvxr_prune_replace(p, first, j);
-}
-
-/* Takes the drift out of the a of the basis, where that leaves them >= 0 and the penalty no
-   larger to rounding. */
-static void cvxr_prune_correct(cvxr_prune *p, double slack) {
-    double before = 0.0, after = 0.0;
-    size_t i;
-    cvxr_prune_solve(p, p->count);
-    for (i = 0; i < p->rank; i++) {
-        double a = p->a[p->basis[i]], cost = p->cost[p->basis[i]];
-        if (a == 0.0) p->nu[i] = 0.0;
-        if (a + p->nu[i] < -slack) return;
-        before += cost * a;
-        after += cost * cvxr_max(0.0, a + p->nu[i]);
-    }
-    if (after > before * (1.0 + 1e-12)) return;
-    for (i = 0; i < p->rank; i++)
-        p->a[p->basis[i]] = cvxr_max(0.0, p->a[p->basis[i]] + p->nu[i]);
 }
 
 /* Output k: the new scale of its neurons. Returns 0 when their outputs are not finite. */
@@ -10141,7 +10847,6 @@ static int cvxr_prune_output(cvxr_prune *p, size_t k, double share) {
     cvxr_prune_factor(p, share);
     for (j = 0; j < p->count; j++) slack = cvxr_max(slack, CVXR_PRUNE_SLACK * p->a[j]);
     for (j = p->rank; j < p->count; j++) cvxr_prune_step(p, j, slack);
-    if (p->moved) cvxr_prune_correct(p, slack);
     for (j = 0; j < p->count; j++) most = cvxr_max(most, p->a[j] * p->size[j]);
     for (j = 0; j < p->count; j++) {
         i = p->neuron[j];
@@ -10328,8 +11033,6 @@ CVXRELU_API cvxrelu_result cvxrelu_prune(const cvxrelu_model *model, cvxrelu_mat
 
 #undef CVXR_PRUNE_SHARE
 #undef CVXR_PRUNE_SLACK
-
-/* ---- End of pruning. */
 
 #undef CVXR_EVAL_NEURONS
 #undef CVXR_EVAL_COLUMNS
@@ -11880,7 +12583,7 @@ CVXRELU_API cvxrelu_result cvxrelu_enumerate(const cvxrelu_problem *problem,
 
 /* ---- From a bound to the objective ------------------------------------------------------- */
 
-/* sigma y'theta - sigma^2 ||theta||^2/2 at the best sigma in [0, L/B]; B = 0 leaves sigma free. */
+/* sigma y'theta - sigma^2 ||theta||^2/2 at the best sigma in [0, L/B]; B = 0 leaves it free. */
 static double cvxr_dual_value(double ytheta, double square, double L, double B,
                               double *sigma) {
     double s = square > 0 ? ytheta / square : 0;
@@ -12020,8 +12723,8 @@ static double cvxr_arc_max(const double *g, double a, double b, double *where) {
 }
 
 /* max(0, max of f on the unit circle), the slack not added, with a maximiser u. angle: 2 n
-   doubles, order: 2 n. Between neighbouring lines f is linear, f = g.u; the walk begins with the
-   widest arc, where g is certain. */
+   doubles, order: 2 n. Between neighbouring lines f is linear, f = g.u; the walk begins with
+   the widest arc, where g is certain. */
 static double cvxr_exact_plane(const cvxr_rank_rows *rows, double *angle, size_t *order,
                                double *u) {
     const double turn = 6.28318530717958647693;
@@ -12078,10 +12781,10 @@ typedef struct cvxr_work_limit {
 } cvxr_work_limit;
 
 /* A cone at work, seen from its corners v_k only: products h_k = x.v_k of the rows that are
-   mixed there, and the sums of w h_k over those that were folded. The middle of an edge has half
+   mixed there, and the sums of w h_k over those that were folded. The middle of an edge has
    the sum of both ends, scaled, in all of these, so that a split needs no row of X. */
 typedef struct cvxr_wedge {
-    double V[CVXR_WEDGE_RANK * CVXR_WEDGE_RANK]; /* corner k at V + k r                        */
+    double V[CVXR_WEDGE_RANK * CVXR_WEDGE_RANK]; /* corner k at V + k r                       */
     double folded[CVXR_WEDGE_RANK];
     double *h;                 /* count x r                                                   */
     double *w;                 /* count: positive ones first                                  */
@@ -12246,7 +12949,7 @@ static void cvxr_wedge_corners(const cvxr_wedges *s, const cvxr_wedge *p, const 
         if (s->alpha[i] > 0) cvxr_short_axpy(r, s->alpha[i] * p->w[i], p->h + i * r, c);
 }
 
-/* Alphas one step towards 1(x.u > 0) at u = V'mu; room keeps them. Returns 0 when none moves. */
+/* Alphas one step towards 1(x.u > 0) at u = V'mu; room keeps them. 0 when none moves. */
 static int cvxr_wedge_tilt(cvxr_wedges *s, const cvxr_wedge *p, const double *mu, int round) {
     size_t r = s->rows->r, i;
     int moved = 0;
@@ -12711,14 +13414,14 @@ static void cvxr_weighted_minimise(cvxr_weighted *s, double eps, int steps, doub
         }
         value = trial;
         curve = cvxr_dot_f64(m, t, y);
-        if (curve > 1e-12 * cvxr_dot_f64(m, y, y)) pairs = cvxr_min_z(pairs + 1, CVXR_BFGS_PAIRS);
-        else pairs = 0;
+        pairs = curve > 1e-12 * cvxr_dot_f64(m, y, y) ? cvxr_min_z(pairs + 1, CVXR_BFGS_PAIRS)
+                                                      : 0;
     }
 }
 
 /* Upper bound on M for one sign of theta (n): the weighted one, at most `steps` steps a level
-   of the barrier (0: the spectral bound alone). X: n x dp; la: for the products. The rounding of
-   sums is added to first order. Returns -1 when memory was refused. */
+   of the barrier (0: the spectral bound alone). X: n x dp; la: for the products. The rounding
+   of sums is added to first order. Returns -1 when memory was refused. */
 static double cvxr_weighted_bound(cvxr_mem *mem, const cvxr_la *la, const double *X, size_t n,
                                   size_t d, size_t dp, const double *theta, double sign,
                                   int steps) {
@@ -14686,6 +15389,147 @@ CVXRELU_API cvxrelu_result cvxrelu_cross_validate(const cvxrelu_problem *problem
     return cvxrelu_fit(&final, &opt, NULL, model, report);
 }
 
+/* ---- Decomposition of a gated model (S16) over its own data and patterns. */
+
+/* The problem that the model answers, with its data and patterns, in f. */
+static cvxrelu_result cvxr_decompose_problem(cvxr_fit *f, const cvxrelu_model *gated,
+                                             const cvxrelu_matrix *X, const cvxrelu_matrix *Y,
+                                             char *message) {
+    const cvxrelu_model_info *info = &gated->info;
+    cvxrelu_problem *p = &f->problem;
+    if (info->kind != CVXRELU_GATED || info->penalty != CVXRELU_PENALTY_NEURON)
+        return cvxr_fail(message, CVXRELU_ERR_UNSUPPORTED,
+                         "a decomposition takes a gated model of the neuron penalty");
+    if (!info->has_recipe
+        || (gated->recipe.sampler == CVXRELU_SAMPLER_GIVEN && gated->gates == NULL))
+        return cvxr_fail(message, CVXRELU_ERR_UNSUPPORTED, "the model lacks its gates");
+    if (X->cols != info->features || X->rows != info->rows)
+        return cvxr_fail(message, CVXRELU_ERR_ARGUMENT,
+                         "X is %z x %z, the model was trained on %z x %z", X->rows, X->cols,
+                         info->rows, info->features);
+    p->X = *X;
+    p->Y = *Y;
+    p->lambda = info->lambda;
+    p->kind = CVXRELU_GATED; /* until its weights are loaded */
+    p->search = CVXRELU_SEARCH_OFF;
+    p->task = info->task;
+    p->loss = info->loss;
+    p->penalty = info->penalty;
+    p->scale = info->scale;
+    p->no_bias = !info->has_bias;
+    p->gates = gated->recipe;
+    if (p->gates.sampler == CVXRELU_SAMPLER_GIVEN) {
+        p->gates.given.data = gated->gates;
+        p->gates.given.rows = gated->gate_count;
+        p->gates.given.cols = gated->d;
+        p->gates.given_scaled = 1;
+    }
+    return CVXRELU_OK;
+}
+
+/* Data and patterns, the targets shifted as the model's were. */
+static cvxrelu_result cvxr_decompose_data(cvxr_fit *f, const cvxrelu_model *gated,
+                                          char *message) {
+    cvxr_data *data = &f->data;
+    cvxrelu_result result = cvxr_data_make(&f->mem, &f->problem, data, message);
+    size_t i, k;
+    if (result) return result;
+    if (data->c != gated->info.outputs || data->classes != gated->info.classes)
+        return cvxr_fail(message, CVXRELU_ERR_ARGUMENT,
+                         "Y has %z outputs or %z classes, the model %z and %z", data->c,
+                         data->classes, gated->info.outputs, gated->info.classes);
+    if (memcmp(data->shift, gated->shift, data->d * sizeof(double)) != 0
+        || memcmp(data->scales, gated->scales, data->d * sizeof(double)) != 0)
+        return cvxr_fail(message, CVXRELU_ERR_ARGUMENT,
+                         "X is not the data that the model was trained on: its columns have "
+                         "another mean or length");
+    for (k = 0; k < data->c; k++)
+        for (i = 0; i < data->n; i++) data->Y[k * data->n + i] -= gated->y_shift[k];
+    memcpy(data->y_shift, gated->y_shift, data->c * sizeof(double));
+    return cvxr_patterns_make(&f->mem, data, &f->problem.gates, &f->patterns, message);
+}
+
+/* The workspace, and the gated weights in f->start. */
+static cvxrelu_result cvxr_decompose_open(cvxr_fit *f, const cvxrelu_model *gated,
+                                          cvxrelu_report *report) {
+    cvxrelu_result result;
+    cvxr_fit_core(f, report);
+    f->core.kind = CVXRELU_RELU;
+    f->core.lambda = gated->info.lambda;
+    f->core.lam = f->core.lambda * f->core.units;
+    f->open = 1;
+    cvxr_core_open(&f->core);
+    cvxr_weights_open(&f->mem, &f->weights, 2 * gated->m, f->data.dp);
+    cvxr_weights_open(&f->mem, &f->start, gated->m, f->data.dp);
+    f->sigma = (double *)cvxr_alloc_zero(&f->mem, f->data.c, sizeof(double));
+    f->best = (double *)cvxr_alloc(&f->mem, 2 * f->data.n, sizeof(double));
+    result = cvxr_mem_result(&f->mem, report->message);
+    if (!result) result = cvxr_fit_start(f, gated, report->message);
+    f->problem.kind = CVXRELU_RELU;
+    return result;
+}
+
+static cvxrelu_result cvxr_decompose_model(cvxr_fit *f, cvxrelu_model **relu,
+                                           cvxrelu_report *report,
+                                           cvxrelu_decompose_report *about) {
+    cvxrelu_result result = cvxr_decompose_all(&f->core, &f->patterns, &f->start, &f->weights,
+                                               about, report->message);
+    if (result) return result;
+    if (about->merged) f->problem.gates.sampler = CVXRELU_SAMPLER_GIVEN;
+    cvxr_fit_report(f, CVXRELU_STOP_NONE, report);
+    *relu = cvxr_fit_model(f, report);
+    if (*relu == NULL)
+        return cvxr_fail(report->message, CVXRELU_ERR_MEMORY,
+                         "no memory for a model of %z neurons", f->weights.m);
+    report->peak_bytes = cvxr_max_z(f->mem.peak, f->mem.now + (*relu)->mem.peak);
+    report->seconds = cvxr_seconds(&f->core);
+    return CVXRELU_OK;
+}
+
+static cvxrelu_result cvxr_decompose_check(const cvxrelu_model *gated,
+                                           cvxrelu_decomposition kind, double rho,
+                                           char *message) {
+    if (gated == NULL) return cvxr_fail(message, CVXRELU_ERR_ARGUMENT, "gated is NULL");
+    if ((int)kind < 0 || kind > CVXRELU_DECOMPOSE_CLOSED_FORM)
+        return cvxr_fail(message, CVXRELU_ERR_ARGUMENT, "kind is %d: not a decomposition",
+                         (int)kind);
+    if (!cvxr_finite(rho) || rho < 0)
+        return cvxr_fail(message, CVXRELU_ERR_ARGUMENT,
+                         "rho is %g: it must be above 0, or 0 for 1e-10", rho);
+    return CVXRELU_OK;
+}
+
+CVXRELU_API cvxrelu_result cvxrelu_decompose(const cvxrelu_model *gated, cvxrelu_matrix X,
+                                             cvxrelu_matrix Y, cvxrelu_decomposition kind,
+                                             double rho, const cvxrelu_options *options,
+                                             cvxrelu_model **relu, cvxrelu_report *report,
+                                             cvxrelu_decompose_report *about) {
+    cvxrelu_decompose_report own;
+    cvxrelu_result result;
+    cvxr_fit f;
+    if (about == NULL) about = &own;
+    memset(about, 0, sizeof *about);
+    if (relu) *relu = NULL;
+    if (report == NULL) return CVXRELU_ERR_ARGUMENT;
+    memset(report, 0, sizeof *report);
+    memset(&f, 0, sizeof f);
+    if (relu == NULL) return cvxr_fail(report->message, CVXRELU_ERR_ARGUMENT, "relu is NULL");
+    result = cvxr_decompose_check(gated, kind, rho, report->message);
+    if (!result) result = cvxr_options_resolve(options, &f.opt, report->message);
+    if (result) return result;
+    about->kind = kind;
+    if (kind == CVXRELU_DECOMPOSE_APPROXIMATE) about->rho = rho > 0 ? rho : 1e-10;
+    cvxr_mem_init(&f.mem, &f.opt.allocator, f.opt.memory_limit);
+    f.core.opt = &f.opt;
+    f.core.started = cvxr_now(&f.opt.clock);
+    result = cvxr_decompose_problem(&f, gated, &X, &Y, report->message);
+    if (!result) result = cvxr_decompose_data(&f, gated, report->message);
+    if (!result) result = cvxr_decompose_open(&f, gated, report);
+    if (!result) result = cvxr_decompose_model(&f, relu, report, about);
+    cvxr_fit_close(&f);
+    if (result) memset(about, 0, sizeof *about);
+    return result;
+}
 /* ==== S23 CERTIFY ========================================================================
    How far a given network is from the optimum of its training problem, over all patterns: its
    objective, and a dual point theta with a proven B >= M(theta) (S20). One output at a time:
@@ -14833,7 +15677,7 @@ typedef struct cvxr_sieve {
     cvxr_data flat;                /* rows of the programs: n x q, of the span or X itself;
                                       only n, d, dp, X are set, X is divided by `unit`        */
     double unit;
-    double *gates;                 /* capacity x q                                            */
+    double *gates;                 /* capacity x q: the patterns of the programs              */
     uint64_t *bits;                /* capacity x words                                        */
     size_t count, capacity, words;
     double *resid, *theta;         /* c x n each: the network's; the proof's, scaled          */
@@ -14930,9 +15774,9 @@ static cvxrelu_result cvxr_sieve_method(cvxr_sieve *s, char *message) {
     if ((s->method == CVXRELU_CERTIFY_EXACT && (!small || rank > 2)) ||
         (s->method == CVXRELU_CERTIFY_CONES && (!small || rank > CVXR_WEDGE_RANK)))
         return cvxr_fail(message, CVXRELU_ERR_ARGUMENT,
-                         "method %s: the rank of the rows is %s", s->method ==
-                         CVXRELU_CERTIFY_EXACT ? "exact needs rank <= 2" : "cones needs rank <= 8",
-                         small ? "higher" : "above 8");
+                         "method %s: the rank of the rows is higher",
+                         s->method == CVXRELU_CERTIFY_EXACT ? "exact needs rank <= 2"
+                                                            : "cones needs rank <= 8");
     return CVXRELU_OK;
 }
 
@@ -14974,7 +15818,8 @@ static void cvxr_sieve_allocate(cvxr_sieve *s) {
     s->gates = (double *)cvxr_alloc(&s->mem, s->capacity * q, sizeof(double));
     s->bits = (uint64_t *)cvxr_alloc(&s->mem, s->capacity * s->words, sizeof(uint64_t));
     s->resid = (double *)cvxr_alloc_zero(&s->mem, 2 * n * (s->data.c + 1), sizeof(double));
-    s->U = (double *)cvxr_alloc(&s->mem, s->how.starts * (q + 1) + 4 * s->flat.dp, sizeof(double));
+    room = s->how.starts * (q + 1) + 4 * s->flat.dp;
+    s->U = (double *)cvxr_alloc(&s->mem, room, sizeof(double));
     s->angle = (double *)cvxr_alloc(&s->mem, 2 * n, sizeof(double));
     s->order = (size_t *)cvxr_alloc(&s->mem, 2 * n, sizeof(size_t));
     s->face_gamma = (double *)cvxr_alloc(&s->mem, q, sizeof(double));
@@ -15320,7 +16165,8 @@ static int cvxr_sift_plain(cvxr_sieve *s, cvxr_sift *t, cvxrelu_random *random) 
     t->found = 0;
     for (sign = 1; sign >= -1; sign -= 2) {
         (void)cvxr_sift_ascend(s, t, sign, HUGE_VAL, random);
-        if (!cvxr_separate(s, s->point, sign, s->how.tol / 4, 0, HUGE_VAL, s->U, &out)) return 0;
+        if (!cvxr_separate(s, s->point, sign, s->how.tol / 4, 0, HUGE_VAL, s->U, &out))
+            return 0;
         t->limited |= out.limited;
         t->found = cvxr_max(t->found, out.lower);
         B = cvxr_max(B, out.upper);
@@ -15560,13 +16406,13 @@ static cvxrelu_result cvxr_sieve_model(cvxr_sieve *s, const cvxrelu_model *model
     p.scale = info->scale;
     p.no_bias = !info->has_bias;
     if (X->cols != info->features)
-        return cvxr_fail(message, CVXRELU_ERR_ARGUMENT, "X has %z columns, the model was trained "
-                         "on %z", X->cols, info->features);
+        return cvxr_fail(message, CVXRELU_ERR_ARGUMENT, "X has %z columns, the model was "
+                         "trained on %z", X->cols, info->features);
     result = cvxr_sieve_data(s, &p, message);
     if (result) return result;
     if (s->data.c != info->outputs || s->data.classes != info->classes)
-        return cvxr_fail(message, CVXRELU_ERR_ARGUMENT, "Y has %z outputs or other classes, the "
-                         "model has %z outputs", s->data.c, info->outputs);
+        return cvxr_fail(message, CVXRELU_ERR_ARGUMENT, "Y has %z outputs or other classes, "
+                         "the model has %z outputs", s->data.c, info->outputs);
     s->l1 = 1;
     for (k = 0; k < s->data.c; k++)
         for (i = 0; i < s->data.n; i++) s->data.Y[k * s->data.n + i] -= model->y_shift[k];

@@ -22,7 +22,7 @@ else
 fi
 if command -v valgrind >/dev/null 2>&1; then
     grind="valgrind -q --error-exitcode=9 --leak-check=full $BUILD/test_main s01 s02 s03 s06 s07 \
-           s14 s16"
+           s17 s24"
 else
     grind=$(skip "no valgrind")
 fi

@@ -27,6 +27,8 @@
 #include "test_s13_fista.c"
 #include "test_s14_newton.c"
 #include "test_s14_relu.c"
+#include "test_s15_al.c"
+#include "test_s16_decompose.c"
 #include "test_s17_network.c"
 #include "test_s18_descent.c"
 #include "test_s19_enumerate.c"
@@ -34,6 +36,7 @@
 #include "test_s21_search.c"
 #include "test_s22_fit.c"
 #include "test_s22_relu.c"
+#include "test_s22_decompose.c"
 #include "test_s23_certify.c"
 #include "test_s24_save.c"
 
@@ -54,6 +57,8 @@ int main(int argc, char **argv) {
     RUN_SUITE(s13_fista);
     RUN_SUITE(s14_newton);
     RUN_SUITE(s14_relu);
+    RUN_SUITE(s15_al);
+    RUN_SUITE(s16_decompose);
     RUN_SUITE(s17_network);
     RUN_SUITE(s18_descent);
     RUN_SUITE(s19_enumerate);
@@ -61,6 +66,7 @@ int main(int argc, char **argv) {
     RUN_SUITE(s21_search);
     RUN_SUITE(s22_fit);
     RUN_SUITE(s22_relu);
+    RUN_SUITE(s22_decompose);
     RUN_SUITE(s23_certify);
     RUN_SUITE(s24_save);
     return runner_close();

@@ -648,11 +648,91 @@ TEST(lambda_zero_under_an_iteration_limit_reports_its_true_objective) {
     }
 }
 
+/* Another smooth part in the same loop: f(U) = sum a_e (u_e - b_e)^2 / 2, its image the sum of
+   all weights (which nobody needs: it must follow Y all the same). */
+typedef struct s13_toy { double a[64], b[64]; int checks; } s13_toy;
+
+static size_t s13_toy_image(cvxr_fista *s, void *W, void *z) {
+    size_t e;
+    *(double *)z = 0;
+    for (e = 0; e < s->size; e++) *(double *)z += ((double *)W)[e];
+    return 7;
+}
+
+static void s13_toy_gradient(cvxr_fista *s, void *W, void *z) {
+    const s13_toy *toy = (const s13_toy *)s->self;
+    double sum = 0;
+    size_t e;
+    for (e = 0; e < s->size; e++) {
+        const double w = ((double *)W)[e];
+        ((double *)s->G)[e] = toy->a[e] * (toy->b[e] - w);
+        sum += w;
+    }
+    CHECK_NEAR(*(double *)z, sum, 1e-12);
+}
+
+static double s13_toy_half(const s13_toy *toy, size_t size, const double *x, const double *y) {
+    double sum = 0;
+    size_t e;
+    for (e = 0; e < size; e++) sum += toy->a[e] * (x[e] - y[e]) * (x[e] - y[e]) / 2;
+    return sum;
+}
+
+static double s13_toy_excess(cvxr_fista *s) {
+    return s13_toy_half((const s13_toy *)s->self, s->size, (double *)s->V, (double *)s->Y);
+}
+
+static double s13_toy_value(cvxr_fista *s) {
+    const s13_toy *toy = (const s13_toy *)s->self;
+    return s13_toy_half(toy, s->size, (double *)s->U, toy->b);
+}
+
+static cvxrelu_stop s13_toy_check(cvxr_fista *s) {
+    CHECK(++((s13_toy *)s->self)->checks == s->iteration && s->active == 7);
+    return s->moved < 1e-28 ? CVXRELU_STOP_GAP : CVXRELU_STOP_NONE;
+}
+
+/* Soft thresholds of b at lambda / a; the limit and the caller's stop end the loop. */
+TEST(loop_minimises_any_smooth_part_of_its_table) {
+    static const cvxr_smooth smooth = { s13_toy_image, s13_toy_gradient, s13_toy_excess,
+                                        s13_toy_value, s13_toy_check };
+    cvxrelu_problem p = s12_problem(S13_N, S13_D, 1, S13_P, CVXRELU_PENALTY_L1);
+    cvxrelu_report report;
+    s13_toy toy;
+    cvxr_fista s;
+    cvxr_fit f;
+    double objective = 0;
+    size_t e, before;
+    s12_open(&f, &p, NULL, 0.5, &report);
+    before = f.mem.now;
+    CHECK(cvxr_fista_begin(&s, &f.core, &smooth, 2, 3, 1) && s.size == 48 && s.per == 24);
+    CHECK(f.mem.now - before == cvxr_fista_sizes(S13_N, 48, 3, 1, sizeof(double)));
+    toy.checks = 0;
+    s.self = &toy;
+    s.lambda = 0.3;
+    for (e = 0; e < s.size; e++)
+        toy.a[e] = 1 + (double)(e % 7), toy.b[e] = sin(3 * (double)e);
+    CHECK(cvxr_fista_run(&s, 3) == CVXRELU_STOP_ITERATIONS && report.iterations == 3);
+    toy.checks = 0;
+    cvxr_fista_restart(&s);
+    CHECK(memcmp(s.U, s.Y, s.size * sizeof(double)) == 0 && s.t == 1);
+    CHECK(cvxr_fista_run(&s, 5000) == CVXRELU_STOP_GAP && report.iterations < 2000);
+    for (e = 0; e < s.size; e++) {
+        const double b = toy.b[e], u = cvxr_max(0, fabs(b) - 0.3 / toy.a[e]);
+        CHECK_NEAR(((double *)s.U)[e], b > 0 ? u : -u, 1e-12);
+        objective += toy.a[e] * (fabs(b) - u) * (fabs(b) - u) / 2 + 0.3 * u;
+    }
+    CHECK_NEAR(cvxr_fista_objective(&s), objective, 1e-12 * objective);
+    cvxr_fista_close(&s);
+    s12_close(&f);
+}
+
 SUITE(s13_fista) {
     RUN(r_fista_follows_its_plain_twin_step_by_step);
     RUN(every_switch_of_r_fista_follows_its_plain_twin);
     RUN(restart_comes_when_the_step_turned_against_the_gradient_step);
     RUN(forward_step_grows_by_alpha_when_the_bound_was_loose);
+    RUN(loop_minimises_any_smooth_part_of_its_table);
     RUN(every_step_rule_and_ablation_reaches_the_same_optimum);
     RUN(float32_work_reaches_the_optimum_to_its_own_precision);
     RUN(optimum_meets_the_kkt_conditions_of_every_penalty);
