@@ -468,7 +468,8 @@ typedef struct cvxrelu_blas {
 typedef struct cvxrelu_progress {
     int    iteration;      /* Newton steps so far, all outputs; FISTA's iteration, from 1; the
                               output's step at lambda = 0, from 0                             */
-    double objective;      /* of the current iterate; outputs not begun count as they start   */
+    double objective;      /* of the current iterate; outputs not begun count as they start; AL:
+                              of the best feasible network so far                             */
     double dual_bound;     /* best proven for this strength so far, Newton's by its own dual
                               point: it may exceed the report's, which the returned weights
                               prove alone; 0 at lambda = 0                                    */
@@ -608,11 +609,11 @@ typedef struct cvxrelu_options {
                                       allows, the stop is then STALLED or ITERATIONS          */
     double   subgradient_tol;      /* FISTA also stops when the squared norm of the minimum-norm
                                       subgradient is <= this; >= 0; 0 = off (the authors'
-                                      package: 1e-6)                                          */
+                                      package: 1e-6). AL: of its augmented problem; 0 = 1e-6  */
     int      max_iters;            /* per strength: Newton steps for each output (0 = 500),
-                                      FISTA iterations (0 = 20000), steps of conjugate gradients
-                                      for each output at lambda = 0 (0 = 20000); < 0 is an
-                                      error                                                   */
+                                      FISTA iterations (0 = 20000), AL: those of R-FISTA inside
+                                      (0 = 10000), steps of conjugate gradients for each output
+                                      at lambda = 0 (0 = 20000); < 0 is an error              */
     double   time_limit;           /* seconds for the whole call, path and cross-validation too;
                                       looked at where progress is called; 0 = none, < 0 is an
                                       error; needs a clock                                    */
@@ -1061,7 +1062,7 @@ CVXRELU_API const char *cvxrelu_model_text(const cvxrelu_model *model, int kind,
 
 typedef struct cvxrelu_enumeration {
     size_t rank;                   /* of the rows of the solver's X                           */
-    size_t cells;                  /* patterns that have an interior, the all-zero one included */
+    size_t cells;                  /* patterns with an interior, the all-zero one included    */
     size_t patterns;               /* gates handed out: without the one that activates no row */
     size_t thin;                   /* cells too thin for a gate above rounding, left out      */
     size_t general;                /* 2 sum_{k<rank} C(n-1, k): cells in general position     */
@@ -1080,14 +1081,14 @@ typedef struct cvxrelu_enumeration {
  *   capacity  rows that gates has room for
  *   message   out, or NULL: the sentence when it fails
  *
- * Every sign of a gate has the margin of sampled gates (manual, GATES). Rows that are zero, equal
- * or opposite, and degenerate positions give fewer cells than `general`; hyperplanes within
- * rounding of one another count as one.
+ * Every sign of a gate has the margin of sampled gates (manual, GATES). Rows that are zero,
+ * equal or opposite, and degenerate positions give fewer cells than `general`; hyperplanes
+ * within rounding of one another count as one.
  * Returns CVXRELU_OK; what cvxrelu_fit would for X, Y; ARGUMENT also when gates is too small
- * (about is filled); LIMIT for more than `limit` cells or for memory_limit; PATTERNS when no row
- * is other than zero; MEMORY.
- * Cost: O(n^rank) operations and, while it runs, n/8 + 8 rank + 32 bytes a cell, twice that as the
- * table grows, and 8 d + n/8 for each gate. Thread-safe. Source: [PE20 A.2].
+ * (about is filled); LIMIT for more than `limit` cells or for memory_limit; PATTERNS when no
+ * row is other than zero; MEMORY.
+ * Cost: O(n^rank) operations and, while it runs, n/8 + 8 rank + 32 bytes a cell, twice that as
+ * the table grows, and 8 d + n/8 for each gate. Thread-safe. Source: [PE20 A.2].
  */
 CVXRELU_API cvxrelu_result cvxrelu_enumerate(const cvxrelu_problem *problem,
                                              const cvxrelu_options *options, size_t limit,
@@ -1173,9 +1174,9 @@ typedef struct cvxrelu_certify_report {
  *
  *   problem   X, Y, lambda > 0 and how they are scaled and coded; kind, search, gates and
  *             centre_targets (give means as b2) are not used. scale AUTO is NONE here: the
- *             penalty acts on the weights as they are. With another scale it acts on the weights
- *             in the scaled columns. With a bias (no_bias = 0) b1 is penalised like W1; with
- *             no_bias b1 must be absent
+ *             penalty acts on the weights as they are. With another scale it acts on the
+ *             weights in the scaled columns. With a bias (no_bias = 0) b1 is penalised like W1;
+ *             with no_bias b1 must be absent
  *   network   what is certified; b2 is not penalised, it is subtracted from the targets
  *   options   NULL = defaults; allocator, clock, time_limit, memory_limit, threads, parallel,
  *             blas and portable are used
@@ -1185,10 +1186,11 @@ typedef struct cvxrelu_certify_report {
  *             <= 1 (c > 1 under plain decay: the norm over k)
  *   report    out, not NULL
  *
- * One output, or the l1 penalty: convex program over the network's own and some random patterns,
- * and search for a violated pattern, in turn; what is found joins the patterns. c > 1 under plain
- * decay: the network's residual is the dual point, scaled by at most lambda n c / sqrt(sum_k
- * B_k^2), B_k the bounds of the outputs. Whatever stops it, what is proven by then is returned.
+ * One output, or the l1 penalty: convex program over the network's own and some random
+ * patterns, and search for a violated pattern, in turn; what is found joins them. c > 1 under
+ * plain decay: the network's residual is the dual point, scaled by at most lambda n c /
+ * sqrt(sum_k B_k^2), B_k the bounds of the outputs. Whatever stops it, what is proven by then
+ * is returned.
  * Rounding is accounted for to first order, not enclosed.
  * Returns CVXRELU_OK; what cvxrelu_fit would for X, Y, options; ARGUMENT for a network of other
  * shape, a method that the rank forbids, switches out of range; NONFINITE for a NaN or infinity
@@ -1203,8 +1205,8 @@ CVXRELU_API cvxrelu_result cvxrelu_certify(const cvxrelu_problem *problem,
                                            cvxrelu_certify_report *report);
 
 /* cvxrelu_model_certify - the same for a ReLU model of cvxrelu_fit, on the data that it was
- * trained on, in its scaling, under the l1 penalty (how->l1_penalty is not used). The dual point
- * and the bound are kept in the model, and saved with it, in the place of an earlier proof.
+ * trained on, in its scaling, under the l1 penalty (how->l1_penalty is not used). The dual
+ * point and the bound are kept in the model, and saved with it, in place of an earlier proof.
  *
  *   model    not NULL, of kind RELU; no other call may be using it
  *   X, Y     as for cvxrelu_verify
@@ -1222,8 +1224,8 @@ CVXRELU_API cvxrelu_result cvxrelu_model_certify(cvxrelu_model *model, cvxrelu_m
  *
  *   model    not NULL, with a proof
  *   how      NULL = defaults; method (AUTO: the proof's), nodes and cone_bytes are used
- *   report   out, not NULL: dual_bound is what was proven just now; at most the saved one, below
- *            it only when a limit stopped the search or X, Y are other data
+ *   report   out, not NULL: dual_bound is what was proven just now; at most the saved one,
+ *            below it only when a limit stopped the search or X, Y are other data
  *
  * Returns what cvxrelu_model_certify would; UNSUPPORTED without a proof; ARGUMENT when X has
  * another number of rows than the proof.
@@ -6137,7 +6139,7 @@ typedef struct cvxr_core {
 } cvxr_core;
 
 /* The non-zero groups of all outputs, sorted by output, then pattern, then sign (+1 first). A
-   ReLU group of sign s lies in s K_p, so that predictions are sums of D_p X u for both kinds. */
+   ReLU group of sign s lies in s K_p, so that predictions are sums of D_p X u for both. */
 typedef struct cvxr_weights {
     size_t m, capacity, dp;
     size_t *output, *pattern;
@@ -8635,10 +8637,13 @@ static cvxrelu_stop cvxr_newton_solve(cvxr_core *core, cvxr_weights *weights,
 
    All outputs together; a group is (output, pattern, sign), raw weights s v. The penalty is
    divided by n c with the loss [MSP22 D.6], so that delta = 100 is a start for data of unit
-   columns. A group at zero adds the gradient Xt^T gamma, which stands still between
-   updates: products with X are made for the others only, in panels, and no n-vector of a
-   group but gamma is stored. float64. Uses S05, S08-S13. Used by S16, S22. Tests:
-   tests/test_s15_al.c. */
+   columns. The stop: a subproblem solved to a squared subgradient of 1e-6 whose c_gap, the
+   sum of squares of (Xt v)_-, is at most 1e-6 [D.6: norms below 1e-3; G.2's c_gap <= 1e-3
+   would hold within the window already]. That is loose for small lambda: the certificate of
+   the projected network tells. A group at zero adds the gradient Xt^T gamma, which stands
+   still between updates: products with X are made for the others only, in panels, and no
+   n-vector of a group but gamma is stored. float64. Uses S05, S08-S13. Used by S16, S22.
+   Tests: tests/test_s15_al.c. */
 
 /* ---- One-sided quadratics: scale delta/2 sum_g ||(gamma_g/delta - s_g Xt_g w_g)_+||^2. */
 
@@ -9017,6 +9022,7 @@ CVXR_UNUSED static cvxrelu_stop cvxr_cda(cvxr_core *core, const cvxr_weights *u,
     cvxr_fista_close(&s);
     cvxr_hinges_close(&run.hinges);
     core->stop = work.stop;
+    core->op.flops = work.op.flops;
     return stop;
 }
 
@@ -14990,7 +14996,9 @@ static cvxrelu_result cvxr_run_all(const cvxr_run *run, const cvxrelu_problem *p
         f.opt.max_iters = given;
         if (given == 0)
             f.opt.max_iters =
-                f.plan.solver == CVXRELU_SOLVER_NEWTON && lambda > 0 ? CVXR_STEPS : 20000;
+                f.plan.solver == CVXRELU_SOLVER_AL                       ? CVXR_AL_TOTAL
+                : f.plan.solver == CVXRELU_SOLVER_NEWTON && lambda > 0 ? CVXR_STEPS
+                                                                       : 20000;
         run->reports[i].lambda_max = lambda_max;
         result = cvxr_run_one(&f, i, lambda, &run->reports[i], &run->visitor);
         if (result && i)

@@ -14,6 +14,7 @@ typedef struct cli_output {
     const char *path;
     char *aside;               /* NULL: written directly                                      */
     FILE *file;                /* NULL once closed                                            */
+    int stale;                 /* an old file to be removed, nothing is written               */
 } cli_output;
 
 /* Zeroed at the start; ends with cli_files_commit or cli_files_abandon. */
@@ -71,6 +72,16 @@ static int cli_files_close(cli_files *files) {
     return bad ? cli_write_error(output->path) : CLI_OK;
 }
 
+/* cli_files_remove - a plain file that goes, if it is there, when the others get their names.
+   */
+static void cli_files_remove(cli_files *files, const char *path) {
+    cli_output *output = (cli_output *)cli_alloc(files->pool, 1, sizeof *output);
+    output->path = path;
+    output->stale = !cli_is_special(path);
+    output->next = files->first;
+    files->first = output;
+}
+
 static void cli_files_abandon(cli_files *files) {
     for (; files->first != NULL; files->first = files->first->next) {
         if (files->first->file != NULL && files->first->file != stdout)
@@ -82,6 +93,7 @@ static void cli_files_abandon(cli_files *files) {
 static int cli_files_commit(cli_files *files) {
     for (; files->first != NULL; files->first = files->first->next) {
         const cli_output *output = files->first;
+        if (output->stale) remove(output->path);
         if (output->aside != NULL && cli_rename_over(output->aside, output->path) != 0) {
             int status = cli_write_error(output->path);
             cli_files_abandon(files);

@@ -1,7 +1,7 @@
 /* ==== CLI OPTIONS ========================================================================
    The command line: one table of options gives their parsing, their ranges, the commands that
-   take them and their help. Uses cli_base.h. Used by cvxrelu_cli.c. Tests: tests/test_cli.sh.
-   */
+   take them and their help. A name may stand twice, for commands that use it differently. Uses
+   cli_base.h. Used by cvxrelu_cli.c. Tests: tests/test_cli.sh.                               */
 
 #ifndef CLI_OPTIONS_H
 #define CLI_OPTIONS_H
@@ -20,15 +20,17 @@ typedef struct cli_args {
         *solver;
     const char *scale, *test, *target, *save, *save_convex, *save_network, *json, *out,
         *precision;
-    const char *step_rule, *start;
+    const char *step_rule, *start, *decompose, *bound, *w1, *b1, *w2, *b2;
     uint64_t seed;
     size_t patterns, path, cv, threads, max_iters, max_working_set, max_factor, memory_limit;
+    size_t width, search_steps, rounds, restarts, al_outer, nodes;
     double active_share, tol, subgradient_tol, split, time_limit;
     double step_first, step_shrink, step_grow, step_threshold;
+    double search_step_size, al_delta, al_low, al_high, al_tol, rho;
     int seed_given, bias, no_bias, centre, no_centre, classes, raw_targets, header, no_header,
         strip;
-    int quiet, one_se, search, no_search, no_restart, no_acceleration, no_gate_bias, portable,
-        help;
+    int quiet, one_se, search, no_search, exact, prune, no_restart, no_acceleration,
+        no_gate_bias, portable, help;
 } cli_args;
 
 typedef enum cli_kind {
@@ -82,9 +84,27 @@ static const cli_option cli_option_table[] = {
     {"test", OPT_TEXT, OPT_FIT, OPT_AT(test), OPT_ANY, "FILE", "rows to test on"},
     {"split", OPT_REAL, OPT_FIT | CMD_CERTIFY, OPT_AT(split), OPT_OPEN_UNIT, "F",
      "hold out this share of the rows, drawn by the seed"},
+    {"seed", OPT_SEED, CMD_CERTIFY, OPT_AT(seed), OPT_ANY, "S",
+     "of the split (default: the model's)"},
+    {"Network of another program", OPT_GROUP, CMD_CERTIFY, 0, OPT_ANY, NULL, NULL},
+    {"w1", OPT_TEXT, CMD_CERTIFY, OPT_AT(w1), OPT_ANY, "W1.npy",
+     "first layer, m x d, or m x (d+1) with the bias last, instead of MODEL"},
+    {"b1", OPT_TEXT, CMD_CERTIFY, OPT_AT(b1), OPT_ANY, "b1.npy", "its bias, m"},
+    {"w2", OPT_TEXT, CMD_CERTIFY, OPT_AT(w2), OPT_ANY, "W2.npy", "second layer, c x m"},
+    {"b2", OPT_TEXT, CMD_CERTIFY, OPT_AT(b2), OPT_ANY, "b2.npy",
+     "its bias, c; subtracted from the targets"},
+    {"lambda", OPT_TEXT, CMD_CERTIFY, OPT_AT(lambda), OPT_ANY, "L", "strength of its training"},
+    {"penalty", OPT_TEXT, CMD_CERTIFY, OPT_AT(penalty), OPT_ANY, "NAME",
+     "decay (default): weight decay on both layers; l1: (sum |w2|)^2 a neuron"},
+    {"scale", OPT_TEXT, CMD_CERTIFY, OPT_AT(scale), OPT_ANY, "NAME",
+     "none (default), unit or standard: coordinates of the penalised weights"},
+    {"classes", OPT_FLAG, CMD_CERTIFY, OPT_AT(classes), OPT_ANY, NULL,
+     "the target is a class: -1 and 1 for two, one-hot for more"},
+    {"raw-targets", OPT_FLAG, CMD_CERTIFY, OPT_AT(raw_targets), OPT_ANY, NULL,
+     "targets as they are (default: as in train, never centred)"},
     {"Problem", OPT_GROUP, OPT_FIT, 0, OPT_ANY, NULL, NULL},
     {"model", OPT_TEXT, OPT_FIT, OPT_AT(model), OPT_ANY, "NAME",
-     "gated (relu is not available yet)"},
+     "relu (default), or gated: the gates are fixed and stay in the network"},
     {"lambda", OPT_TEXT, CMD_TRAIN, OPT_AT(lambda), OPT_ANY, "L",
      "strength, or 0.01max: a share of lambda_max (default 0.001max)"},
     {"path", OPT_COUNT, OPT_FIT, OPT_AT(path), OPT_FROM(1), "K",
@@ -94,7 +114,7 @@ static const cli_option cli_option_table[] = {
     {"one-se", OPT_FLAG, OPT_FIT, OPT_AT(one_se), OPT_ANY, NULL,
      "with --cv: the largest strength within one standard error"},
     {"penalty", OPT_TEXT, OPT_FIT, OPT_AT(penalty), OPT_ANY, "NAME",
-     "neuron (default), feature, l1 or l2"},
+     "neuron (default); gated also feature, l1 or l2"},
     {"loss", OPT_TEXT, OPT_FIT, OPT_AT(loss), OPT_ANY, "NAME", "squared"},
     {"scale", OPT_TEXT, OPT_FIT, OPT_AT(scale), OPT_ANY, "NAME",
      "standard (default with a bias), unit (without) or none"},
@@ -102,8 +122,8 @@ static const cli_option cli_option_table[] = {
     {"no-bias", OPT_FLAG, OPT_FIT, OPT_AT(no_bias), OPT_ANY, NULL, "none"},
     {"Patterns", OPT_GROUP, OPT_FIT, 0, OPT_ANY, NULL, NULL},
     {"patterns", OPT_COUNT, OPT_FIT, OPT_AT(patterns), OPT_FROM(1), "P",
-     "patterns to sample (default 1000)"},
-    {"seed", OPT_SEED, OPT_FIT | CMD_CERTIFY, OPT_AT(seed), OPT_ANY, "S",
+     "patterns to sample (default 1000); with a search, its neurons at the start"},
+    {"seed", OPT_SEED, OPT_FIT, OPT_AT(seed), OPT_ANY, "S",
      "of patterns, split and folds (default 0)"},
     {"sampler", OPT_TEXT, OPT_FIT, OPT_AT(sampler), OPT_ANY, "NAME",
      "gaussian (default), sparse:K, patch:WxHxC:K or points"},
@@ -115,20 +135,53 @@ static const cli_option cli_option_table[] = {
      "the gates themselves, d x P or (d+1) x P, in the data's coordinates"},
     {"gates-scaled", OPT_TEXT, OPT_FIT, OPT_AT(gates_scaled), OPT_ANY, "G.npy",
      "the same in the solver's coordinates"},
+    {"Search for patterns (relu)", OPT_GROUP, OPT_FIT, 0, OPT_ANY, NULL, NULL},
     {"search", OPT_FLAG, OPT_FIT, OPT_AT(search), OPT_ANY, NULL,
-     "for --model relu: not available yet"},
+     "look for better patterns (default, unless gates are given)"},
     {"no-search", OPT_FLAG, OPT_FIT, OPT_AT(no_search), OPT_ANY, NULL,
-     "no pattern search (as now)"},
-    {"Solver", OPT_GROUP, OPT_FIT | CMD_CERTIFY, 0, OPT_ANY, NULL, NULL},
+     "keep to the sampled or given ones"},
+    {"exact", OPT_FLAG, OPT_FIT, OPT_AT(exact), OPT_ANY, NULL,
+     "list all patterns: the global optimum, for a rank of 2 or 3"},
+    {"width", OPT_COUNT, OPT_FIT, OPT_AT(width), OPT_FROM(1), "M",
+     "neurons that the search starts with (default: --patterns)"},
+    {"search-steps", OPT_COUNT, OPT_FIT, OPT_AT(search_steps), OPT_FROM(1), "N",
+     "steps of its descent (default: by the data)"},
+    {"search-step-size", OPT_REAL, OPT_FIT, OPT_AT(search_step_size), OPT_POSITIVE, "X",
+     "their size (default: by the data)"},
+    {"rounds", OPT_COUNT, OPT_FIT, OPT_AT(rounds), OPT_FROM(1), "N",
+     "rounds of convex program and flips at most (default: by the data)"},
+    {"restarts", OPT_COUNT, OPT_FIT, OPT_AT(restarts), OPT_FROM(1), "N",
+     "descents from other seeds, the best is kept (default: by the data)"},
+    {"From solution to network", OPT_GROUP, OPT_FIT, 0, OPT_ANY, NULL, NULL},
+    {"decompose", OPT_TEXT, OPT_FIT, OPT_AT(decompose), OPT_ANY, "KIND",
+     "train a gated network and turn it into a ReLU one: min-norm,\n"
+     OPT_INDENT "feasible, approximate or closed-form"},
+    {"rho", OPT_REAL, OPT_FIT, OPT_AT(rho), OPT_POSITIVE, "X",
+     "approximate: weight of the norms (default 1e-10)"},
+    {"prune", OPT_FLAG, OPT_FIT, OPT_AT(prune), OPT_ANY, NULL,
+     "few neurons with the same outputs on the training rows (not on others)"},
+    {"Solver", OPT_GROUP, OPT_FIT, 0, OPT_ANY, NULL, NULL},
+    {"Bound", OPT_GROUP, CMD_CERTIFY, 0, OPT_ANY, NULL, NULL},
     {"solver", OPT_TEXT, OPT_FIT, OPT_AT(solver), OPT_ANY, "NAME",
-     "auto (default), newton or fista"},
+     "auto (default), newton, fista (gated) or al (relu)"},
     {"tol", OPT_REAL, OPT_FIT, OPT_AT(tol), 0.0, 1.0, "a number from 0 to 1", "T",
      "relative duality gap to reach (default 1e-6; 0: as far as it goes)"},
+    {"bound", OPT_TEXT, CMD_CERTIFY, OPT_AT(bound), OPT_ANY, "NAME",
+     "over all patterns (relu): auto (default), weighted (any size), cones (rank to\n"
+     OPT_INDENT "8), exact (rank 1 and 2), enumerate, or none"},
+    {"rounds", OPT_COUNT, CMD_CERTIFY, OPT_AT(rounds), OPT_FROM(1), "N",
+     "convex programs solved for it at most (default 60; weighted: 1)"},
+    {"tol", OPT_REAL, CMD_CERTIFY, OPT_AT(tol), OPT_OPEN_UNIT, "T",
+     "share of the objective that may stay unproven (default 0.01)"},
     {"subgradient-tol", OPT_REAL, OPT_FIT, OPT_AT(subgradient_tol), OPT_NOT_NEGATIVE, "T",
      "fista: stop on the squared minimum-norm subgradient (default off)"},
     {"max-iters", OPT_COUNT, OPT_FIT, OPT_AT(max_iters), OPT_FROM(1), "N",
      "iterations at most"},
     {"time-limit", OPT_REAL, OPT_FIT, OPT_AT(time_limit), OPT_POSITIVE, "S", "seconds at most"},
+    {"time-limit", OPT_REAL, CMD_CERTIFY, OPT_AT(time_limit), OPT_POSITIVE, "S",
+     "seconds at most for the bound over all patterns"},
+    {"nodes", OPT_COUNT, CMD_CERTIFY, OPT_AT(nodes), OPT_FROM(1), "N",
+     "cones: nodes of the branch and bound at most (default 2000000)"},
     {"memory-limit", OPT_BYTES, OPT_FIT | CMD_CERTIFY, OPT_AT(memory_limit), OPT_ANY, "B",
      "bytes at most (also 500K, 64M, 2G)"},
     {"threads", OPT_COUNT, OPT_FIT | CMD_CERTIFY, OPT_AT(threads), 1.0, 1024.0, NULL, "T",
@@ -143,7 +196,18 @@ static const cli_option cli_option_table[] = {
      "N", "newton: groups in the working set at most"},
     {"max-factor", OPT_COUNT, OPT_FIT, OPT_AT(max_factor), OPT_FROM(1), "N",
      "newton: order of the largest factor"},
-    {"Ablations of fista", OPT_GROUP, OPT_FIT, 0, OPT_ANY, NULL, NULL},
+    {"Augmented Lagrangian (al)", OPT_GROUP, OPT_FIT, 0, OPT_ANY, NULL, NULL},
+    {"al-delta", OPT_REAL, OPT_FIT, OPT_AT(al_delta), OPT_POSITIVE, "X",
+     "penalty strength throughout (default: by the windowing heuristic)"},
+    {"al-low", OPT_REAL, OPT_FIT, OPT_AT(al_low), OPT_POSITIVE, "X",
+     "lower end of its window (default 1e-3)"},
+    {"al-high", OPT_REAL, OPT_FIT, OPT_AT(al_high), OPT_POSITIVE, "X",
+     "upper end (default 1e-2)"},
+    {"al-tol", OPT_REAL, OPT_FIT, OPT_AT(al_tol), OPT_POSITIVE, "X",
+     "squared norm of the violation to stop at (default 1e-6)"},
+    {"al-outer", OPT_COUNT, OPT_FIT, OPT_AT(al_outer), OPT_FROM(1), "N",
+     "updates of the multipliers at most (default 10000)"},
+    {"Ablations of fista (gated)", OPT_GROUP, OPT_FIT, 0, OPT_ANY, NULL, NULL},
     {"no-restart", OPT_FLAG, OPT_FIT, OPT_AT(no_restart), OPT_ANY, NULL, "no restarts"},
     {"no-acceleration", OPT_FLAG, OPT_FIT, OPT_AT(no_acceleration), OPT_ANY, NULL,
      "no extrapolation"},
@@ -161,15 +225,18 @@ static const cli_option cli_option_table[] = {
     {"out", OPT_TEXT, CMD_PREDICT, OPT_AT(out), OPT_ANY, "FILE",
      "predictions (default: standard output)"},
     {"save", OPT_TEXT, OPT_FIT, OPT_AT(save), OPT_ANY, "MODEL", "the trained model"},
+    {"save", OPT_TEXT, CMD_CERTIFY, OPT_AT(save), OPT_ANY, "MODEL",
+     "the model with the proof of its bound over all patterns"},
     {"strip", OPT_FLAG, OPT_FIT, OPT_AT(strip), OPT_ANY, NULL,
      "leave the recipe of the patterns out of it"},
     {"save-convex", OPT_TEXT, OPT_FIT, OPT_AT(save_convex), OPT_ANY, "DIR",
-     "U.npy (c x P x d) and G.npy (d x P), in the solver's coordinates;\n"
-     OPT_INDENT "c outputs, P patterns, d features and, with a bias, its column last"},
+     "V.npy and W.npy (gated: U.npy), each (c x P x d), and G.npy (d x P), in\n"
+     OPT_INDENT "the solver's coordinates; c outputs, P patterns, d features and, with\n"
+     OPT_INDENT "a bias, its column last"},
     {"save-network", OPT_TEXT, OPT_FIT, OPT_AT(save_network), OPT_ANY, "DIR",
-     "W1.npy and gates G1.npy (m x d, or m x (d+1) with the bias last), W2.npy\n"
-     OPT_INDENT "(c x m), b2.npy (c; zeros unless centred), in the data's coordinates;\n"
-     OPT_INDENT "m neurons, d features, c outputs"},
+     "W1.npy (m x d, or m x (d+1) with the bias last), W2.npy (c x m), b2.npy\n"
+     OPT_INDENT "(c; zeros unless centred), gated also gates G1.npy, in the data's\n"
+     OPT_INDENT "coordinates; m neurons, d features, c outputs"},
     {"json", OPT_TEXT, OPT_FIT | CMD_CERTIFY | CMD_INFO, OPT_AT(json), OPT_ANY, "FILE",
      "report (-: standard output, instead of the summary)"},
     {"quiet", OPT_FLAG, OPT_ALL, OPT_AT(quiet), OPT_ANY, NULL, "print errors alone"},
@@ -261,15 +328,19 @@ static int cli_option_set(const cli_option *option, const char *text, cli_args *
     }
 }
 
-static const cli_option *cli_option_find(const char *name, size_t length) {
+/* The option of that name which the command takes, else one that others take, or NULL. */
+static const cli_option *cli_option_find(const char *name, size_t length, unsigned bit) {
+    const cli_option *found = NULL;
     size_t k;
     for (k = 0; k < OPT_COUNT_ALL; k++) {
         const cli_option *option = &cli_option_table[k];
-        if (option->kind != OPT_GROUP && strlen(option->name) == length &&
-            memcmp(option->name, name, length) == 0)
-            return option;
+        if (option->kind == OPT_GROUP || strlen(option->name) != length ||
+            memcmp(option->name, name, length) != 0)
+            continue;
+        if (option->commands & bit) return option;
+        found = option;
     }
-    return NULL;
+    return found;
 }
 
 /* Reads the option at argv[*k] and moves *k to the last word that it used. */
@@ -277,7 +348,7 @@ static int cli_option_read(const char *command, unsigned bit, char **argv, int a
                            cli_args *args) {
     const char *word = argv[*k] + 2, *equal = strchr(word, '='), *value = NULL;
     size_t length = equal ? (size_t)(equal - word) : strlen(word);
-    const cli_option *option = cli_option_find(word, length);
+    const cli_option *option = cli_option_find(word, length, bit);
     char shown[CLI_SHOW];
     if (option == NULL || !(option->commands & bit))
         return cli_error(CLI_USAGE, "%s: %s option %s ('cvxrelu %s --help' lists them)",

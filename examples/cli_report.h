@@ -31,8 +31,12 @@ static const char *cli_scope_word(cvxrelu_scope scope) {
 }
 
 static const char *cli_solver_word(cvxrelu_solver solver) {
-    static const char *const words[] = {"auto", "newton", "fista"};
+    static const char *const words[] = {"auto", "newton", "fista", "al"};
     return words[solver];
+}
+
+static const char *cli_kind_word(cvxrelu_kind kind) {
+    return kind == CVXRELU_RELU ? "relu" : "gated";
 }
 
 static const char *cli_penalty_word(cvxrelu_penalty penalty) {
@@ -50,9 +54,27 @@ static const char *cli_sampler_word(cvxrelu_sampler sampler) {
     return words[sampler];
 }
 
+/* Were the patterns looked for, and how? */
+static cvxrelu_search cli_search_of(const cvxrelu_problem *problem) {
+    if (problem->kind == CVXRELU_GATED) return CVXRELU_SEARCH_OFF;
+    if (problem->search != CVXRELU_SEARCH_AUTO) return problem->search;
+    return problem->gates.sampler == CVXRELU_SAMPLER_GIVEN ? CVXRELU_SEARCH_OFF
+                                                           : CVXRELU_SEARCH_ON;
+}
+
+static const char *cli_search_word(cvxrelu_search search) {
+    static const char *const words[] = {"auto", "off", "on", "exact"};
+    return words[search];
+}
+
+/* Is the network that the run leaves behind a ReLU one? */
+static int cli_is_relu(const cli_run *run) {
+    return run->problem.kind == CVXRELU_RELU || run->args->decompose != NULL;
+}
+
 /* ---- For people */
 
-static void cli_say_certificate(const cvxrelu_report *report) {
+static void cli_say_certificate(cvxrelu_kind kind, const cvxrelu_report *report) {
     static const char *const over[] = {"over these patterns", "over all patterns",
                                        "over the gates that the model kept"};
     printf("objective    %.10g\n", report->objective);
@@ -65,6 +87,9 @@ static void cli_say_certificate(const cvxrelu_report *report) {
             printf("gap          %.2e: proven within %.2g %% of the optimum %s\n", report->gap,
                    100.0 * report->gap, over[report->scope]);
     } else printf("stationarity %.2e (lambda = 0 has no bound)\n", report->stationarity);
+    if (kind == CVXRELU_RELU)
+        printf("constraints  hold to %.1e (relative)\n",
+               report->constraint_violation);
 }
 
 static void cli_say_score(const char *name, const cli_score *score, size_t classes) {
@@ -106,10 +131,29 @@ static void cli_say_target(const cli_run *run) {
     else printf("%lu numbers, %s\n", (unsigned long)all->c, treated);
 }
 
-static void cli_say_data(const cli_run *run) {
+static void cli_say_patterns(const cli_run *run) {
     const cvxrelu_gates *gates = &run->problem.gates;
-    size_t drawn = gates->count ? gates->count : 1000;
     const cvxrelu_report *report = &run->reports[run->chosen];
+    size_t drawn = gates->count ? gates->count : 1000;
+    cvxrelu_search search = cli_search_of(&run->problem);
+    unsigned long patterns = (unsigned long)report->patterns;
+    if (search == CVXRELU_SEARCH_EXACT)
+        printf("patterns     %lu: all that the rows have\n", patterns);
+    else if (search == CVXRELU_SEARCH_ON)
+        printf("patterns     %lu found by the search: %d round%s, %lu flip%s (seed %.0f)\n",
+               patterns, report->rounds, cli_s((size_t)report->rounds),
+               (unsigned long)report->flips, cli_s(report->flips), (double)gates->seed);
+    else if (gates->sampler == CVXRELU_SAMPLER_GIVEN)
+        printf("patterns     %lu given gate%s (%lu sign%s within rounding of 0)\n", patterns,
+               cli_s(report->patterns), (unsigned long)report->near_ties,
+               cli_s(report->near_ties));
+    else
+        printf("patterns     %lu different one%s of %lu %s gate%s (seed %.0f)\n", patterns,
+               cli_s(report->patterns), (unsigned long)drawn, cli_sampler_word(gates->sampler),
+               cli_s(drawn), (double)gates->seed);
+}
+
+static void cli_say_data(const cli_run *run) {
     cvxrelu_model_info info;
     cvxrelu_model_get_info(run->models[run->chosen], &info);
     cli_say_rows(&run->all);
@@ -119,14 +163,7 @@ static void cli_say_data(const cli_run *run) {
         printf("rows         %lu to train on, %lu held out\n", (unsigned long)run->train.n,
                (unsigned long)run->test.n);
     if (run->args->test != NULL) cli_say_comments(stdout, &run->test);
-    if (gates->sampler == CVXRELU_SAMPLER_GIVEN)
-        printf("patterns     %lu given gate%s (%lu sign%s within rounding of 0)\n",
-               (unsigned long)report->patterns, cli_s(report->patterns),
-               (unsigned long)report->near_ties, cli_s(report->near_ties));
-    else
-        printf("patterns     %lu different one%s of %lu %s gate%s (seed %.0f)\n",
-               (unsigned long)report->patterns, cli_s(report->patterns), (unsigned long)drawn,
-               cli_sampler_word(gates->sampler), cli_s(drawn), (double)gates->seed);
+    cli_say_patterns(run);
     printf("columns      scale %s, %s\n", cli_scale_word(info.scale),
            info.has_bias ? "with a bias" : "without a bias");
 }
@@ -188,6 +225,25 @@ static void cli_say_notes(const cli_run *run) {
                "zero\n");
 }
 
+/* What became of the gated network, and the steps of [MSP22 Thm 3.7] over the same patterns. */
+static void cli_say_split(const cli_run *run) {
+    const cvxrelu_decompose_report *split = &run->split;
+    printf("gated        objective %.10g, of which the ReLU network costs %.3g more\n",
+           split->gated_objective,
+           run->reports[run->chosen].objective - split->gated_objective);
+    printf("decomposed   %s: %lu weight%s (%lu in their cones), norm %.4g times the gated one, "
+           "at most %.4g times for one\n",
+           run->args->decompose, (unsigned long)split->groups, cli_s(split->groups),
+           (unsigned long)split->inside, split->blow_up, split->blow_up_most);
+    if (split->merged > 0)
+        printf("merged       %lu singular cone%s: predictions moved by %.1e, relative\n",
+               (unsigned long)split->merged, cli_s(split->merged), split->merge_change);
+    printf("theorem 3.7  excess %.4g", split->excess);
+    if (run->kind == CVXRELU_DECOMPOSE_MIN_NORM || run->kind == CVXRELU_DECOMPOSE_FEASIBLE)
+        printf(" <= %.4g <= %.4g", split->bound_norm, split->bound_kappa);
+    printf(" (largest kappa %.3g)\n", split->kappa);
+}
+
 /* cli_say - the summary of a training run. */
 static void cli_say(const cli_run *run) {
     const cli_args *args = run->args;
@@ -205,23 +261,31 @@ static void cli_say(const cli_run *run) {
     printf("\nsolver       %s: %d iteration%s, %s\n", cli_solver_word(report->solver),
            report->iterations, cli_s((size_t)report->iterations),
            cli_stop_sentence(report->stop));
-    cli_say_certificate(report);
+    if (args->decompose) cli_say_split(run);
+    cli_say_certificate(cli_is_relu(run) ? CVXRELU_RELU : CVXRELU_GATED, report);
     cli_say_notes(run);
     cli_say_score("train", &run->train_scores[k], run->train.classes);
     if (run->has_test) cli_say_score("test", &run->test_scores[k], run->train.classes);
-    printf("network      %lu neuron%s\n", (unsigned long)report->neurons,
-           cli_s(report->neurons));
+    printf("network      %lu neuron%s", (unsigned long)report->neurons, cli_s(report->neurons));
+    if (args->prune)
+        printf(" of %lu before pruning; training outputs moved by %.1e at most",
+               (unsigned long)run->pruned.neurons_before, run->pruned.change);
+    printf("\n");
     printf("time         %.3g seconds, %.1f MB\n", seconds,
            (double)report->peak_bytes / 1048576.0);
     if (args->save) printf("saved        %s%s\n", args->save, args->strip ? " (stripped)" : "");
-    if (args->save_convex) printf("saved        %s/U.npy, G.npy\n", args->save_convex);
+    if (args->save_convex)
+        printf("saved        %s/%s, G.npy\n", args->save_convex,
+               cli_is_relu(run) ? "V.npy, W.npy" : "U.npy");
     if (args->save_network)
-        printf("saved        %s/W1.npy, W2.npy, G1.npy, b2.npy\n", args->save_network);
+        printf("saved        %s/W1.npy, W2.npy, %sb2.npy\n", args->save_network,
+               cli_is_relu(run) ? "" : "G1.npy, ");
 }
 
 /* ---- JSON */
 
-static void cli_json_certificate(cli_json *json, const cvxrelu_report *report) {
+static void cli_json_certificate(cli_json *json, cvxrelu_kind kind,
+                                 const cvxrelu_report *report) {
     cli_json_number(json, "lambda", report->lambda);
     cli_json_number(json, "lambda_max", report->lambda_max);
     cli_json_number(json, "objective", report->objective);
@@ -234,7 +298,9 @@ static void cli_json_certificate(cli_json *json, const cvxrelu_report *report) {
     }
     cli_json_string(json, "bound_scope", cli_scope_word(report->scope));
     cli_json_number(json, "stationarity", report->stationarity);
-    cli_json_null(json, "constraint_violation");
+    if (kind == CVXRELU_RELU)
+        cli_json_number(json, "constraint_violation", report->constraint_violation);
+    else cli_json_null(json, "constraint_violation");
     cli_json_whole(json, "patterns", report->patterns);
     cli_json_whole(json, "near_ties", report->near_ties);
     cli_json_whole(json, "neurons", report->neurons);
@@ -246,10 +312,42 @@ static void cli_json_score(cli_json *json, const char *accuracy, const char *mse
                     classes ? 1.0 - score->error : score->error);
 }
 
+static void cli_json_split(cli_json *json, const cli_run *run) {
+    const cvxrelu_decompose_report *split = &run->split;
+    cli_json_open(json, "decomposition", '{');
+    cli_json_string(json, "kind", run->args->decompose);
+    cli_json_number(json, "gated_objective", split->gated_objective);
+    cli_json_number(json, "gated_norm", split->gated_norm);
+    cli_json_number(json, "norm", split->norm);
+    cli_json_number(json, "blow_up", split->blow_up);
+    cli_json_number(json, "blow_up_most", split->blow_up_most);
+    cli_json_number(json, "raw_violation", split->raw_violation);
+    cli_json_number(json, "mismatch", split->mismatch);
+    cli_json_whole(json, "merged", split->merged);
+    cli_json_number(json, "merge_change", split->merge_change);
+    cli_json_number(json, "excess", split->excess);
+    cli_json_number(json, "bound_norm", split->bound_norm);
+    cli_json_number(json, "bound_kappa", split->bound_kappa);
+    cli_json_number(json, "kappa", split->kappa);
+    cli_json_close(json, '}');
+}
+
 /* One solved strength. */
 static void cli_json_solution(cli_json *json, const cli_run *run, size_t k) {
     const cvxrelu_report *report = &run->reports[k];
-    cli_json_certificate(json, report);
+    cli_json_certificate(json, cli_is_relu(run) ? CVXRELU_RELU : CVXRELU_GATED, report);
+    if (cli_search_of(&run->problem) == CVXRELU_SEARCH_ON) {
+        cli_json_number(json, "descent_objective", report->descent_objective);
+        cli_json_number(json, "rounds", report->rounds);
+        cli_json_whole(json, "flips", report->flips);
+    }
+    if (report->solver == CVXRELU_SOLVER_AL)
+        cli_json_number(json, "raw_violation", report->raw_violation);
+    if (run->args->decompose != NULL) cli_json_split(json, run);
+    if (run->args->prune && k == run->chosen) {
+        cli_json_whole(json, "neurons_before_pruning", run->pruned.neurons_before);
+        cli_json_number(json, "pruning_change", run->pruned.change);
+    }
     cli_json_number(json, "subgradient", report->subgradient);
     cli_json_string(json, "solver", cli_solver_word(report->solver));
     cli_json_string(json, "stop", cli_stop_word(report->stop));
@@ -276,7 +374,7 @@ static void cli_json_problem(cli_json *json, const cli_run *run) {
     size_t k;
     cvxrelu_model_get_info(run->models[run->chosen], &info);
     cli_json_string(json, "version", CVXRELU_VERSION);
-    cli_json_string(json, "model", "gated");
+    cli_json_string(json, "model", cli_kind_word(info.kind));
     cli_json_string(json, "loss", "squared");
     cli_json_string(json, "penalty", cli_penalty_word(info.penalty));
     cli_json_string(json, "scale", cli_scale_word(info.scale));
@@ -294,7 +392,8 @@ static void cli_json_problem(cli_json *json, const cli_run *run) {
     cli_json_whole(json, "c", report->c);
     cli_json_whole(json, "features", info.features);
     if (run->has_test) cli_json_whole(json, "n_test", run->test.n);
-    cli_json_string(json, "sampler", cli_sampler_word(info.sampler));
+    cli_json_string(json, "search", cli_search_word(cli_search_of(&run->problem)));
+    cli_json_string(json, "sampler", cli_sampler_word(run->problem.gates.sampler));
     cli_json_whole(json, "seed", run->args->seed);
 }
 
@@ -342,29 +441,38 @@ static int cli_save_array(cli_files *files, const char *folder, const char *name
     return cli_files_close(files);
 }
 
-/* U.npy (c x P x d) and G.npy (d x P), in the coordinates of the X that the solver saw. */
+/* No file of that name is to be in the folder. */
+static void cli_leave_out(cli_files *files, const char *folder, const char *name) {
+    cli_files_remove(files, cli_join(files->pool, cli_join(files->pool, folder, "/"), name));
+}
+
+/* U.npy (gated) or V.npy and W.npy (ReLU), each c x P x d, and G.npy (d x P), in the
+   coordinates of the X that the solver saw. What the other kind has left there is removed.   */
 static int cli_save_convex(cli_files *files, const cli_run *run) {
     const cvxrelu_model *model = run->models[run->chosen];
     const char *folder = run->args->save_convex;
+    int relu = cli_is_relu(run);
     cvxrelu_model_info info;
     size_t shape[3], i, j, P, d;
-    double *U, *G, *T;
+    double *U, *W, *G, *T;
     cvxrelu_result result;
     int status;
     cvxrelu_model_get_info(model, &info);
-    d = info.features + (info.has_bias ? 1 : 0);
-    P = info.patterns;
+    shape[0] = info.outputs;
+    shape[1] = P = info.patterns;
+    shape[2] = d = info.features + (info.has_bias ? 1 : 0);
     U = (double *)cli_alloc(files->pool, info.outputs * P * d, sizeof(double));
+    W = (double *)cli_alloc(files->pool, info.outputs * P * d, sizeof(double));
     G = (double *)cli_alloc(files->pool, P * d, sizeof(double));
     T = (double *)cli_alloc(files->pool, P * d, sizeof(double));
-    result = cvxrelu_model_convex(model, U, NULL, G);
+    result = cvxrelu_model_convex(model, U, W, G);
     if (result != CVXRELU_OK) return cli_result(result, folder, NULL);
     for (i = 0; i < P; i++)
         for (j = 0; j < d; j++) T[j * P + i] = G[i * d + j];
-    shape[0] = info.outputs;
-    shape[1] = P;
-    shape[2] = d;
-    status = cli_save_array(files, folder, "U.npy", 3, shape, U);
+    status = cli_save_array(files, folder, relu ? "V.npy" : "U.npy", 3, shape, U);
+    if (status == CLI_OK && relu) status = cli_save_array(files, folder, "W.npy", 3, shape, W);
+    cli_leave_out(files, folder, relu ? "U.npy" : "V.npy");
+    if (!relu) cli_leave_out(files, folder, "W.npy");
     shape[0] = d;
     return status != CLI_OK ? status : cli_save_array(files, folder, "G.npy", 2, shape, T);
 }
@@ -376,7 +484,7 @@ static void cli_pack_rows(double *values, size_t m, size_t features) {
         memmove(values + i * features, values + i * (features + 1), features * sizeof(double));
 }
 
-/* W1.npy, G1.npy, W2.npy and b2.npy: always all four, so that no old one stays beside them. */
+/* W1.npy, W2.npy and b2.npy, gated also G1.npy; no old one stays beside them. */
 static int cli_save_network(cli_files *files, const cli_run *run) {
     const cvxrelu_model *model = run->models[run->chosen];
     const char *folder = run->args->save_network;
@@ -400,7 +508,8 @@ static int cli_save_network(cli_files *files, const cli_run *run) {
     shape[0] = m;
     shape[1] = width;
     status = cli_save_array(files, folder, "W1.npy", 2, shape, W1);
-    if (status == CLI_OK) status = cli_save_array(files, folder, "G1.npy", 2, shape, G1);
+    if (cli_is_relu(run)) cli_leave_out(files, folder, "G1.npy");
+    else if (status == CLI_OK) status = cli_save_array(files, folder, "G1.npy", 2, shape, G1);
     shape[0] = info.outputs;
     shape[1] = m;
     if (status == CLI_OK) status = cli_save_array(files, folder, "W2.npy", 2, shape, W2);
@@ -409,30 +518,37 @@ static int cli_save_network(cli_files *files, const cli_run *run) {
 }
 
 /* The model as bytes, so that it takes part in the common commit. */
-static int cli_save_model(cli_files *files, const cli_run *run) {
-    cvxrelu_model *model = run->models[run->chosen];
-    const cli_data *data = &run->train;
-    cvxrelu_result result = CVXRELU_OK;
+static int cli_write_model(cli_files *files, const cvxrelu_model *model, const char *path,
+                           int strip) {
+    cvxrelu_result result;
     size_t size = 0;
     void *bytes;
     FILE *file;
     int status;
+    result = cvxrelu_model_write(model, strip, NULL, &size);
+    if (result != CVXRELU_OK) return cli_result(result, path, NULL);
+    bytes = cli_alloc(files->pool, size, 1);
+    result = cvxrelu_model_write(model, strip, bytes, &size);
+    if (result != CVXRELU_OK) return cli_result(result, path, NULL);
+    status = cli_files_open(files, path, &file);
+    if (status != CLI_OK) return status;
+    fwrite(bytes, 1, size, file);
+    return cli_files_close(files);
+}
+
+/* The chosen model with its class labels and the names of its features. */
+static int cli_save_model(cli_files *files, const cli_run *run) {
+    cvxrelu_model *model = run->models[run->chosen];
+    const cli_data *data = &run->train;
+    cvxrelu_result result = CVXRELU_OK;
     if (data->classes > 0)
         result =
             cvxrelu_model_set_text(model, CVXRELU_TEXT_CLASSES, data->classes, data->labels);
     if (result == CVXRELU_OK && data->names != NULL)
         result = cvxrelu_model_set_text(model, CVXRELU_TEXT_FEATURES, data->d,
                                         (const char *const *)data->names);
-    if (result == CVXRELU_OK)
-        result = cvxrelu_model_write(model, run->args->strip, NULL, &size);
     if (result != CVXRELU_OK) return cli_result(result, run->args->save, NULL);
-    bytes = cli_alloc(files->pool, size, 1);
-    result = cvxrelu_model_write(model, run->args->strip, bytes, &size);
-    if (result != CVXRELU_OK) return cli_result(result, run->args->save, NULL);
-    status = cli_files_open(files, run->args->save, &file);
-    if (status != CLI_OK) return status;
-    fwrite(bytes, 1, size, file);
-    return cli_files_close(files);
+    return cli_write_model(files, model, run->args->save, run->args->strip);
 }
 
 static int cli_save_json(cli_files *files, const char *path, const cli_run *run) {

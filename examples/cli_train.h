@@ -39,6 +39,9 @@ typedef struct cli_run {
     cvxrelu_model **models;
     cvxrelu_report *reports;
     cli_score *train_scores, *test_scores;
+    cvxrelu_decomposition kind;  /* --decompose                                               */
+    cvxrelu_decompose_report split;
+    cvxrelu_prune_report pruned; /* --prune                                                   */
     cvxrelu_cv_point *points;  /* of a cross-validation, or NULL                              */
     size_t point_count, point_chosen;
 } cli_run;
@@ -57,6 +60,17 @@ static const char *cli_field_option(const char *message, size_t *length, char na
                                             {"gates.order", "sampler"},
                                             {"gates.width", "sampler"},
                                             {"gates.patch", "sampler"},
+                                            {"problem.search", "search"},
+                                            {"options.al.delta", "al-delta"},
+                                            {"options.al.window_low", "al-low"},
+                                            {"options.al.window_high", "al-high"},
+                                            {"options.al.constraint_tol", "al-tol"},
+                                            {"options.al.max_outer", "al-outer"},
+                                            {"options.search.width", "width"},
+                                            {"options.search.steps", "search-steps"},
+                                            {"options.search.step_size", "search-step-size"},
+                                            {"options.search.rounds", "rounds"},
+                                            {"options.search.restarts", "restarts"},
                                             {"gates.active_share", "active-share"},
                                             {"gates.given", "gates"},
                                             {"memory_limit", "memory-limit"},
@@ -135,7 +149,7 @@ static int cli_choose(const char *option, const char *word, const cli_choice *ch
 }
 
 static int cli_set_problem_words(const cli_args *args, cvxrelu_problem *problem) {
-    static const cli_choice kinds[] = {{"gated", CVXRELU_GATED}, {"relu", -1}};
+    static const cli_choice kinds[] = {{"relu", CVXRELU_RELU}, {"gated", CVXRELU_GATED}};
     static const cli_choice losses[] = {{"squared", CVXRELU_LOSS_SQUARED},
                                         {"cross-entropy", -1},
                                         {"logistic", -1},
@@ -150,7 +164,7 @@ static int cli_set_problem_words(const cli_args *args, cvxrelu_problem *problem)
                                         {"unit", CVXRELU_SCALE_UNIT},
                                         {"none", CVXRELU_SCALE_NONE}};
     int value, status = cli_choose("model", args->model, kinds, 2, &value);
-    problem->kind = (cvxrelu_kind)value;
+    problem->kind = args->decompose != NULL ? CVXRELU_GATED : (cvxrelu_kind)value;
     if (status == CLI_OK) status = cli_choose("loss", args->loss, losses, 5, &value);
     problem->loss = (cvxrelu_loss)value;
     if (status == CLI_OK) status = cli_choose("penalty", args->penalty, penalties, 4, &value);
@@ -160,10 +174,28 @@ static int cli_set_problem_words(const cli_args *args, cvxrelu_problem *problem)
     return status;
 }
 
+static int cli_set_decomposition(cli_run *run) {
+    static const cli_choice kinds[] = {{"min-norm", CVXRELU_DECOMPOSE_MIN_NORM},
+                                       {"feasible", CVXRELU_DECOMPOSE_FEASIBLE},
+                                       {"approximate", CVXRELU_DECOMPOSE_APPROXIMATE},
+                                       {"closed-form", CVXRELU_DECOMPOSE_CLOSED_FORM}};
+    int value, status = cli_choose("decompose", run->args->decompose, kinds, 4, &value);
+    run->kind = (cvxrelu_decomposition)value;
+    return status;
+}
+
+static void cli_set_search(const cli_args *args, cvxrelu_problem *problem) {
+    if (problem->kind == CVXRELU_GATED) return;
+    if (args->search) problem->search = CVXRELU_SEARCH_ON;
+    if (args->no_search) problem->search = CVXRELU_SEARCH_OFF;
+    if (args->exact) problem->search = CVXRELU_SEARCH_EXACT;
+}
+
 static int cli_set_option_words(const cli_args *args, cvxrelu_options *options) {
     static const cli_choice solvers[] = {{"auto", CVXRELU_SOLVER_AUTO},
                                          {"newton", CVXRELU_SOLVER_NEWTON},
-                                         {"fista", CVXRELU_SOLVER_FISTA}, {"al", -1}};
+                                         {"fista", CVXRELU_SOLVER_FISTA},
+                                         {"al", CVXRELU_SOLVER_AL}};
     static const cli_choice types[] = {{"float64", CVXRELU_FLOAT64},
                                        {"float32", CVXRELU_FLOAT32}};
     static const cli_choice rules[] = {{"tightness", CVXRELU_STEP_TIGHTNESS},
@@ -227,6 +259,101 @@ static int cli_set_sampler(const cli_args *args, cvxrelu_gates *gates) {
                      cli_show(args->sampler, shown));
 }
 
+/* The first option of a list that was given, or NULL. */
+typedef struct cli_given {
+    const char *name;
+    int given;
+} cli_given;
+
+static const char *cli_first_given(const cli_given *list, size_t count) {
+    size_t k;
+    for (k = 0; k < count; k++)
+        if (list[k].given) return list[k].name;
+    return NULL;
+}
+
+#define CLI_FIRST_GIVEN(list) cli_first_given(list, sizeof(list) / sizeof(list)[0])
+
+static int cli_is_word(const char *text, const char *word) {
+    return text != NULL && strcmp(text, word) == 0;
+}
+
+/* Options that only the pattern search knows, or NULL. */
+static const char *cli_search_option(const cli_args *args) {
+    const cli_given list[] = {{"width", args->width > 0},
+                              {"search-steps", args->search_steps > 0},
+                              {"search-step-size", args->search_step_size > 0},
+                              {"rounds", args->rounds > 0},
+                              {"restarts", args->restarts > 0}};
+    return CLI_FIRST_GIVEN(list);
+}
+
+/* Options that only the augmented Lagrangian knows, or NULL. */
+static const char *cli_al_option(const cli_args *args) {
+    const cli_given list[] = {{"al-delta", args->al_delta > 0},
+                              {"al-low", args->al_low > 0},
+                              {"al-high", args->al_high > 0},
+                              {"al-tol", args->al_tol > 0},
+                              {"al-outer", args->al_outer > 0}};
+    return CLI_FIRST_GIVEN(list);
+}
+
+/* Options that belong to one kind of network: the kind that the solver sees. */
+static int cli_check_kind(const cli_args *args, cvxrelu_kind kind) {
+    const cli_given gated[] = {
+        {"penalty", args->penalty != NULL && !cli_is_word(args->penalty, "neuron")},
+        {"solver fista", cli_is_word(args->solver, "fista")},
+        {"precision float32", cli_is_word(args->precision, "float32")},
+        {"subgradient-tol", args->subgradient_tol > 0},
+        {"no-restart", args->no_restart},
+        {"no-acceleration", args->no_acceleration},
+        {"step-rule", args->step_rule != NULL},
+        {"step-first", args->step_first > 0},
+        {"step-shrink", args->step_shrink > 0},
+        {"step-grow", args->step_grow > 0},
+        {"step-threshold", args->step_threshold > 0}};
+    const cli_given relu[] = {{"search", args->search},
+                              {"no-search", args->no_search && args->decompose != NULL},
+                              {"exact", args->exact},
+                              {"solver al", cli_is_word(args->solver, "al")}};
+    const char *name = kind == CVXRELU_RELU ? CLI_FIRST_GIVEN(gated) : CLI_FIRST_GIVEN(relu);
+    if (name == NULL && kind == CVXRELU_GATED) name = cli_search_option(args);
+    if (name == NULL && kind == CVXRELU_GATED) name = cli_al_option(args);
+    if (name == NULL) return CLI_OK;
+    if (args->decompose != NULL)
+        return cli_error(CLI_USAGE,
+                         "--%s: --decompose trains a gated network; it excludes this", name);
+    return cli_error(CLI_USAGE, "--%s: goes with --model %s only", name,
+                     kind == CVXRELU_RELU ? "gated" : "relu");
+}
+
+/* Options of ReLU networks that exclude or need one another. */
+static int cli_check_relu(const cli_args *args) {
+    const char *name = cli_search_option(args);
+    int given = args->gates != NULL || args->gates_scaled != NULL;
+    if (args->decompose != NULL && cli_is_word(args->model, "gated"))
+        return cli_error(CLI_USAGE,
+                         "--decompose: gives a ReLU network; it excludes --model gated");
+    if (args->decompose != NULL && args->path > 0 && args->cv == 0)
+        return cli_error(CLI_USAGE, "--decompose: takes one strength; it excludes --path");
+    if (args->rho > 0 && !cli_is_word(args->decompose, "approximate"))
+        return cli_error(CLI_USAGE, "--rho: needs --decompose approximate");
+    if (args->search && args->no_search)
+        return cli_error(CLI_USAGE, "--search: excludes --no-search");
+    if (args->exact && (args->search || args->no_search || given || args->patterns > 0 ||
+                        args->sampler != NULL || args->active_share > 0 || args->no_gate_bias))
+        return cli_error(CLI_USAGE,
+                         "--exact: takes all patterns; it excludes --search, --no-search, "
+                         "--gates, --patterns and what shapes the sampling");
+    if (name != NULL && (args->no_search || args->exact || (given && !args->search)))
+        return cli_error(CLI_USAGE, "--%s: needs a pattern search%s", name,
+                         given && !args->search ? ": --gates needs --search for that" : "");
+    name = cli_al_option(args);
+    if (name != NULL && !cli_is_word(args->solver, "al"))
+        return cli_error(CLI_USAGE, "--%s: needs --solver al", name);
+    return CLI_OK;
+}
+
 /* Options that exclude or need one another. */
 static int cli_check_args(const cli_args *args) {
     if ((args->x == NULL) != (args->y == NULL))
@@ -241,8 +368,6 @@ static int cli_check_args(const cli_args *args) {
         return cli_error(CLI_USAGE, "--classes: excludes --raw-targets");
     if (args->test != NULL && args->split > 0)
         return cli_error(CLI_USAGE, "--test: excludes --split");
-    if (args->search)
-        return cli_error(CLI_USAGE, "--search: not available yet; it belongs to relu");
     if (args->gates != NULL && args->gates_scaled != NULL)
         return cli_error(CLI_USAGE, "--gates: excludes --gates-scaled");
     if ((args->gates != NULL || args->gates_scaled != NULL) &&
@@ -269,6 +394,7 @@ static int cli_check_args(const cli_args *args) {
 
 /* ---- Progress */
 
+/* Draws the line, and asks the solver to stop after Ctrl-C. */
 static int cli_on_progress(void *user, const cvxrelu_progress *progress) {
     cli_monitor *monitor = (cli_monitor *)user;
     double now = cli_seconds(NULL);
@@ -334,6 +460,16 @@ static void cli_set_numbers(cli_run *run) {
     options->step_threshold = args->step_threshold;
     options->no_restart = args->no_restart;
     options->no_acceleration = args->no_acceleration;
+    options->al.delta = args->al_delta;
+    options->al.window_low = args->al_low;
+    options->al.window_high = args->al_high;
+    options->al.constraint_tol = args->al_tol;
+    options->al.max_outer = (int)args->al_outer;
+    options->search.width = args->width;
+    options->search.steps = (int)args->search_steps;
+    options->search.step_size = args->search_step_size;
+    options->search.rounds = (int)args->rounds;
+    options->search.restarts = (int)args->restarts;
     options->portable = args->portable;
     options->clock.seconds = cli_seconds;
     options->progress = cli_on_progress;
@@ -412,7 +548,8 @@ static int cli_set_lambda(cli_run *run) {
     if (!share) return CLI_OK;
     result = cvxrelu_lambda_max(&run->problem, &run->options, &top, message);
     if (result != CVXRELU_OK) return cli_result(result, run->all.path, message);
-    run->problem.lambda = value * top;
+    /* Without a lambda_max any strength gives the zero network; a ReLU one needs a strength. */
+    if (top > 0 || run->problem.kind == CVXRELU_GATED) run->problem.lambda = value * top;
     return CLI_OK;
 }
 
@@ -444,6 +581,7 @@ static int cli_solve(cli_run *run, int is_path) {
     cvxrelu_result result;
     int status = CLI_OK;
     run->path.count = run->args->path ? run->args->path : CLI_PATH_COUNT;
+    run->problem.lambda = 1.0; /* of no account where a path gives the strengths */
     if (run->args->cv > 0) {
         result = cli_solve_cv(run);
         memcpy(message, run->reports[0].message, sizeof message);
@@ -465,6 +603,48 @@ static int cli_solve(cli_run *run, int is_path) {
     run->chosen = run->count - 1;
     if (run->models[run->chosen] == NULL)
         return cli_error(CLI_FAILED, "%s: stopped before a first model", run->all.path);
+    return CLI_OK;
+}
+
+/* Another model takes the place of the chosen one. */
+static void cli_replace(cli_run *run, cvxrelu_model *model) {
+    cvxrelu_model_free(run->models[run->chosen]);
+    run->models[run->chosen] = model;
+}
+
+/* cli_decompose - --decompose: the gated network that was trained becomes a ReLU one. */
+static int cli_decompose(cli_run *run) {
+    cvxrelu_report *report = &run->reports[run->chosen], relu;
+    cvxrelu_model *model = NULL;
+    cvxrelu_result result =
+        cvxrelu_decompose(run->models[run->chosen], run->problem.X, run->problem.Y, run->kind,
+                          run->args->rho, &run->options, &model, &relu, &run->split);
+    if (result != CVXRELU_OK) return cli_result(result, run->all.path, relu.message);
+    cli_replace(run, model);
+    report->objective = relu.objective;
+    report->has_bound = relu.has_bound;
+    report->dual_bound = relu.dual_bound;
+    report->gap = relu.gap;
+    report->constraint_violation = relu.constraint_violation;
+    report->neurons = relu.neurons;
+    report->seconds += relu.seconds;
+    if (relu.peak_bytes > report->peak_bytes) report->peak_bytes = relu.peak_bytes;
+    return CLI_OK;
+}
+
+/* cli_prune - --prune: the chosen network with as few neurons as its training outputs take. */
+static int cli_prune(cli_run *run) {
+    cvxrelu_report *report = &run->reports[run->chosen];
+    cvxrelu_model_info info;
+    cvxrelu_model *model = NULL;
+    cvxrelu_result result = cvxrelu_prune(run->models[run->chosen], run->problem.X,
+                                          &run->options, &model, &run->pruned);
+    if (result != CVXRELU_OK) return cli_result(result, run->all.path, run->pruned.message);
+    cli_replace(run, model);
+    cvxrelu_model_get_info(model, &info);
+    report->neurons = info.neurons;
+    report->objective = info.objective;
+    report->gap = info.gap;
     return CLI_OK;
 }
 

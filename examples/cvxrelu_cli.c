@@ -1,13 +1,14 @@
-/* cvxrelu - train, test and certify two-layer gated ReLU networks from the command line.
+/* cvxrelu - train, test and certify two-layer ReLU networks from the command line.
 
      cc -O2 -I. examples/cvxrelu_cli.c -o build/cvxrelu -lm
      build/cvxrelu train examples/data/wine.csv --split 0.3 --save build/wine.cvxrelu
      build/cvxrelu --help
 
    Reading order: cli_base.h, cli_csv.h, cli_npy.h (input), cli_options.h (the command line),
-   cli_data.h (X and Y), cli_train.h (the work), cli_files.h, cli_report.h (output), and the
-   commands below. Exit status: 0 success, 1 the computation or a write failed or Ctrl-C came, 2
-   bad usage or bad input; then one line on stderr.                                           */
+   cli_data.h (X and Y), cli_train.h (the work), cli_files.h, cli_report.h (output),
+   cli_certify.h and cli_foreign.h (proofs), and the commands below. Exit status: 0 success, 1
+   the computation or a write failed or Ctrl-C came, 2 bad usage or bad input; then one line on
+   stderr.                                                                                    */
 
 #if !defined(_WIN32)
 #define _POSIX_C_SOURCE 200809L
@@ -16,7 +17,7 @@
 #define CVXRELU_IMPLEMENTATION
 #include "cvxrelu.h"
 
-#include "cli_report.h"
+#include "cli_foreign.h"
 
 typedef struct cli_command {
     const char *name;
@@ -58,6 +59,8 @@ static int cli_train_run(cli_run *run, int is_path) {
     cli_catch_interrupt();
     run->monitor.show = !args->quiet && cli_is_terminal(stderr);
     status = cli_solve(run, is_path);
+    if (status == CLI_OK && args->decompose != NULL) status = cli_decompose(run);
+    if (status == CLI_OK && args->prune) status = cli_prune(run);
     if (status == CLI_OK) status = cli_score_all(run);
     if (status == CLI_OK) status = cli_save(run);
     if (status != CLI_OK) return status;
@@ -73,7 +76,11 @@ static int cli_fit(cli_pool *pool, cli_args *args, int is_path) {
     run.pool = pool;
     run.args = args;
     if (is_path && args->path == 0) args->path = CLI_PATH_COUNT;
+    if (status == CLI_OK) status = cli_check_relu(args);
     if (status == CLI_OK) status = cli_set_problem_words(args, &run.problem);
+    if (status == CLI_OK) status = cli_check_kind(args, run.problem.kind);
+    if (status == CLI_OK) cli_set_search(args, &run.problem);
+    if (status == CLI_OK) status = cli_set_decomposition(&run);
     if (status == CLI_OK) status = cli_set_option_words(args, &run.options);
     if (status == CLI_OK) status = cli_set_sampler(args, &run.problem.gates);
     if (status == CLI_OK && (args->x != NULL ? 1u : 0u) + args->file_count != 1)
@@ -88,55 +95,6 @@ static int cli_fit(cli_pool *pool, cli_args *args, int is_path) {
 static int cli_train(cli_pool *pool, cli_args *args) { return cli_fit(pool, args, 0); }
 
 static int cli_path(cli_pool *pool, cli_args *args) { return cli_fit(pool, args, 1); }
-
-/* ---- A model and data that belong to it */
-
-typedef struct cli_loaded {
-    cvxrelu_model *model;
-    cvxrelu_model_info info;
-    const char **labels;       /* info.classes of them                                        */
-    cli_data data;
-} cli_loaded;
-
-static int cli_load_model(cli_pool *pool, const char *path, cli_loaded *loaded) {
-    char message[CVXRELU_MESSAGE_SIZE] = "";
-    size_t k;
-    cvxrelu_result result;
-    memset(loaded, 0, sizeof *loaded);
-    result = cvxrelu_model_load(path, NULL, &loaded->model, message);
-    if (result == CVXRELU_ERR_MEMORY) return cli_result(result, path, message);
-    if (result != CVXRELU_OK) return cli_result(result, path, message), CLI_USAGE;
-    cvxrelu_model_get_info(loaded->model, &loaded->info);
-    loaded->labels = (const char **)cli_alloc(pool, loaded->info.classes, sizeof(char *));
-    for (k = 0; k < loaded->info.classes; k++) {
-        const char *text = cvxrelu_model_text(loaded->model, CVXRELU_TEXT_CLASSES, k);
-        char *digits = (char *)cli_alloc(pool, 24, 1);
-        sprintf(digits, "%lu", (unsigned long)k);
-        loaded->labels[k] = text ? text : digits;
-    }
-    return CLI_OK;
-}
-
-/* The data file of predict or certify, in the order of the model's features. */
-static int cli_load_for(cli_pool *pool, const cli_args *args, const char *path,
-                        int needs_target, cli_loaded *loaded) {
-    cli_wanted wanted;
-    size_t j;
-    int status;
-    memset(&wanted, 0, sizeof wanted);
-    wanted.d = loaded->info.features;
-    wanted.needs_target = needs_target;
-    if (loaded->info.text_count[CVXRELU_TEXT_FEATURES] == wanted.d) {
-        const char **names = (const char **)cli_alloc(pool, wanted.d, sizeof(char *));
-        for (j = 0; j < wanted.d; j++)
-            names[j] = cvxrelu_model_text(loaded->model, CVXRELU_TEXT_FEATURES, j);
-        wanted.names = names;
-    }
-    status = cli_load(pool, args, path, &wanted, &loaded->data);
-    if (status != CLI_OK || !needs_target) return status;
-    return cli_target_match(pool, loaded->labels, loaded->info.classes, loaded->info.outputs,
-                            &loaded->data);
-}
 
 /* ---- predict */
 
@@ -230,124 +188,14 @@ static int cli_predict(cli_pool *pool, cli_args *args) {
     return status;
 }
 
-/* ---- certify */
-
-/* Do the recomputed numbers bear out what the model says of itself? */
-static int cli_confirmed(const cvxrelu_model_info *info, const cvxrelu_report *report) {
-    double size = report->objective > 0 ? report->objective : 1e-300;
-    double off = report->objective - info->objective;
-    if (!(off <= 1e-6 * size && off >= -1e-6 * size)) return 0;
-    if (!report->has_bound || report->scope == CVXRELU_SCOPE_KEPT) return 1;
-    return report->gap <= 1.01 * info->gap + 1e-9;
-}
-
-static int cli_certify_json(cli_pool *pool, const cli_args *args, const cli_loaded *loaded,
-                            const cvxrelu_report *report, int confirmed) {
-    cli_files files;
-    cli_json json;
-    int status;
-    memset(&files, 0, sizeof files);
-    memset(&json, 0, sizeof json);
-    files.pool = pool;
-    status = cli_files_open(&files, args->json, &json.file);
-    if (status != CLI_OK) return status;
-    cli_json_open(&json, NULL, '{');
-    cli_json_string(&json, "version", CVXRELU_VERSION);
-    cli_json_string(&json, "model", "gated");
-    cli_json_string(&json, "loss", "squared");
-    cli_json_whole(&json, "n", loaded->data.n);
-    cli_json_whole(&json, "d", loaded->info.features + (loaded->info.has_bias ? 1 : 0));
-    cli_json_whole(&json, "c", loaded->info.outputs);
-    cli_json_certificate(&json, report);
-    cli_json_number(&json, "claimed_objective", loaded->info.objective);
-    if (loaded->info.has_bound) cli_json_number(&json, "claimed_gap", loaded->info.gap);
-    else cli_json_null(&json, "claimed_gap");
-    cli_json_flag(&json, "confirmed", confirmed);
-    cli_json_number(&json, "seconds", report->seconds);
-    cli_json_close(&json, '}');
-    status = cli_files_close(&files);
-    if (status == CLI_OK) return cli_files_commit(&files);
-    cli_files_abandon(&files);
-    return status;
-}
-
-/* The rows that the model was trained on: all, or what --split left. */
-static int cli_certify_rows(cli_pool *pool, const cli_args *args, cli_loaded *loaded) {
-    cli_data train, held;
-    uint64_t seed = args->seed_given ? args->seed : loaded->info.seed;
-    if (args->split > 0) {
-        int status = cli_split(pool, &loaded->data, args->split, seed, &train, &held);
-        if (status != CLI_OK) return status;
-        loaded->data = train;
-    }
-    if (loaded->data.n == loaded->info.rows) return CLI_OK;
-    return cli_error(CLI_USAGE,
-                     "%s: %lu row%s where the model was trained on %lu (was it with --split? "
-                     "give the same --split and --seed)",
-                     loaded->data.path, (unsigned long)loaded->data.n, cli_s(loaded->data.n),
-                     (unsigned long)loaded->info.rows);
-}
-
-static int cli_certify_run(cli_pool *pool, const cli_args *args, cli_loaded *loaded) {
-    const cli_data *data = &loaded->data;
-    cvxrelu_options options;
-    cvxrelu_report report;
-    cvxrelu_result result;
-    int confirmed, loud = !args->quiet && (args->json == NULL || strcmp(args->json, "-") != 0);
-    int status = cli_load_for(pool, args, args->x ? NULL : args->files[1], 1, loaded);
-    if (status == CLI_OK) status = cli_certify_rows(pool, args, loaded);
-    if (status != CLI_OK) return status;
-    memset(&options, 0, sizeof options);
-    options.threads = cli_threads(args);
-    options.memory_limit = args->memory_limit;
-    options.clock.seconds = cli_seconds;
-    memset(&report, 0, sizeof report);
-    result = cvxrelu_verify(loaded->model, cli_matrix(data->X, data->n, data->d),
-                            cli_matrix(data->Y, data->n, data->c), -1.0, &options, &report);
-    if (result != CVXRELU_OK) return cli_result(result, args->files[0], report.message);
-    confirmed = cli_confirmed(&loaded->info, &report);
-    if (loud) {
-        printf("model        %s: %lu neuron%s, lambda %.6g\n", args->files[0],
-               (unsigned long)loaded->info.neurons, cli_s(loaded->info.neurons), report.lambda);
-        cli_say_rows(data);
-        cli_say_comments(stdout, data);
-        cli_say_certificate(&report);
-    }
-    if (args->json != NULL) status = cli_certify_json(pool, args, loaded, &report, confirmed);
-    if (status != CLI_OK) return status;
-    if (!confirmed)
-        return cli_error(CLI_FAILED,
-                         "%s: not confirmed on %s: objective %.10g and gap %.3g where the "
-                         "model says %.10g and %.3g",
-                         args->files[0], data->path, report.objective, report.gap,
-                         loaded->info.objective, loaded->info.gap);
-    if (loud) printf("confirmed    what the model says of itself\n");
-    return CLI_OK;
-}
-
-static int cli_certify(cli_pool *pool, cli_args *args) {
-    cli_loaded loaded;
-    int status;
-    if ((args->x == NULL) != (args->y == NULL))
-        return cli_error(CLI_USAGE, "--%s: needs --%s", args->x ? "x" : "y",
-                         args->x ? "y" : "x");
-    if (args->file_count != (args->x != NULL ? 1u : 2u))
-        return cli_error(CLI_USAGE,
-                         "certify: a model and a data file (or --x and --y) are needed");
-    status = cli_load_model(pool, args->files[0], &loaded);
-    if (status == CLI_OK) status = cli_certify_run(pool, args, &loaded);
-    cvxrelu_model_free(loaded.model);
-    return status;
-}
-
 /* ---- info */
 
 static void cli_info_say(const char *path, const cli_loaded *loaded) {
     const cvxrelu_model_info *info = &loaded->info;
     size_t k;
-    printf("model        %s: gated ReLU, %lu neuron%s, %lu feature%s, %lu output%s\n", path,
-           (unsigned long)info->neurons, cli_s(info->neurons), (unsigned long)info->features,
-           cli_s(info->features), (unsigned long)info->outputs, cli_s(info->outputs));
+    printf("model        %s: %s, %lu neuron%s, %lu feature%s, %lu output%s\n", path,
+           info->kind == CVXRELU_RELU ? "ReLU" : "gated ReLU", (unsigned long)info->neurons,
+           cli_s(info->neurons), (unsigned long)info->features, cli_s(info->features), (unsigned long)info->outputs, cli_s(info->outputs));
     if (info->classes > 0) {
         printf("classes     ");
         for (k = 0; k < info->classes; k++) printf(" %s", loaded->labels[k]);
@@ -358,6 +206,10 @@ static void cli_info_say(const char *path, const cli_loaded *loaded) {
            info->has_bias ? "with a bias" : "without a bias");
     printf("trained on   %lu row%s over %lu pattern%s\n", (unsigned long)info->rows,
            cli_s(info->rows), (unsigned long)info->patterns, cli_s(info->patterns));
+    if (info->kind == CVXRELU_RELU && info->search != CVXRELU_SEARCH_OFF)
+        printf("patterns     %s\n", info->search == CVXRELU_SEARCH_EXACT
+                                       ? "all that the rows have, listed"
+                                       : "found by a search");
     if (info->has_recipe)
         printf("recipe       %s gates (seed %.0f): 'certify' can check the bound\n",
                cli_sampler_word(info->sampler), (double)info->seed);
@@ -365,6 +217,9 @@ static void cli_info_say(const char *path, const cli_loaded *loaded) {
     printf("claims       objective %.10g", info->objective);
     if (info->has_bound) printf(", bound %.10g, gap %.2e", info->dual_bound, info->gap);
     printf("\n");
+    if (info->has_proof)
+        printf("proof        of the bound %.10g over %s\n", info->proof_bound,
+               info->proof_scope == CVXRELU_SCOPE_ALL ? "all patterns" : "its patterns");
 }
 
 static void cli_info_json(FILE *file, const cli_loaded *loaded) {
@@ -375,7 +230,7 @@ static void cli_info_json(FILE *file, const cli_loaded *loaded) {
     json.file = file;
     cli_json_open(&json, NULL, '{');
     cli_json_string(&json, "version", CVXRELU_VERSION);
-    cli_json_string(&json, "model", "gated");
+    cli_json_string(&json, "model", cli_kind_word(info->kind));
     cli_json_string(&json, "loss", "squared");
     cli_json_string(&json, "penalty", cli_penalty_word(info->penalty));
     cli_json_string(&json, "scale", cli_scale_word(info->scale));
@@ -393,6 +248,12 @@ static void cli_info_json(FILE *file, const cli_loaded *loaded) {
     } else {
         cli_json_null(&json, "dual_bound");
         cli_json_null(&json, "gap");
+    }
+    cli_json_string(&json, "search", cli_search_word(info->search));
+    cli_json_flag(&json, "proof", info->has_proof);
+    if (info->has_proof) {
+        cli_json_number(&json, "proof_bound", info->proof_bound);
+        cli_json_string(&json, "proof_scope", cli_scope_word(info->proof_scope));
     }
     cli_json_flag(&json, "recipe", info->has_recipe);
     cli_json_string(&json, "sampler", cli_sampler_word(info->sampler));
@@ -437,8 +298,11 @@ static const cli_command cli_commands[] = {
      "fit a whole range of strengths (as train --path 20)"},
     {"predict", CMD_PREDICT, cli_predict, "MODEL DATA [options]",
      "labels and scores, or values, as CSV"},
-    {"certify", CMD_CERTIFY, cli_certify, "MODEL [DATA | --x X.npy --y Y.npy] [options]",
-     "recompute objective, bound and gap on the training data"},
+    {"certify", CMD_CERTIFY, cli_certify,
+     "MODEL [DATA | --x X.npy --y Y.npy] [options]\n"
+     "       cvxrelu certify --w1 W1.npy [--b1 b1.npy] --w2 W2.npy [--b2 b2.npy]\n"
+     "               [DATA | --x X.npy --y Y.npy] --lambda L [options]",
+     "recompute what a model claims; prove a bound over all patterns for any ReLU network"},
     {"verify", CMD_CERTIFY, cli_certify, "MODEL [DATA | --x X.npy --y Y.npy] [options]",
      "another name of certify"},
     {"info", CMD_INFO, cli_info, "MODEL [options]", "what a model file holds"}};
@@ -465,7 +329,7 @@ static void cli_help(const cli_command *command) {
         cli_options_help(command->bit);
         return;
     }
-    printf("usage: cvxrelu COMMAND ...\nTwo-layer gated ReLU networks, trained by convex "
+    printf("usage: cvxrelu COMMAND ...\nTwo-layer ReLU networks, trained by convex "
            "optimisation.\n\n");
     for (k = 0; k < CLI_COMMAND_COUNT; k++)
         printf("  %-10s %s\n", cli_commands[k].name, cli_commands[k].help);

@@ -60,11 +60,28 @@ bad "an_option_of_another_command_is_named" 2 "--out" train t.csv --out x
 bad "a_short_option_is_unknown" 2 "-x" train t.csv -x
 bad "a_missing_value_is_named" 2 "--lambda" train t.csv --lambda
 bad "a_flag_takes_no_value" 2 "--quiet" train t.csv --quiet=1
-bad "relu_is_not_available_yet" 2 "not available yet" train "$data/wine.csv" --model relu $outs
 bad "export_is_not_available_yet" 2 "not available yet" export m --to onnx f
-bad "the_al_solver_is_not_available_yet" 2 "--solver al: not available" train "$data/wine.csv" --solver al $outs
 bad "other_losses_are_not_available_yet" 2 "--loss hinge" train "$data/wine.csv" --loss hinge $outs
-bad "search_is_not_available_yet" 2 "--search" train "$data/wine.csv" --search $outs
+bad "search_excludes_no_search" 2 "--search" train "$data/wine.csv" --search --no-search $outs
+bad "search_belongs_to_relu" 2 "--search: goes with --model relu only" train "$data/wine.csv" --model gated --search $outs
+bad "exact_belongs_to_relu" 2 "--exact: goes with --model relu only" train "$data/wine.csv" --model gated --exact
+bad "al_belongs_to_relu" 2 "--solver al: goes with --model relu only" train "$data/wine.csv" --model gated --solver al $outs
+bad "fista_belongs_to_gated" 2 "--solver fista: goes with --model gated only" train "$data/wine.csv" --solver fista $outs
+bad "other_penalties_belong_to_gated" 2 "--penalty: goes with --model gated only" train "$data/wine.csv" --penalty l1 $outs
+bad "float32_belongs_to_gated" 2 "--precision float32: goes with --model gated" train "$data/wine.csv" --precision float32 $outs
+bad "exact_excludes_patterns" 2 "--exact: takes all patterns" train "$data/wine.csv" --exact $outs
+bad "a_width_needs_the_search" 2 "--width: needs a pattern search" train "$data/wine.csv" --no-search --width 5 $outs
+bad "rounds_need_the_search" 2 "--rounds: needs a pattern search" train "$data/wine.csv" --exact --rounds 5
+bad "given_gates_need_search_for_rounds" 2 "--gates needs --search" train "$data/wine.csv" --gates g.npy --rounds 5
+bad "al_options_need_al" 2 "--al-delta: needs --solver al" train "$data/wine.csv" --al-delta 5 $outs
+bad "al_delta_is_positive" 2 "--al-delta 0: must be greater than 0" train "$data/wine.csv" --al-delta 0 $outs
+bad "decompose_excludes_gated" 2 "--decompose: .* excludes --model gated" train "$data/wine.csv" --decompose min-norm --model gated $outs
+bad "decompose_excludes_search" 2 "--search: --decompose" train "$data/wine.csv" --decompose min-norm --search $outs
+bad "decompose_excludes_path" 2 "--decompose: .*--path" train "$data/wine.csv" --decompose min-norm --path 3 $outs
+bad "an_unknown_decomposition_is_named" 2 "--decompose magic: must be one of" train "$data/wine.csv" --decompose magic $outs
+bad "rho_needs_approximate" 2 "--rho: needs --decompose approximate" train "$data/wine.csv" --decompose min-norm --rho 1 $outs
+bad "relu_needs_a_strength" 2 "^cvxrelu: --lambda is 0" train "$data/wine.csv" --lambda 0 $outs
+bad "an_unknown_model_is_named" 2 "--model linear: must be one of relu, gated" train "$data/wine.csv" --model linear $outs
 bad "an_unknown_solver_is_named" 2 "--solver magic: must be one of" train "$data/wine.csv" --solver magic $outs
 bad "zero_patterns_are_refused" 2 "--patterns 0" train "$data/wine.csv" --save kept.model --patterns 0
 bad "patterns_that_overflow_are_refused" 2 "99: must be a whole number from 1 to 2147483647" train "$data/wine.csv" --patterns 99999999999999999999
@@ -142,7 +159,7 @@ printf '1,2,3,4,a\n' >u.csv
 bad "a_test_file_of_another_width" 2 "u.csv: line 1: 5 columns" train t.csv --test u.csv $outs
 
 # ---- Tables that are fine
-objective() { "$tool" train "$@" --patterns 30 --quiet --json o.json >out 2>err && field o.json objective; }
+objective() { "$tool" train "$@" --no-search --patterns 30 --quiet --json o.json >out 2>err && field o.json objective; }
 same() { a=$(objective t.csv) b=$(objective u.csv); if [ -n "$a" ] && [ "$a" = "$b" ]; then ok "$1"; else fail "$1" "$a and $b: $(head -n 1 err)"; fi; }
 table "a,b,y\n1,2,0.5\n4,-5,1.5\n-7,8,2\n3,1,0\n"
 printf 'a,b,y\r\n1,2,0.5\r\n4,-5,1.5\r\n-7,8,2\r\n3,1,0\r\n' >u.csv;  same "windows_line_ends"
@@ -173,8 +190,9 @@ table "1,0,3.5\n4,0,3\n2,0,1.5\n0,0,1\n";     good "a_zero_column" train t.csv -
 good "a_zero_column_under_unit_scale" train t.csv --patterns 20 --scale unit --no-bias
 table "1,2,0\n4,5,1\n7,1,a\n3,1,a\n"; good "classes_of_mixed_words" train t.csv --classes --patterns 20
 
-# ---- Round trips
-good "train_and_save" train "$data/wine.csv" --patterns 100 --save w.model --json w.json --save-convex conv --save-network net
+# ---- Round trips of gated networks
+gated="--model gated"
+good "train_and_save" train "$data/wine.csv" $gated --patterns 100 --save w.model --json w.json --save-convex conv --save-network net
 good "certify_confirms" certify w.model "$data/wine.csv" --json c.json
 check "certify_recomputes_the_objective" near "$(field c.json objective)" "$(field w.json objective)" 1e-9
 check "the_gap_is_below_1e-6" near "$(field w.json gap)" 0 1e-6
@@ -187,11 +205,11 @@ check "predict_has_a_header" grep -q '^label,score_class_0,score_class_1,score_c
 check "predict_has_a_line_for_each_row" [ "$(wc -l <p.csv)" -eq 179 ]
 acc=$(paste -d, "$data/wine.csv" p.csv | awk -F, 'NR > 1 { n++; r += $14 == $15 } END { printf "%.17g", r / n }')
 check "predicted_labels_have_the_reported_accuracy" near "$acc" "$(field w.json train_accuracy)" 1e-12
-"$tool" train "$data/wine.csv" --patterns 100 --save w2.model --quiet
+"$tool" train "$data/wine.csv" $gated --patterns 100 --save w2.model --quiet
 check "the_same_run_gives_the_same_bytes" cmp w.model w2.model
-"$tool" train "$data/wine.csv" --patterns 100 --save w2.model --threads 3 --quiet
+"$tool" train "$data/wine.csv" $gated --patterns 100 --save w2.model --threads 3 --quiet
 check "threads_do_not_change_the_bytes" cmp w.model w2.model
-"$tool" train "$data/wine.csv" --patterns 20 --threads 2 --json t.json >out 2>err
+"$tool" train "$data/wine.csv" $gated --patterns 20 --threads 2 --json t.json >out 2>err
 t=$(field t.json threads)
 if [ "$t" = 2 ] && [ ! -s err ]; then ok "threads_are_reported"
 elif [ "$t" = 1 ] && grep -q "built without OpenMP: one thread" err; then ok "threads_are_reported"
@@ -211,47 +229,125 @@ bad_data() { "$tool" certify w.model other.csv >out 2>err; [ $? = 1 ] && grep -q
 check "certify_denies_other_data" bad_data
 head -n 100 "$data/wine.csv" >short.csv
 bad "certify_wants_all_rows" 2 "99 rows" certify w.model short.csv --json kept.json
-good "a_split_model" train "$data/wine.csv" --patterns 50 --split 0.25 --seed 5 --save s.model --json s.json
+good "a_split_model" train "$data/wine.csv" $gated --patterns 50 --split 0.25 --seed 5 --save s.model --json s.json
 check "a_split_reports_a_test_accuracy" [ -n "$(field s.json test_accuracy)" ]
 good "certify_splits_again" certify s.model "$data/wine.csv" --split 0.25
-good "a_stripped_model" train "$data/wine.csv" --patterns 50 --save x.model --strip
+good "a_stripped_model" train "$data/wine.csv" $gated --patterns 50 --save x.model --strip
 good "certify_a_stripped_model" certify x.model "$data/wine.csv"
 check "it_says_kept_gates" grep -q "kept" out
-good "a_start_from_a_model" train "$data/wine.csv" --patterns 100 --lambda 0.0005max --start w.model
-good "a_time_limit" train "$data/breast_cancer.csv" --lambda 1e-6 --tol 0 --time-limit 0.05 --json l.json
+good "a_start_from_a_model" train "$data/wine.csv" $gated --patterns 100 --lambda 0.0005max --start w.model
+good "a_time_limit" train "$data/breast_cancer.csv" $gated --lambda 1e-6 --tol 0 --time-limit 0.05 --json l.json
 check "the_run_says_why_it_stopped" grep -Eq '"stop": "(time|stalled|gap)"' l.json
-good "a_path" train "$data/wine.csv" --patterns 50 --path 4 --split 0.3 --json q.json
-said "a_limit_says_what_was_not_reached" "gap of [0-9.e+-]+ did not reach the tolerance of 1e-06" train "$data/wine.csv" --patterns 50 --max-iters 1
+good "a_path" train "$data/wine.csv" $gated --patterns 50 --path 4 --split 0.3 --json q.json
+said "a_limit_says_what_was_not_reached" "gap of [0-9.e+-]+ did not reach the tolerance of 1e-06" train "$data/wine.csv" $gated --patterns 50 --max-iters 1
 check "a_gap_near_1_is_not_proven" grep -q "not proven: gap [0-9.]* %" out
 if [ "$(timeout --preserve-status -s INT 0.1 sleep 1 2>&1; echo $?)" = 130 ]; then
-    timeout --preserve-status -s INT 0.3 "$tool" train "$data/breast_cancer.csv" --patterns 4000 --lambda 1e-7 --tol 0 --save i.model >out 2>err; status=$?
+    timeout --preserve-status -s INT 0.3 "$tool" train "$data/breast_cancer.csv" $gated --patterns 4000 --lambda 1e-7 --tol 0 --save i.model >out 2>err; status=$?
     if [ $status = 1 ] && [ -s i.model ] && [ "$(wc -l <err)" -eq 1 ] && grep -q "interrupted" err; then ok "an_interrupt_saves_and_fails"
     else fail "an_interrupt_saves_and_fails" "exit $status: $(cat err)"; fi
 else skip "an_interrupt_saves_and_fails"; fi
 check "the_path_has_4_entries" [ "$(grep -c '"lambda":' q.json)" -eq 5 ]
-good "the_path_command" path "$data/wine.csv" --patterns 50 --path 3
-good "a_cross_validation" train "$data/wine.csv" --patterns 50 --cv 3 --path 4 --json v.json
+good "the_path_command" path "$data/wine.csv" $gated --patterns 50 --path 3
+good "a_cross_validation" train "$data/wine.csv" $gated --patterns 50 --cv 3 --path 4 --json v.json
 check "the_cross_validation_is_reported" grep -q '"chosen"' v.json
-good "lambda_0" train "$data/wine.csv" --patterns 20 --lambda 0 --json z.json
+good "lambda_0" train "$data/wine.csv" $gated --patterns 20 --lambda 0 --json z.json
 check "lambda_0_has_no_bound" grep -q '"dual_bound": null' z.json
 check "lambda_0_has_stationarity" near "$(field z.json stationarity)" 0 1e-5
-good "lambda_above_max" train "$data/wine.csv" --patterns 20 --lambda 2max --json z.json
+good "lambda_above_max" train "$data/wine.csv" $gated --patterns 20 --lambda 2max --json z.json
 check "lambda_above_max_gives_no_neuron" [ "$(field z.json neurons)" = 0 ]
-for p in feature l1 l2; do good "penalty_$p" train "$data/wine.csv" --patterns 10 --penalty $p --lambda 0.1max --tol 1e-3; done
-good "fista" train "$data/wine.csv" --patterns 20 --solver fista --lambda 0.1max --precision float32 --tol 1e-4
+for p in feature l1 l2; do good "penalty_$p" train "$data/wine.csv" $gated --patterns 10 --penalty $p --lambda 0.1max --tol 1e-3; done
+good "fista" train "$data/wine.csv" $gated --patterns 20 --solver fista --lambda 0.1max --precision float32 --tol 1e-4
 
 # Regression: the mean squared error from predict equals the reported one; b2 holds the mean.
 awk 'BEGIN { for (i = 0; i < 40; i++) { x = (i * 7919 % 101) / 50 - 1; z = (i * 104729 % 97) / 48 - 1;
     printf "%.6f,%.6f,%.6f\n", x, z, 100 + (x > 0 ? x : 0) - 2 * z * z } }' >r.csv
-good "a_regression" train r.csv --patterns 60 --save r.model --json r.json --save-network rnet
+good "a_regression" train r.csv $gated --patterns 60 --save r.model --json r.json --save-network rnet
 "$tool" predict r.model r.csv >rp.csv
 mse=$(sed 1d rp.csv | paste -d, r.csv - | awk -F, '{ s += ($3 - $4) ^ 2 } END { printf "%.17g", s / NR }')
 check "predicted_values_have_the_reported_error" near "$mse" "$(field r.json train_mse)" 1e-9
 check "predict_values_have_a_header" [ "$(head -n 1 rp.csv)" = value ]
 check "b2_is_written_for_centred_targets" [ -s rnet/b2.npy ]
-"$tool" train "$data/wine.csv" --patterns 20 --quiet --save-network rnet
+"$tool" train "$data/wine.csv" $gated --patterns 20 --quiet --save-network rnet
 check "b2_of_other_weights_is_written_over" cmp net/b2.npy rnet/b2.npy
 good "certify_a_regression" certify r.model r.csv
+
+# ---- ReLU networks. The five points of [PE20 Fig. 2], beta = n lambda = 0.3, whose optimum is known
+printf -- '-2,1\n-1,-1\n0,1\n1,1\n2,-1\n' >five.csv
+five="train five.csv --scale none --raw-targets --lambda 0.06"
+good "the_exact_optimum" $five --exact --save e.model --json e.json --save-network enet --save-convex econv
+check "it_is_the_known_one" near "$(field e.json objective)" 0.391092028 1e-6
+check "its_bound_is_over_all_patterns" [ "$(field e.json bound_scope)" = all_patterns ]
+check "it_has_nine_patterns" [ "$(field e.json patterns)" = 9 ]
+check "relu_is_named" [ "$(field e.json model)" = relu ]
+check "constraints_hold" near "$(field e.json constraint_violation)" 0 1e-10
+for f in econv/V econv/W econv/G enet/W1 enet/W2 enet/b2; do check "npy_${f#*/}_of_relu_is_written" [ -s $f.npy ]; done
+check "a_relu_network_has_no_gates" [ ! -e enet/G1.npy ]
+good "certify_proves_the_exact_optimum" certify e.model five.csv --json ec.json --save e2.model
+check "the_proof_is_almost_tight" awk -v g="$(sed -n 's/^ *"best_gap": \(.*\),/\1/p' ec.json)" 'BEGIN { exit !(g != "" && g <= 0.01) }'
+good "a_saved_proof_is_checked" certify e2.model five.csv --json ec2.json
+check "it_says_so" grep -q '"from_saved_proof": true' ec2.json
+said "info_knows_the_proof" "^proof .*over all patterns" info e2.model
+for b in weighted cones exact enumerate none; do good "bound_$b" certify e.model five.csv --bound $b --quiet; done
+bad "an_unknown_bound_is_named" 2 "--bound magic: must be one of auto, weighted" certify e.model five.csv --bound magic --json kept.json
+bad "no_bound_is_no_proof" 2 "--save: keeps a proof" certify e.model five.csv --bound none --save kept.model
+good "predict_with_relu" predict e.model five.csv --out ep.csv
+mse=$(sed 1d ep.csv | paste -d, five.csv - | awk -F, '{ s += ($2 - $3) ^ 2 } END { printf "%.17g", s / NR }')
+check "relu_values_have_the_reported_error" near "$mse" "$(field e.json train_mse)" 1e-9
+good "the_search_is_the_default" $five --width 50 --search-steps 500 --json s5.json
+check "it_reaches_the_optimum" near "$(field s5.json objective)" "$(field e.json objective)" 1e-4
+check "it_reports_itself" [ "$(field s5.json search)$(field s5.json rounds | sed 's/[0-9]*/1/')" = on1 ]
+check "it_reports_the_descent" [ -n "$(field s5.json descent_objective)" ]
+good "given_gates_are_not_searched" $five --gates-scaled econv/G.npy --json g5.json
+check "they_are_kept" [ "$(field g5.json search)$(field g5.json patterns)" = off9 ]
+check "and_give_the_same_optimum" near "$(field g5.json objective)" "$(field e.json objective)" 2e-6
+good "given_gates_may_be_searched_from" $five --gates-scaled econv/G.npy --search --quiet
+good "the_augmented_lagrangian" $five --no-search --solver al --patterns 50 --json al.json
+check "it_is_feasible" near "$(field al.json constraint_violation)" 0 1e-10
+check "it_is_named" [ "$(field al.json solver)" = al ]
+good "its_fixed_delta" $five --no-search --solver al --al-delta 10 --patterns 50 --quiet
+good "pruning" $five --no-search --patterns 50 --prune --json pr.json --save pr.model
+check "pruning_counts" [ -n "$(field pr.json neurons_before_pruning)" ]
+good "a_pruned_model_is_confirmed" certify pr.model five.csv --bound none
+awk 'BEGIN { for (i = 0; i < 4; i++) { for (j = 0; j < 6; j++) printf "%.4f,", (7919 * (6 * i + j) % 101) / 50 - 1;
+    print i % 3 - 0.5 } }' >wide.csv
+for k in min-norm feasible approximate closed-form; do
+    if [ $k = closed-form ]; then t=wide.csv; else t=r.csv; fi
+    good "decompose_$k" train $t --patterns 20 --lambda 0.05 --decompose $k --json dk.json --save dk.model
+    check "decompose_${k}_is_relu" [ "$(field dk.json model)" = relu ]
+    check "decompose_${k}_is_feasible" near "$(field dk.json constraint_violation)" 0 1e-10
+    good "decompose_${k}_is_confirmed" certify dk.model $t --bound none
+done
+bad "the_closed_form_needs_independent_rows" 2 "" train r.csv --decompose closed-form --lambda 0.05 $outs
+"$tool" train r.csv --patterns 20 --lambda 0.05 --decompose min-norm --save-convex econv --save-network rnet --quiet
+check "no_weights_of_another_kind_stay" [ ! -e econv/U.npy ] && check "nor_gates" [ ! -e rnet/G1.npy ]
+good "relu_classes" train "$data/wine.csv" --no-search --patterns 60 --save rw.model --json rw.json
+good "certify_relu_classes" certify rw.model "$data/wine.csv" --json rwc.json
+check "the_weighted_bound_is_below" awk -v o="$(field rw.json objective)" -v b="$(sed -n '/all_patterns"/,$s/^ *"dual_bound": \(.*\),/\1/p' rwc.json)" 'BEGIN { exit !(b > 0 && b <= o * (1 + 1e-9)) }'
+good "a_stripped_relu_model" train "$data/wine.csv" --no-search --patterns 60 --save rx.model --strip --quiet
+good "certify_a_stripped_relu_model" certify rx.model "$data/wine.csv" --bound none
+good "a_relu_path" path r.csv --no-search --patterns 30 --path 3 --quiet
+good "a_relu_cross_validation" train r.csv --no-search --patterns 30 --cv 3 --path 3 --quiet
+said "info_of_relu" "^model .*: ReLU, " info rw.model
+
+# ---- Networks of other programs
+foreign="certify --w1 enet/W1.npy --w2 enet/W2.npy"
+good "certify_a_foreign_network" $foreign five.csv --raw-targets --lambda 0.06 --json f.json
+check "its_objective_is_recomputed" near "$(field f.json objective)" "$(field e.json objective)" 1e-6
+check "its_bound_is_below" awk -v o="$(field f.json objective)" -v b="$(field f.json dual_bound)" 'BEGIN { exit !(b >= 0.98 * o && b <= o * (1 + 1e-9)) }'
+check "it_is_not_conditional" grep -q '"conditional_on_b2": false' f.json
+said "b2_makes_it_conditional" "conditional" $foreign --b2 enet/b2.npy five.csv --raw-targets --lambda 0.06
+said "both_penalties_are_named" "W2" $foreign five.csv --raw-targets --lambda 0.06 --penalty l1
+good "a_foreign_network_may_be_scaled" $foreign five.csv --raw-targets --lambda 0.06 --scale unit
+bad "a_foreign_network_needs_w2" 2 "--w2 is missing" certify --w1 enet/W1.npy five.csv --lambda 1 --json kept.json
+bad "a_foreign_network_needs_lambda" 2 "--lambda is missing" $foreign five.csv --json kept.json
+bad "its_lambda_is_positive" 2 "--lambda 0: must be a number greater than 0" $foreign five.csv --lambda 0 --json kept.json
+bad "its_data_are_needed" 2 "one data file" $foreign --lambda 1 --json kept.json
+bad "a_wrong_w1_is_named" 2 "enet/W2.npy: .* columns where the data have 1 feature" certify --w1 enet/W2.npy --w2 enet/W1.npy five.csv --lambda 1
+bad "a_wrong_w2_is_named" 2 "enet/W1.npy: .* columns where enet/W1.npy has" certify --w1 enet/W1.npy --w2 enet/W1.npy five.csv --lambda 1 --raw-targets
+bad "one_bias_is_enough" 2 "--b1: .* holds the bias already" $foreign --b1 enet/b2.npy five.csv --lambda 1 --raw-targets
+bad "a_model_knows_its_lambda" 2 "--lambda: goes with --w1" certify e.model five.csv --lambda 1
+bad "a_foreign_network_is_not_saved" 2 "--save: is for saved models" $foreign five.csv --lambda 1 --save kept.model
+bad "gated_models_have_no_such_bound" 2 "--bound: .* is a gated model" certify r.model r.csv --bound weighted
 
 # ---- Models that are wrong
 head -c 200 w.model >cut.model
@@ -300,18 +396,18 @@ for version in 1 2; do for order in '<' '>'; do for type in f8 f4; do for fortra
     name="npy_version_${version}_${order}${type}_fortran_$fortran"
     if [ -n "$got" ] && [ "$got" = "$want" ]; then ok "$name"; else fail "$name" "$got, not $want: $(head -n 1 err)"; fi
 done; done; done; done
-good "certify_npy" train --x X.npy --y Y.npy --raw-targets --patterns 30 --save n.model
+good "certify_npy" train --x X.npy --y Y.npy --raw-targets $gated --patterns 30 --save n.model
 good "certify_npy_data" certify n.model --x X.npy --y Y.npy
 good "predict_npy_data" predict n.model X.npy
 npy G.npy 1 '<' f8 False '(3, 4)' 1 0 -1 1 2 1 0 -1 0 5 0 5
 npy G2.npy 1 '<' f8 True '(3, 4)' 1 2 0 0 1 5 -1 0 0 1 -1 5
-good "gates_are_given" train --x X.npy --y Y.npy --raw-targets --gates G.npy --json g.json --save g.model
+good "gates_are_given" train --x X.npy --y Y.npy --raw-targets $gated --gates G.npy --json g.json --save g.model
 check "given_gates_are_all_kept" [ "$(field g.json patterns)" = 4 ]
 good "certify_given_gates" certify g.model --x X.npy --y Y.npy
-good "fortran_gates_are_the_same" train --x X.npy --y Y.npy --raw-targets --gates G2.npy --json g2.json
+good "fortran_gates_are_the_same" train --x X.npy --y Y.npy --raw-targets $gated --gates G2.npy --json g2.json
 check "fortran_gates_give_the_same_objective" [ "$(field g.json objective)" = "$(field g2.json objective)" ]
-good "the_written_npy_is_read_back" train --x X.npy --y Y.npy --raw-targets --gates G.npy --save-convex gconv
-good "its_gates_are_the_scaled_ones" train --x X.npy --y Y.npy --raw-targets --gates-scaled gconv/G.npy --json g3.json
+good "the_written_npy_is_read_back" train --x X.npy --y Y.npy --raw-targets $gated --gates G.npy --save-convex gconv
+good "its_gates_are_the_scaled_ones" train --x X.npy --y Y.npy --raw-targets $gated --gates-scaled gconv/G.npy --json g3.json
 check "scaled_gates_give_the_same_objective" near "$(field g3.json objective)" "$(field g.json objective)" 1e-6
 npy G4.npy 1 '<' f8 False '(4, 1)' 1 0 1 2
 bad "gates_of_a_wrong_height" 2 "G4.npy: 4 rows" train --x X.npy --y Y.npy --gates G4.npy --save kept.model
@@ -355,7 +451,7 @@ if [ -c /dev/full ] && [ -w /dev/full ]; then
 else for t in 1 2 3 4 5; do skip "/dev/full"; done; fi
 
 # ---- JSON
-for f in w c s q v z r; do
+for f in w c s q v z r e ec ec2 s5 al pr dk rw rwc f; do
     check "json_${f}_has_no_nan" sh -c "! grep -Eiq '(: *-?(nan|inf))' $f.json"
     check "json_${f}_is_balanced" awk '{ a += gsub(/[{[]/, ""); b += gsub(/[}\]]/, ""); q += gsub(/"/, "") }
         END { exit !(a == b && a > 0 && q % 2 == 0) }' $f.json
@@ -365,7 +461,7 @@ for key in version model solver loss n d c patterns lambda objective dual_bound 
     check "json_has_$key" [ -n "$(field w.json $key)" ]
 done
 if command -v python3 >/dev/null 2>&1; then
-    for f in w c s q v z r; do check "json_${f}_parses" python3 -m json.tool $f.json; done
+    for f in w c s q v z r e ec ec2 s5 al pr dk rw rwc f; do check "json_${f}_parses" python3 -m json.tool $f.json; done
 else skip "json_parses"; fi
 "$tool" train "$data/wine.csv" --patterns 20 --json - >out 2>err
 check "json_alone_on_standard_output" sh -c 'head -n 1 out | grep -q "^{" && tail -n 1 out | grep -q "^}"'
