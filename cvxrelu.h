@@ -301,6 +301,8 @@
      [C65]    Cover: Geometrical and statistical properties of systems of linear inequalities,
               IEEE Trans. Electronic Computers 1965.
      [KB15]   Kingma, Ba: Adam: a method for stochastic optimization, ICLR 2015.
+     [DHS11]  Duchi, Hazan, Singer: Adaptive Subgradient Methods for Online Learning and
+              Stochastic Optimization, JMLR 2011.
      [BT09]   Beck, Teboulle: A Fast Iterative Shrinkage-Thresholding Algorithm, SIAM J. Imaging
               Sci. 2009.
      [LST18]  Li, Sun, Toh: A Highly Efficient Semismooth Newton Augmented Lagrangian Method for
@@ -589,14 +591,26 @@ typedef struct cvxrelu_al_options {
     int    max_outer;              /* updates of the multipliers; 0 = 10000                   */
 } cvxrelu_al_options;
 
+/* Where the patterns of the search come from before its rounds; the last two are the heuristics
+   of [PE20 6], for comparison: they end far above the descent.                               */
+typedef enum cvxrelu_search_from {
+    CVXRELU_SEARCH_FROM_DESCENT = 0, /* a trained network (rounds = 1: Alg1 of [PE20 6])      */
+    CVXRELU_SEARCH_FROM_START = 1,   /* the network at its random start (Alg2)                */
+    CVXRELU_SEARCH_FROM_FLIPPED = 2  /* and with the rows nearest to a neuron's kink crossed
+                                        (Alg3)                                                */
+} cvxrelu_search_from;
+
 /* Switches of the pattern search; zeros are good.                                            */
 typedef struct cvxrelu_search_options {
     size_t width;                  /* neurons that the descent starts with; 0 = gates.count,
                                       where that is 0 too 2000, fewer on large data           */
     int    steps;                  /* of the descent; 0 = 3000, fewer on large data           */
     double step_size;              /* 0 = 0.03 (X and Y count as scaled to size 1)            */
-    int    rounds;                 /* of convex program and flips, < 0 = none; 0 = 3          */
+    int    rounds;                 /* of convex program and flips; 0 = 3, < 0 = none          */
     int    restarts;               /* descents from other seeds, the best is kept; 0 = 1      */
+    cvxrelu_search_from from;
+    size_t ascents;                /* starts of the ascent for violated patterns after every
+                                      round; 0 = none: they gain less than width does         */
 } cvxrelu_search_options;
 
 typedef struct cvxrelu_options {
@@ -1235,6 +1249,62 @@ CVXRELU_API cvxrelu_result cvxrelu_proof_check(const cvxrelu_model *model, cvxre
                                                const cvxrelu_certify_options *how,
                                                cvxrelu_certify_report *report);
 
+
+/* ---- Descent: the baseline (S18) -------------------------------------------------------- */
+
+typedef enum cvxrelu_descend_method {
+    CVXRELU_DESCEND_ADAM = 0,     /* [KB15]                                                   */
+    CVXRELU_DESCEND_SGD = 1,      /* with momentum, as PyTorch writes it                      */
+    CVXRELU_DESCEND_ADAGRAD = 2   /* [DHS11]                                                  */
+} cvxrelu_descend_method;
+typedef enum cvxrelu_schedule {
+    CVXRELU_SCHEDULE_HALVE = 0,   /* halved every halve_every epochs                          */
+    CVXRELU_SCHEDULE_CONSTANT = 1,
+    CVXRELU_SCHEDULE_COSINE = 2   /* (1 + cos(pi t / T)) / 2                                  */
+} cvxrelu_schedule;
+
+/* Zeros: Adam, 1000 neurons an output, 2000 epochs of all rows, step 0.01 halved every 400.  */
+typedef struct cvxrelu_descend_options {
+    cvxrelu_descend_method method;
+    cvxrelu_schedule schedule;
+    size_t   width;               /* neurons of an output; 0 = 1000                           */
+    size_t   batch;               /* rows of a step, dealt anew every epoch; 0 = all          */
+    int      epochs;              /* >= 0; 0 = 2000                                           */
+    int      halve_every;         /* epochs; >= 0; 0 = 400                                    */
+    double   step_size;           /* >= 0; 0 = 0.01 (SGD: 1)                                  */
+    double   momentum;            /* below 1, of SGD, and b1 of Adam; 0 = 0.9, < 0 = none     */
+    double   beta2;               /* in [0, 1), of Adam; 0 = 0.999                            */
+    uint64_t seed;                /* of the start and of the batches; every value is valid    */
+} cvxrelu_descend_options;
+
+/* cvxrelu_descend - train the ReLU network by first-order descent on the non-convex problem
+ *
+ *     1/(2 n c) sum_k ||sum_j (X w1_j)_+ w2_kj - Y_k||^2 + lambda/2 sum_j (||w1_j||^2 + w2_j^2),
+ *
+ * each neuron with one output: the weight-decay form of the manual's OBJECTIVE, and the baseline
+ * of the papers. Outputs are trained one after the other. No step size suits all data, nothing
+ * is proven, and cvxrelu_fit ends lower: this is for comparison.
+ *
+ *   problem  data, strength (> 0), scaling, bias; kind must be RELU, the penalty that of
+ *            neurons; search and gates are not used; borrowed for the call
+ *   options  NULL = defaults; allocator, memory_limit, time_limit, threads, parallel, portable,
+ *            clock, progress are used; progress is called every 64 steps
+ *   descend  NULL = defaults
+ *   model    out, not NULL: the caller's until cvxrelu_model_free; NULL on failure
+ *   report   out, not NULL: objective of the network, each neuron balanced (||w1|| = |w2|, which
+ *            never raises it); dual_bound and gap are over the patterns of its own neurons;
+ *            iterations are steps; stop is ITERATIONS, TIME or USER
+ *
+ * Returns CVXRELU_OK; ARGUMENT, NONFINITE, LABELS, SIZE, LIMIT, MEMORY, CLOCK as cvxrelu_fit;
+ * UNSUPPORTED for another kind or penalty or lambda = 0; NUMERIC when it diverged (or left the
+ * range of float32: X and Y are trained on as scaled).
+ * Cost: about 1.3 n d multiplications a neuron and step, in float32. Same seed, same bits, for
+ * any number of threads. Source: [KB15], [DHS11]; start as torch.nn.Linear draws it.
+ */
+CVXRELU_API cvxrelu_result cvxrelu_descend(const cvxrelu_problem *problem,
+                                           const cvxrelu_options *options,
+                                           const cvxrelu_descend_options *descend,
+                                           cvxrelu_model **model, cvxrelu_report *report);
 
 /* ---- From a gated network to a ReLU network (S16) ---------------------------------------- */
 
@@ -7119,6 +7189,10 @@ static cvxrelu_stop cvxr_least_squares(cvxr_core *core, cvxr_weights *weights) {
 #define CVXR_SLOW        8   /* inner steps before sigma is taken back */
 #define CVXR_IDLE        30  /* rounds without a smaller gap before the run has stalled */
 #define CVXR_STEPS       500 /* default limit of Newton steps an output */
+#define CVXR_SHORT       0.3 /* cones: steps below this are short, */
+#define CVXR_CUTS        12  /* and after so many of them directions are generated instead, */
+#define CVXR_ATOM_GOAL   1e-3 /* to this gap; then Newton again for at most */
+#define CVXR_AGAIN       60  /* steps, then the next digit by directions */
 #define CVXR_VBLOCK      128 /* columns of V handled together */
 
 /* ---- The Newton system. */
@@ -7505,8 +7579,8 @@ static void cvxr_system_groups(cvxr_system *s, const cvxr_active *act, double si
 }
 
 /* ---- Cones: the columns D_i X J_i^{1/2}, J^{1/2} = Z (sqrt(a) I + (1 - sqrt(a)) z z^T) with
-   z = Z^T zh, `width` of them from column c0 on, into out (n x ld). *group and *within say where
-   the basis goes on. */
+   z = Z^T zh, `width` of them from column c0 on, into out (n x ld). *group and *within say
+   where the basis goes on. */
 static void cvxr_cone_columns(cvxr_system *s, const cvxr_active *act, size_t c0, size_t width,
                               size_t *group, size_t *within, double *out, size_t ld) {
     const cvxr_core *core = s->core;
@@ -7537,7 +7611,8 @@ static void cvxr_cone_columns(cvxr_system *s, const cvxr_active *act, size_t c0,
 static void cvxr_system_cone_rows(cvxr_system *s, const cvxr_active *act, double sigma) {
     const size_t n = s->core->data->n;
     size_t c0, width, group = 0, within = 0, i;
-    for (i = 0; i < n && act->used == 0; i++) memset(s->factor + i * s->ld, 0, n * sizeof(double));
+    for (i = 0; i < n && act->used == 0; i++)
+        memset(s->factor + i * s->ld, 0, n * sizeof(double));
     for (c0 = 0; c0 < act->used; c0 += width) {
         width = cvxr_min_z(CVXR_VBLOCK, act->used - c0);
         cvxr_cone_columns(s, act, c0, width, &group, &within, s->V, CVXR_VBLOCK);
@@ -7773,9 +7848,12 @@ typedef struct cvxr_newton {
     double least;               /* the smallest gap over all patterns so far */
     double ref_phi;
     int inner, has_ref, tried, plain, tight, steps, limit;
+    int most, again;            /* steps an output; only unproven outputs, near their optimum */
+    int cut, cuts;              /* short steps, and how many are taken */
     int idle;                   /* rounds of the end phase without progress */
     int proven;                 /* the residual certifies tol */
     int faces_of_x;             /* lin has the faces of the support */
+    int linear;                 /* first steps of rounds are linearised at x */
     double done, bound, rest;   /* sum units: objectives and bounds of the outputs done,
                                    objectives of those to come */
 } cvxr_newton;
@@ -7813,6 +7891,29 @@ static size_t cvxr_newton_room(size_t n, size_t dp, size_t sides) {
     return sides == 1 ? 0 : 4 * (n + dp);
 }
 
+/* The arrays of the fall-back (cvxr_atoms, below), likewise; it follows a closed run. */
+#define CVXR_ATOM_VECTORS(A)                                                                   \
+    A(group, cap, size_t) A(age, cap, size_t) A(free, cap, size_t) A(in, cap, unsigned char)   \
+    A(V, (cap * dp), double)                                                                   \
+    A(B, (cap * np), double) A(Q, (cap * ld), double) A(factor, (cap * ld), double)            \
+    A(b, ld, double) A(c, ld, double) A(w, ld, double) A(p, ld, double) A(old, ld, double)     \
+    A(r, np, double) A(norm, (2 * P), double) A(score, (2 * P), double)                        \
+    A(slot, (2 * P), size_t) A(U, (cap * dp), double)
+
+/* Twice what a vertex of the master needs. */
+static size_t cvxr_atom_capacity(size_t n, size_t max_factor) {
+    return cvxr_min_z(cvxr_max_z(2 * n, 64), max_factor);
+}
+
+static size_t cvxr_atom_bytes(size_t n, size_t dp, size_t P, size_t max_factor) {
+    const size_t cap = cvxr_atom_capacity(n, max_factor), np = cvxr_pad(n), ld = cvxr_pad(cap);
+    size_t sum = 0;
+#define CVXR_ADD(member, count, type) sum += cvxr_bytes(count, sizeof(type));
+    CVXR_ATOM_VECTORS(CVXR_ADD)
+#undef CVXR_ADD
+    return sum;
+}
+
 static size_t cvxr_newton_bytes(size_t n, size_t dp, size_t P, size_t cap, size_t max_factor,
                                 cvxrelu_kind kind) {
     const size_t sides = cvxr_newton_sides(kind), room = cvxr_newton_room(n, dp, sides);
@@ -7821,6 +7922,7 @@ static size_t cvxr_newton_bytes(size_t n, size_t dp, size_t P, size_t cap, size_
 #define CVXR_ADD(member, count, type) sum += cvxr_bytes(count, sizeof(type));
     CVXR_NEWTON_VECTORS(CVXR_ADD)
 #undef CVXR_ADD
+    if (kind == CVXRELU_RELU) sum = cvxr_max_z(sum, cvxr_atom_bytes(n, dp, P, max_factor));
     return sum;
 }
 
@@ -8046,7 +8148,8 @@ static double cvxr_newton_product(const cvxr_newton *s) {
     return sum;
 }
 
-/* The dual norm of a cone's group is at most ||v - x|| / sigma: v - x = sigma w + Xt^T gamma. */
+/* The dual norm of a cone's group is at most ||v - x|| / sigma: v - x = sigma w + Xt^T
+   gamma. */
 static void cvxr_newton_gap_on_W(cvxr_newton *s) {
     const size_t dp = s->core->data->dp;
     double most = 0;
@@ -8243,7 +8346,8 @@ static void cvxr_newton_search(cvxr_newton *s, double phi, double slope, int fir
                                                                                st) / st));
     }
     if (s->sides > 1 && !s->has_ref) cvxr_newton_refine(s, phi, slope, st);
-    if (st >= 0.3) s->plain = 0;
+    if (st >= CVXR_SHORT) s->plain = 0;
+    else if (s->sides > 1 && ++s->cut >= s->cuts) s->limit = s->steps;
     cvxr_swap_points(&s->at, &s->trial);
 }
 
@@ -8299,7 +8403,10 @@ static void cvxr_newton_begin(cvxr_newton *s, const cvxr_rows *start, double sig
     for (j = 0; j < s->groups; j++) s->g_norm[j] *= scale;
     s->sigma = cvxr_max(sigma, s->sigma_min);
     s->sigma_ten = 0;
-    s->faces_of_x = s->inner = s->has_ref = s->plain = s->tight = s->steps = s->idle = s->proven = 0;
+    s->limit = s->most;
+    s->linear = s->sides == 1 || s->again;
+    s->faces_of_x = s->inner = s->has_ref = s->plain = s->tight = 0;
+    s->cut = s->steps = s->idle = s->proven = 0;
     s->least = HUGE_VAL;
     s->system.kind = CVXR_FACTOR_NONE;
     s->system.spent = 0;
@@ -8328,12 +8435,12 @@ static int cvxr_newton_round(cvxr_newton *s, int closed, int *first) {
     else if (++s->idle > (s->tight ? CVXR_IDLE : 2 * CVXR_IDLE)) return 1;
     else if (s->tight && s->idle > 1) /* sigma so large that rounding in sigma w rules */
         s->sigma = cvxr_max(s->sigma / 10, s->sigma_min);
-    if (s->tight) s->inner = 0, *first = s->sides == 1;
+    if (s->tight) s->inner = 0, *first = s->linear;
     else if (closed) {
         if (s->inner <= CVXR_QUICK)
             s->sigma = cvxr_min(CVXR_SIGMA_GROW * s->sigma, 1e13 * s->sigma_min);
         s->inner = 0;
-        *first = s->sides == 1 && s->gap <= CVXR_LINEAR * s->primal;
+        *first = s->linear && s->gap <= CVXR_LINEAR * s->primal;
     }
     cvxr_newton_restrict(s);
     cvxr_newton_prox(s);
@@ -8401,6 +8508,18 @@ static void cvxr_newton_store(const cvxr_newton *s, size_t k, cvxr_weights *weig
     weights->m += s->support_count;
 }
 
+/* Output k was proven before: its weights stay. */
+static void cvxr_newton_skip(cvxr_newton *s, const cvxr_rows *rows, size_t k,
+                             cvxr_weights *weights) {
+    size_t j;
+    s->support_count = rows->m;
+    for (j = 0; j < rows->m; j++)
+        s->support[j] = rows->pattern[j] * s->sides + (s->sides > 1 && rows->sign[j] < 0);
+    memcpy(s->support_u, rows->u, rows->m * s->core->data->dp * sizeof(double));
+    s->done += cvxr_newton_start_value(s, rows, k);
+    cvxr_newton_store(s, k, weights);
+}
+
 /* All outputs, from `start`. sigma, one an output: in 0 = from scratch; out its value when the
    gap first fell below a tenth, negative when the output was left unproven. Outputs that a
    stop leaves out keep what they started from. */
@@ -8414,16 +8533,17 @@ static void cvxr_newton_outputs(cvxr_newton *s, cvxr_weights *weights,
     }
     for (k = 0; k < core->data->c; k++) {
         cvxr_rows rows = cvxr_weights_rows(start, k);
+        if (k > 0) s->rest = cvxr_max(0, s->rest - cvxr_newton_start_value(s, &rows, k));
         s->y = core->data->Y + k * core->data->n;
-        cvxr_newton_begin(s, &rows, sigma[k]);
+        if (s->again && sigma[k] >= 0) {
+            cvxr_newton_skip(s, &rows, k, weights);
+            continue;
+        }
+        cvxr_newton_begin(s, &rows, s->again ? 0 : sigma[k]);
         if (!core->stop) cvxr_newton_output(s);
         cvxr_newton_recall(s);
         s->done += s->primal;
         s->bound += s->primal - s->gap;
-        if (k + 1 < core->data->c) {
-            rows = cvxr_weights_rows(start, k + 1);
-            s->rest = cvxr_max(0, s->rest - cvxr_newton_start_value(s, &rows, k + 1));
-        }
         sigma[k] = s->sigma_ten > 0 ? s->sigma_ten : s->sigma;
         if (!s->proven) sigma[k] = -sigma[k];
         cvxr_newton_store(s, k, weights);
@@ -8596,36 +8716,403 @@ static void cvxr_newton_rescue(cvxr_core *core, cvxr_weights *weights, cvxr_weig
     swap = *weights, *weights = *spare, *spare = swap;
 }
 
+/* ---- The fall-back of cones: generated directions. With few columns and hundreds of rows a
+   cone is a thin cone of many faces, and at a weak penalty the optimum sits on extreme rays: a
+   Newton step changes the faces of most groups and is cut short. There the program is solved
+   over finitely many unit directions v_j of the cones, sum_j c_j v_j in the place of u:
+
+       minimise over c >= 0   ||y - B c||^2 / 2 + lam sum_j c_j,   B_j = A_{g_j} v_j
+
+   a bound from above, exact once each group's v_j is one; the groups' projections of its
+   residual's gradient are the directions that violate lam most, and join (the residual is the
+   projection of y on the half-spaces so far). The master is a proximal step solved by block
+   principal pivoting [JP94]: all coefficients of the wrong sign change sides at once, and
+   where that cycles the proximal weight grows. Whole faces change at a time and every iterate
+   is feasible and has a certificate; [Hoh77] for the family. Newton, linearised at x, ends
+   the job: near the optimum its faces hold. */
+
+#define CVXR_ATOM_AGE    3     /* prices that an unused direction survives */
+#define CVXR_ATOM_RUNS   100   /* prices in a row, at most */
+#define CVXR_ATOM_NEW    200   /* directions that join at once, at most */
+#define CVXR_ATOM_RHO    1e-12 /* least proximal weight, relative to the Gram matrix */
+#define CVXR_ATOM_CHANGE 100.0 /* by which it grows and shrinks */
+#define CVXR_ATOM_PIVOTS 40    /* block pivots at one weight, */
+#define CVXR_ATOM_IDLE   5     /* of which without fewer wrong signs */
+
+typedef struct cvxr_atoms {
+    cvxr_core *core;
+    const double *y;
+    size_t capacity, ld, np, count; /* padded capacity, padded n; directions */
+    size_t *group, *age, *free;     /* capacity each; those that may be positive */
+    unsigned char *in;              /* capacity: is it one of them? */
+    double *V, *B, *Q, *factor;     /* x dp; x np: images; x ld: Gram matrix; of a pivot */
+    double *b, *c, *w, *p, *old;    /* ld: B y - lam; coefficients; slopes b - Q c + rho (old -
+                                       c); those of the free ones; where the step began */
+    double *r;                      /* np: y - B^T c */
+    double *norm, *score;           /* groups: dual norms; those above lam */
+    size_t *slot;                   /* groups: row of U, or SIZE_MAX */
+    double *U;                      /* capacity x dp: weights of the groups */
+    size_t groups, held;            /* 2 P; rows of U */
+    double rho, diagonal;           /* proximal weight; the largest entry of Q */
+    double primal, gap;
+} cvxr_atoms;
+
+static int cvxr_atoms_open(cvxr_atoms *s, cvxr_core *core) {
+    const size_t n = core->data->n, dp = core->data->dp, P = core->patterns->count;
+    const size_t cap = cvxr_atom_capacity(n, core->opt->max_factor);
+    const size_t np = cvxr_pad(n), ld = cvxr_pad(cap);
+    memset(s, 0, sizeof *s);
+    s->core = core;
+    s->capacity = cap, s->ld = ld, s->np = np, s->groups = 2 * P;
+#define CVXR_OPEN(member, count, type)                                                         \
+    s->member = (type *)cvxr_alloc(core->mem, count, sizeof(type));
+    CVXR_ATOM_VECTORS(CVXR_OPEN)
+#undef CVXR_OPEN
+    return core->mem->failed == CVXRELU_OK;
+}
+
+static void cvxr_atoms_close(cvxr_atoms *s) {
+    const size_t dp = s->core->data->dp, P = s->groups / 2, cap = s->capacity, np = s->np,
+                 ld = s->ld;
+#define CVXR_CLOSE(member, count, type)                                                        \
+    cvxr_release(s->core->mem, s->member, count, sizeof(type));
+    CVXR_ATOM_VECTORS(CVXR_CLOSE)
+#undef CVXR_CLOSE
+}
+
+/* Direction v / size of group g joins, with coefficient c; its image too. */
+static void cvxr_atoms_add(cvxr_atoms *s, size_t g, const double *v, double size, double c) {
+    cvxr_core *core = s->core;
+    const size_t n = core->data->n, dp = core->data->dp, at = s->count++;
+    const uint64_t *bits = core->op.bits + g / 2 * core->op.words;
+    double *to = s->V + at * dp, *image = s->B + at * s->np;
+    size_t i;
+    for (i = 0; i < dp; i++) to[i] = v[i] / size;
+    cvxr_gemv_f64(&core->la, 0, n, dp, 1.0, core->data->X, dp, to, 0.0, image);
+    for (i = 0; i < n; i++)
+        if (!(bits[i / 64] >> i % 64 & 1)) image[i] = 0;
+    for (; i < s->np; i++) image[i] = 0;
+    s->group[at] = g;
+    s->age[at] = 0;
+    s->c[at] = c;
+}
+
+/* Rows and columns of the Gram matrix from direction `first` on. */
+static void cvxr_atoms_gram(cvxr_atoms *s, size_t first) {
+    const size_t n = s->core->data->n, count = s->count, more = count - first, ld = s->ld;
+    size_t i, j;
+    if (more == 0) return;
+    cvxr_gemm_f64(&s->core->la, 0, 1, more, count, n, 1.0, s->B + first * s->np, s->np, s->B,
+                  s->np, 0.0, s->Q + first * ld, ld);
+    for (i = first; i < count; i++)
+        for (j = 0; j < first; j++) s->Q[j * ld + i] = s->Q[i * ld + j];
+    cvxr_gemv_f64(&s->core->la, 0, more, n, 1.0, s->B + first * s->np, s->np, s->y, 0.0,
+                  s->b + first);
+    for (i = first; i < count; i++) s->b[i] -= s->core->lam;
+    s->core->op.flops += 2 * (double)n * (double)more * (double)(count + s->core->data->d);
+}
+
+/* The coefficients with the free ones at their optimum, and the slopes. */
+static int cvxr_atoms_settle(cvxr_atoms *s) {
+    const cvxr_la *la = &s->core->la;
+    const double by = s->rho * s->diagonal;
+    size_t i, j, count = 0;
+    for (i = 0; i < s->count; i++)
+        if (s->in[i]) s->free[count++] = i;
+    for (i = 0; i < count; i++) {
+        const double *Q = s->Q + s->free[i] * s->ld;
+        double *row = s->factor + i * s->ld;
+        for (j = 0; j <= i; j++) row[j] = Q[s->free[j]];
+        row[i] += by;
+        s->p[i] = s->b[s->free[i]] + by * s->old[s->free[i]];
+    }
+    s->core->op.flops += (double)count * (double)count * (double)count / 3;
+    s->core->report->factors++;
+    if (cvxr_potrf_f64(la, count, s->factor, s->ld)) return 0;
+    cvxr_potrs_f64(la, count, s->factor, s->ld, s->p);
+    memset(s->c, 0, s->count * sizeof(double));
+    for (i = 0; i < count; i++) s->c[s->free[i]] = s->p[i];
+    for (i = 0; i < s->count; i++) s->w[i] = s->b[i] + by * (s->old[i] - s->c[i]);
+    cvxr_gemv_f64(la, 0, s->count, s->count, -1.0, s->Q, s->ld, s->c, 1.0, s->w);
+    return 1;
+}
+
+/* Block principal pivoting at one proximal weight: nonzero when it ended at the optimum. */
+static int cvxr_atoms_pivot(cvxr_atoms *s) {
+    const double tol = 1e-10 * s->core->lam;
+    size_t i, wrong, least = SIZE_MAX;
+    int it, idle = 0;
+    for (i = 0; i < s->count; i++) s->in[i] = s->old[i] > 0 || s->age[i] == 0;
+    for (it = 0; it < CVXR_ATOM_PIVOTS && idle <= CVXR_ATOM_IDLE; it++) {
+        double below;
+        if (!cvxr_atoms_settle(s)) return 0;
+        below = -1e-12 * cvxr_largest(s->count, s->c);
+        for (i = wrong = 0; i < s->count; i++)
+            if (s->in[i] ? s->c[i] < below : s->w[i] > tol) s->in[i] ^= 1, wrong++;
+        if (wrong == 0) return 1;
+        if (wrong < least) least = wrong, idle = 0;
+        else idle++;
+    }
+    return 0;
+}
+
+/* The master's step from c, with the least weight that works; 0 when none did. */
+static int cvxr_atoms_master(cvxr_atoms *s) {
+    size_t i;
+    memcpy(s->old, s->c, s->count * sizeof(double));
+    for (s->diagonal = 0, i = 0; i < s->count; i++)
+        s->diagonal = cvxr_max(s->diagonal, s->Q[i * s->ld + i]);
+    s->rho = cvxr_max(s->rho / CVXR_ATOM_CHANGE, CVXR_ATOM_RHO);
+    for (; s->rho < 1; s->rho *= CVXR_ATOM_CHANGE)
+        if (cvxr_atoms_pivot(s)) {
+            for (i = 0; i < s->count; i++) s->c[i] = cvxr_max(s->c[i], 0);
+            return 1;
+        }
+    memcpy(s->c, s->old, s->count * sizeof(double));
+    return 0;
+}
+
+/* U, the groups' weights, and the residual. */
+static void cvxr_atoms_weights(cvxr_atoms *s) {
+    const size_t n = s->core->data->n, dp = s->core->data->dp;
+    size_t i, j;
+    for (i = 0; i < s->groups; i++) s->slot[i] = SIZE_MAX;
+    for (i = s->held = 0; i < s->count; i++) {
+        double *u;
+        if (!(s->c[i] > 0)) continue;
+        if (s->slot[s->group[i]] == SIZE_MAX) {
+            memset(s->U + s->held * dp, 0, dp * sizeof(double));
+            s->slot[s->group[i]] = s->held++;
+        }
+        u = s->U + s->slot[s->group[i]] * dp;
+        for (j = 0; j < dp; j++) u[j] += s->c[i] * s->V[i * dp + j];
+    }
+    memcpy(s->r, s->y, n * sizeof(double));
+    cvxr_gemv_f64(&s->core->la, 1, s->count, n, -1.0, s->B, s->np, s->c, 1.0, s->r);
+}
+
+/* Dual norms of all groups at the residual; objective and gap. */
+static void cvxr_atoms_price(cvxr_atoms *s) {
+    cvxr_core *core = s->core;
+    const size_t n = core->data->n, dp = core->data->dp, P = s->groups / 2;
+    const double rr = cvxr_sum_squares(n, s->r, NULL);
+    double most, scale, sum;
+    size_t p, i;
+    for (p = 0; p < P; p += CVXR_BLOCK) {
+        cvxr_select select;
+        memset(&select, 0, sizeof select);
+        select.idx = core->panel_index;
+        select.count = cvxr_min_z(CVXR_BLOCK, P - p);
+        for (i = 0; i < select.count; i++) core->panel_index[i] = p + i;
+        cvxr_gradient_f64(&core->op, &select, s->r, core->panel);
+        for (i = 0; i < 2 * select.count; i++) {
+            const double *g = core->panel + i / 2 * dp;
+            s->norm[2 * p + i] =
+                cvxr_core_dual_norm(core, p + i / 2, i % 2 ? -1 : 1, g,
+                                    sqrt(cvxr_row_square_f64(dp, g)), core->lam);
+        }
+    }
+    most = cvxr_max(core->lam, cvxr_largest(s->groups, s->norm));
+    scale = core->lam / most;
+    sum = core->lam * cvxr_neuron_value_f64(s->held, dp, s->U);
+    s->primal = 0.5 * rr + sum;
+    s->gap = 0.5 * (1 - scale) * (1 - scale) * rr + sum
+             - scale * (cvxr_dot_f64(n, s->r, s->y) - rr);
+}
+
+/* Directions that were not used for long leave; for want of room all that are not in use. */
+static void cvxr_atoms_purge(cvxr_atoms *s, size_t oldest) {
+    const size_t dp = s->core->data->dp, ld = s->ld;
+    size_t i, j, q = 0, *kept = s->free;
+    for (i = 0; i < s->count; i++) {
+        if (!(s->c[i] > 0) && s->age[i] >= oldest) continue;
+        s->group[q] = s->group[i], s->age[q] = s->age[i];
+        s->b[q] = s->b[i], s->c[q] = s->c[i];
+        memmove(s->V + q * dp, s->V + i * dp, dp * sizeof(double));
+        memmove(s->B + q * s->np, s->B + i * s->np, s->np * sizeof(double));
+        kept[q++] = i;
+    }
+    for (i = 0; i < q; i++)
+        for (j = 0; j < q; j++) s->Q[i * ld + j] = s->Q[kept[i] * ld + kept[j]];
+    s->count = q;
+}
+
+/* Is the projection in cone_v a point of the cone? One that stalled is not. */
+static int cvxr_atoms_feasible(cvxr_core *core, size_t p, int sign) {
+    size_t i;
+    for (i = 0; i < core->data->dp; i++)
+        core->cone_z[i] = sign > 0 ? core->cone_v[i] : -core->cone_v[i];
+    return cvxr_cone_violation(&core->cone, core->op.bits + p * core->op.words, core->cone_z)
+           <= 1e-11;
+}
+
+/* The groups that violate the bound most join with the projection of their gradient. Returns
+   how many. */
+static size_t cvxr_atoms_generate(cvxr_atoms *s) {
+    cvxr_core *core = s->core;
+    const size_t first = s->count;
+    double least = core->lam * (1 + 1e-10);
+    size_t g, many = 0, room = cvxr_min_z(s->capacity - s->count, CVXR_ATOM_NEW);
+    cvxr_select one;
+    memset(&one, 0, sizeof one);
+    one.count = 1;
+    for (g = 0; g < s->groups; g++)
+        if (s->norm[g] > least) s->score[many++] = s->norm[g];
+    if (many > room && room > 0) least = cvxr_nth_largest(many, s->score, room);
+    for (g = 0; g < s->groups && room > 0; g++) {
+        const int sign = g % 2 ? -1 : 1;
+        const size_t p = g / 2;
+        double norm;
+        if (s->norm[g] < least) continue;
+        one.idx = &p;
+        cvxr_gradient_f64(&core->op, &one, s->r, core->panel);
+        norm = cvxr_core_project(core, p, sign, 1, core->panel, core->cone_v);
+        if (norm > 0 && cvxr_atoms_feasible(core, p, sign))
+            cvxr_atoms_add(s, g, core->cone_v, norm, 0), room--;
+    }
+    cvxr_atoms_gram(s, first);
+    return s->count - first;
+}
+
+/* The weights of an output become the directions. */
+static void cvxr_atoms_begin(cvxr_atoms *s, const cvxr_rows *start) {
+    const size_t dp = s->core->data->dp;
+    size_t i;
+    s->count = 0;
+    s->rho = CVXR_ATOM_RHO;
+    for (i = 0; i < start->m; i++) {
+        const double *u = start->u + i * dp, size = sqrt(cvxr_row_square_f64(dp, u));
+        if (size > 0)
+            cvxr_atoms_add(s, 2 * start->pattern[i] + (start->sign[i] < 0), u, size, size);
+    }
+    cvxr_atoms_gram(s, 0);
+}
+
+/* One output to a gap of tol, or until nothing helps; `others` is the objective of the other
+   outputs. The result is U. */
+static void cvxr_atoms_solve(cvxr_atoms *s, double tol, double others) {
+    cvxr_core *core = s->core;
+    size_t i;
+    int run;
+    for (run = 0; run < CVXR_ATOM_RUNS; run++) {
+        double bound;
+        const int moved = cvxr_atoms_master(s);
+        cvxr_atoms_weights(s);
+        cvxr_atoms_price(s);
+        core->report->iterations++;
+        bound = core->data->c == 1 ? (s->primal - s->gap) / core->units : 0;
+        if (cvxr_tick(core, core->report->iterations, s->primal / core->units + others, bound,
+                      s->held)
+            || s->gap <= tol * s->primal || !moved)
+            return;
+        for (i = 0; i < s->count; i++) s->age[i] = s->c[i] > 0 ? 1 : s->age[i] + 1;
+        cvxr_atoms_purge(s, CVXR_ATOM_AGE);
+        if (s->capacity - s->count < cvxr_min_z(CVXR_ATOM_NEW, s->groups))
+            cvxr_atoms_purge(s, 0);
+        if (cvxr_atoms_generate(s) == 0) return;
+    }
+}
+
+/* The groups' weights as output k. */
+static void cvxr_atoms_store(const cvxr_atoms *s, size_t k, cvxr_weights *to) {
+    const size_t dp = s->core->data->dp;
+    size_t g;
+    for (g = 0; g < s->groups; g++) {
+        if (s->slot[g] == SIZE_MAX) continue;
+        to->output[to->m] = k;
+        to->pattern[to->m] = g / 2;
+        to->sign[to->m] = g % 2 ? -1 : 1;
+        memcpy(to->u + to->m++ * dp, s->U + s->slot[g] * dp, dp * sizeof(double));
+    }
+}
+
+/* `to` gets all outputs, the unproven ones improved to a gap of tol. */
+static void cvxr_atoms_improve(cvxr_core *core, const cvxr_weights *from, cvxr_weights *to,
+                               const double *sigma, double tol) {
+    const size_t dp = core->data->dp, room = from->capacity / core->data->c;
+    cvxr_atoms s;
+    size_t k, j;
+    const int open = cvxr_atoms_open(&s, core);
+    for (to->m = k = 0; k < core->data->c; k++) {
+        cvxr_rows rows = cvxr_weights_rows(from, k);
+        s.y = core->data->Y + k * core->data->n;
+        if (open && sigma[k] < 0 && !core->stop && 2 * rows.m <= s.capacity) {
+            cvxr_atoms_begin(&s, &rows);
+            cvxr_atoms_solve(&s, tol, cvxr_rescue_others(core, from, k));
+            if (s.held <= room) {
+                cvxr_atoms_store(&s, k, to);
+                continue;
+            }
+        }
+        for (j = 0; j < rows.m; j++, to->m++) {
+            to->output[to->m] = k;
+            to->pattern[to->m] = rows.pattern[j];
+            to->sign[to->m] = rows.sign[j];
+            memcpy(to->u + to->m * dp, rows.u + j * dp, dp * sizeof(double));
+        }
+    }
+    cvxr_atoms_close(&s);
+}
+
+static int cvxr_newton_unproven(const cvxr_core *core, const double *sigma) {
+    size_t k;
+    for (k = 0; k < core->data->c; k++)
+        if (sigma[k] < 0) return 1;
+    return 0;
+}
+
+/* One Newton run over the outputs, with `again` over the unproven ones only, near their
+   optimum; 0 when memory was refused. */
+static int cvxr_newton_run(cvxr_core *core, cvxr_weights *weights, const cvxr_weights *start,
+                           double *sigma, int again) {
+    const int most = core->opt->max_iters;
+    cvxr_newton s;
+    const int open = cvxr_newton_open(&s, core);
+    weights->m = 0;
+    s.most = again ? CVXR_AGAIN : most;
+    s.again = again;
+    s.cuts = again || most < CVXR_STEPS ? s.most + 1 : CVXR_CUTS;
+    if (open) cvxr_newton_outputs(&s, weights, start, sigma);
+    cvxr_newton_close(&s);
+    return open;
+}
+
+/* Directions and Newton by turns, until all outputs are proven. */
+static void cvxr_newton_alternate(cvxr_core *core, cvxr_weights *weights, cvxr_weights *spare,
+                                  double *sigma) {
+    double tol = CVXR_ATOM_GOAL;
+    for (; cvxr_newton_unproven(core, sigma) && !core->stop; tol *= 0.1) {
+        cvxr_atoms_improve(core, weights, spare, sigma, cvxr_max(tol, core->opt->tol));
+        if (!cvxr_newton_run(core, weights, spare, sigma, 1)) return;
+        if (tol < 1e-6) return;
+    }
+}
+
 /* Weights are replaced by the result, `start` is used up. sigma as above, not negative. */
 static cvxrelu_stop cvxr_newton_solve(cvxr_core *core, cvxr_weights *weights,
                                       cvxr_weights *start, double *sigma) {
     const int most = core->opt->max_iters;
     cvxrelu_stop stop = CVXRELU_STOP_GAP;
-    cvxr_newton s;
     size_t k;
-    if (!cvxr_newton_open(&s, core)) {
-        cvxr_newton_close(&s);
-        return CVXRELU_STOP_NONE;
-    }
-    weights->m = 0;
-    s.limit = most;
-    cvxr_newton_outputs(&s, weights, start, sigma);
-    cvxr_newton_close(&s);
-    for (k = 0; k < core->data->c; k++)
-        if (sigma[k] < 0) stop = CVXRELU_STOP_ITERATIONS;
-    if (stop == CVXRELU_STOP_ITERATIONS && !core->stop && most >= CVXR_STEPS
-        && core->opt->tol > 0 && core->kind == CVXRELU_GATED) {
-        cvxr_newton_rescue(core, weights, start, sigma);
-        stop = CVXRELU_STOP_STALLED;
+    if (!cvxr_newton_run(core, weights, start, sigma, 0)) return CVXRELU_STOP_NONE;
+    if (cvxr_newton_unproven(core, sigma)) {
+        stop = CVXRELU_STOP_ITERATIONS;
+        if (most >= CVXR_STEPS && core->opt->tol > 0 && !core->stop) {
+            if (core->kind == CVXRELU_RELU) cvxr_newton_alternate(core, weights, start, sigma);
+            else cvxr_newton_rescue(core, weights, start, sigma);
+            stop = core->kind == CVXRELU_RELU && !cvxr_newton_unproven(core, sigma)
+                       ? CVXRELU_STOP_GAP
+                       : CVXRELU_STOP_STALLED;
+        }
     }
     for (k = 0; k < core->data->c; k++) sigma[k] = fabs(sigma[k]);
     if (core->opt->tol < 0 && stop == CVXRELU_STOP_ITERATIONS) stop = CVXRELU_STOP_STALLED;
     return core->stop ? core->stop : stop;
 }
 
+#undef CVXR_ATOM_VECTORS
 #undef CVXR_NEWTON_VECTORS
 #undef CVXR_POINT_VECTORS
-
 /* ==== S15 AUGMENTED LAGRANGIAN ===========================================================
    C-ReLU by the method of multipliers [MSP22 4.3, G.2], and CD-A [MSP22 eq. 9]: both minimise
    one-sided quadratics of Xt w = (2D - I) X w by the R-FISTA of S13.
@@ -11132,6 +11619,7 @@ typedef struct cvxr_descent {
     size_t *slots;            /* hash table of patterns                                       */
     size_t slot_count;
     size_t at;                /* batch at work                                                */
+    size_t steps;             /* done since the start                                         */
     cvxr_update_step step;
     cvxr_update update;
     cvxrelu_random random;
@@ -11794,6 +12282,7 @@ static int cvxr_descent_epochs(cvxr_descent *s, const cvxr_descent_plan *plan, c
         for (s->at = 0; s->at < s->batches; s->at++) {
             double loss;
             t++;
+            s->steps++;
             cvxr_descent_scalars(s, plan, cvxr_descent_rate(plan, t, steps, epoch), t);
             loss = cvxr_descent_step(s);
             if (t % CVXR_TICK_STEPS == 0) {
@@ -11819,7 +12308,7 @@ static int cvxr_descent_run(cvxr_descent *s, const cvxr_descent_plan *plan, cons
                             cvxr_core *core) {
     size_t i;
     s->Y = y;
-    s->at = 0;
+    s->at = s->steps = 0;
     for (i = 0; i < s->n; i++) s->order[i] = i;
     cvxr_descent_load(s);
     cvxr_descent_forget(s);
@@ -13464,8 +13953,10 @@ static double cvxr_weighted_bound(cvxr_mem *mem, const cvxr_la *la, const double
              the residual r = y - prediction and the multiplier gamma_i of a row i that is tight
              at neuron j of sign s, crossing the row lowers the network's objective if and only
              if gamma_i > -s r_i. All such rows are crossed at once. A neuron lies in the
-             closure of its new cell too, so it starts the next program as it is and no round is worse
-             than the one before. It ends without flips, or after options.search.rounds.
+             closure of its new cell too, so it starts the next program as it is and no round
+             is worse than the one before. It ends without flips, or after search.rounds;
+   ascend    where the network has few neurons and nothing flips: local maxima of
+             |r^T (X u)_+| above lam are patterns for another round.
 
    Derivation of the rule: at an optimum s X^T D r + Xt_J^T gamma = lam v/||v||, Xt = (2D-I) X.
    Moving v by delta across row i alone changes the objective by (gamma_i + s r_i) x_i.delta to
@@ -13492,13 +13983,14 @@ typedef struct cvxr_search_report {
 typedef enum cvxr_search_from {
     CVXR_FROM_DESCENT = 0, /* a trained network (with one round: Alg1 of [PE20 6])            */
     CVXR_FROM_START = 1,   /* the network at its random start (Alg2)                          */
-    CVXR_FROM_FLIPPED = 2  /* and with the rows nearest to a neuron's kink crossed (Alg3)      */
+    CVXR_FROM_FLIPPED = 2  /* and with the rows nearest to a neuron's kink crossed (Alg3)     */
 } cvxr_search_from;
 
 /* Ways of searching beside the default, for comparison; measured in cvxr_search_run. */
 typedef struct cvxr_search_ways {
     cvxr_search_from from;
-    size_t ascents;        /* starts of the ascent for violated patterns after every round    */
+    size_t ascents;        /* starts of the ascent for violated patterns, after a round
+                              without flips; 0 = by the data                                  */
 } cvxr_search_ways;
 
 typedef struct cvxr_search {
@@ -13536,7 +14028,15 @@ typedef struct cvxr_search {
 #define CVXR_SEARCH_WORK  2.5e11
 #define CVXR_SEARCH_STEPS 3000
 #define CVXR_SEARCH_WIDTH 2000
-#define CVXR_SEARCH_ROUNDS 3
+#define CVXR_SEARCH_ROUNDS 4   /* with few neurons twice as many */
+#define CVXR_SEARCH_TOL    1e-3
+#define CVXR_SEARCH_CLOSE  1e-5
+#define CVXR_SEARCH_NEWTON 60  /* steps of a program */
+
+/* Few neurons: a descent may have missed one, and programs are cheap. They are solved closer,
+   in more rounds, and the ascent looks for violated patterns, which gains little with many.  */
+#define CVXR_SEARCH_FEW     16
+#define CVXR_SEARCH_ASCENTS 64
 
 static size_t cvxr_search_width(const cvxrelu_options *opt, const cvxrelu_problem *problem) {
     if (opt->search.width) return opt->search.width;
@@ -13689,6 +14189,10 @@ static int cvxr_search_open(cvxr_search *s, size_t width, size_t given) {
     s->table = s->order + s->capacity;
     cvxr_search_margins(s);
     return 1;
+}
+
+static int cvxr_search_few(const cvxr_search *s) {
+    return s->net.m <= CVXR_SEARCH_FEW * s->data->c;
 }
 
 /* ---- Gates and patterns. */
@@ -14006,6 +14510,7 @@ static int cvxr_search_program(cvxr_search *s) {
     }
     cvxr_weights_copy(&s->net, &s->list);
     cvxr_search_sigma(s);
+    s->opt.tol = cvxr_search_few(s) ? CVXR_SEARCH_CLOSE : CVXR_SEARCH_TOL;
     cvxr_newton_solve(&s->core, &s->out, &s->list, s->sigma);
     s->list.m = 0;
     s->report->passes += s->core.op.passes;
@@ -14108,7 +14613,7 @@ static double cvxr_search_climb_slope(cvxr_search *s, const double *r, int sign)
     return value;
 }
 
-#define CVXR_CLIMB 60 /* steps of an ascent */
+#define CVXR_CLIMB 100 /* steps of an ascent */
 /* From the unit vector s->neuron, which moves; returns the value it ends at. */
 static double cvxr_search_climb(cvxr_search *s, const double *r, int sign) {
     const size_t n = s->data->n, d = s->data->d, dp = s->data->dp;
@@ -14138,22 +14643,41 @@ static double cvxr_search_climb(cvxr_search *s, const double *r, int sign) {
 }
 #undef CVXR_CLIMB
 
+/* A random unit vector in s->neuron, or one near a neuron of the network. */
+static void cvxr_search_climber(cvxr_search *s, cvxrelu_random *random, int near) {
+    const size_t d = s->data->d, dp = s->data->dp;
+    double norm, *u = s->neuron;
+    size_t i;
+    memset(u, 0, dp * sizeof(double));
+    for (i = 0; i < d; i++) u[i] = cvxrelu_random_normal(random);
+    cvxr_search_live(s, u);
+    norm = cvxr_safe_norm(u, d);
+    for (i = 0; i < d && norm > 0; i++) u[i] /= norm;
+    if (!near || s->net.m == 0) return;
+    {
+        const size_t j = (size_t)cvxrelu_random_below(random, s->net.m);
+        const double *v = s->net.u + j * dp, by = s->net.sign[j] / cvxr_safe_norm(v, d);
+        const double reach = cvxrelu_random_uniform(random);
+        for (i = 0; i < d; i++) u[i] = by * v[i] + reach * u[i];
+    }
+    norm = cvxr_safe_norm(u, d);
+    for (i = 0; i < d && norm > 0; i++) u[i] /= norm;
+}
+
 /* Enters the patterns found that are violated; returns how many were new. */
 static size_t cvxr_search_ascend(cvxr_search *s, uint64_t seed) {
-    const size_t n = s->data->n, d = s->data->d, before = s->next.count;
+    const size_t n = s->data->n, before = s->next.count;
+    size_t starts = cvxr_search_few(s) ? CVXR_SEARCH_ASCENTS : 0;
     cvxrelu_random random;
-    size_t k, j, i;
+    size_t k, j;
+    if (s->ways.ascents) starts = s->ways.ascents;
+    if (starts == 0) return 0;
     cvxrelu_random_init(&random, seed);
     cvxr_search_value(s, &s->net);
     for (k = 0; k < s->data->c; k++)
-        for (j = 0; j < s->ways.ascents; j++) {
-            double norm;
-            memset(s->neuron, 0, s->data->dp * sizeof(double));
-            for (i = 0; i < d; i++) s->neuron[i] = cvxrelu_random_normal(&random);
-            cvxr_search_live(s, s->neuron);
-            norm = cvxr_safe_norm(s->neuron, d);
-            for (i = 0; i < d && norm > 0; i++) s->neuron[i] /= norm;
-            if (!(cvxr_search_climb(s, s->r + k * n, j % 2 ? -1 : 1) > 1.001 * s->core.lam))
+        for (j = 0; j < starts; j++) {
+            cvxr_search_climber(s, &random, j % 4 / 2);
+            if (!(cvxr_search_climb(s, s->r + k * n, j % 2 ? -1 : 1) > 1.0001 * s->core.lam))
                 continue;
             cvxr_pack(s->z, n, s->bits);
             if (s->next.count == s->next.capacity) return s->next.count - before;
@@ -14174,14 +14698,17 @@ static void cvxr_search_given(cvxr_search *s, const cvxr_patterns *given) {
     }
 }
 
-static cvxrelu_result cvxr_search_polish(cvxr_search *s, int rounds, char *message) {
+static cvxrelu_result cvxr_search_polish(cvxr_search *s, char *message) {
+    const int rounds = s->opt.search.rounds ? s->opt.search.rounds
+                       : cvxr_search_few(s) ? 2 * CVXR_SEARCH_ROUNDS
+                                            : CVXR_SEARCH_ROUNDS;
     int round;
     for (round = 0; round < rounds && s->set.count > 0 && !s->core.stop; round++) {
         size_t flips, found = 0;
         if (!cvxr_search_program(s)) return cvxr_mem_result(s->mem, message);
         flips = cvxr_search_flip(s);
         s->report->flips += flips;
-        if (round + 1 < rounds && s->ways.ascents)
+        if (round + 1 < rounds && flips == 0)
             found = cvxr_search_ascend(s, (uint64_t)round);
         cvxr_search_take(s);
         s->objective = cvxr_search_value(s, &s->net);
@@ -14225,7 +14752,6 @@ static cvxrelu_result cvxr_search_all(cvxr_search *s, const cvxrelu_problem *pro
                                       cvxr_weights *start_out, char *message) {
     cvxr_descent_plan plan;
     cvxrelu_result result;
-    int rounds = s->opt.search.rounds ? s->opt.search.rounds : CVXR_SEARCH_ROUNDS;
     cvxr_search_plan(s->data, &s->opt, problem, s->lambda, &plan);
     if (!cvxr_search_open(s, plan.width, cvxr_search_extra(&s->ways, plan.width, given)))
         return cvxr_mem_result(s->mem, message);
@@ -14237,7 +14763,7 @@ static cvxrelu_result cvxr_search_all(cvxr_search *s, const cvxrelu_problem *pro
     cvxr_search_take(s);
     s->objective = cvxr_search_value(s, &s->net);
     s->report->descent_objective = s->objective;
-    result = cvxr_search_polish(s, rounds, message);
+    result = cvxr_search_polish(s, message);
     if (!result && s->set.count == 0) result = cvxr_search_some(s, message);
     if (result) return result;
     s->report->objective = s->objective;
@@ -14268,8 +14794,7 @@ CVXR_UNUSED static cvxrelu_result cvxr_search_run(
     s.data = data;
     if (ways) s.ways = *ways;
     s.opt = *opt;
-    s.opt.tol = cvxr_max(opt->tol, 1e-3);
-    s.opt.max_iters = 60;
+    s.opt.max_iters = CVXR_SEARCH_NEWTON;
     s.lambda = lambda;
     s.units = (double)data->n * (double)data->c;
     s.report = report;
@@ -14303,7 +14828,6 @@ static cvxrelu_result cvxr_options_check(const cvxrelu_options *o, char *message
                   { "al.max_outer", (double)o->al.max_outer, 0, HUGE_VAL },
                   { "search.step_size", o->search.step_size, 0, HUGE_VAL },
                   { "search.steps", (double)o->search.steps, 0, HUGE_VAL },
-                  { "search.rounds", (double)o->search.rounds, 0, HUGE_VAL },
                   { "search.restarts", (double)o->search.restarts, 0, HUGE_VAL } };
     size_t i;
     for (i = 0; i < sizeof reals / sizeof *reals; i++)
@@ -14346,6 +14870,10 @@ static cvxrelu_result cvxr_options_check_enums(const cvxrelu_options *o, char *m
     if ((int)o->precision < 0 || o->precision > CVXRELU_FLOAT32)
         return cvxr_fail(message, CVXRELU_ERR_ARGUMENT,
                          "options.precision is %d: not an element type", (int)o->precision);
+    if ((int)o->search.from < 0 || o->search.from > CVXRELU_SEARCH_FROM_FLIPPED)
+        return cvxr_fail(message, CVXRELU_ERR_ARGUMENT,
+                         "options.search.from is %d: not a start of the search",
+                         (int)o->search.from);
     if ((int)o->step_rule < 0 || o->step_rule > CVXRELU_STEP_FIXED)
         return cvxr_fail(message, CVXRELU_ERR_ARGUMENT, "options.step_rule is %d: not a rule",
                          (int)o->step_rule);
@@ -14498,7 +15026,9 @@ static void cvxr_plan_bytes(const cvxr_shape *q, const cvxrelu_options *o, int k
 static void cvxr_plan_search(const cvxr_shape *q, const cvxrelu_problem *p,
                              const cvxrelu_options *o, cvxr_plan *plan) {
     const int given = p->gates.sampler == CVXRELU_SAMPLER_GIVEN;
-    const size_t width = cvxr_search_width(o, p), kept = given ? q->P : 0;
+    const size_t width = cvxr_search_width(o, p),
+                 more = o->search.from == CVXRELU_SEARCH_FROM_DESCENT ? 0 : 2 * width,
+                 kept = (given ? q->P : 0) + more;
     const size_t held = cvxr_data_bytes(q->n, q->features, q->has_bias, q->c)
                         + (given ? cvxr_patterns_bytes(q->n, q->d, q->P) : 0);
     cvxr_shape found = *q;
@@ -14733,6 +15263,9 @@ static cvxrelu_result cvxr_fit_search(cvxr_fit *f, double lambda, cvxrelu_report
     cvxrelu_result result;
     const double started = f->core.started;
     const int given = f->problem.gates.sampler == CVXRELU_SAMPLER_GIVEN;
+    cvxr_search_ways ways;
+    ways.from = (cvxr_search_from)f->opt.search.from;
+    ways.ascents = f->opt.search.ascents;
     cvxr_fit_close_solver(f);
     if (given && f->given.count == 0) {
         f->given = f->patterns;
@@ -14740,7 +15273,7 @@ static cvxrelu_result cvxr_fit_search(cvxr_fit *f, double lambda, cvxrelu_report
     }
     cvxr_patterns_free(&f->mem, &f->patterns);
     result = cvxr_search_run(&f->mem, &f->data, &f->opt, &f->problem, lambda, started,
-                             given ? &f->given : NULL, NULL, &found, &start, &f->search,
+                             given ? &f->given : NULL, &ways, &found, &start, &f->search,
                              report->message);
     if (result) return result;
     f->patterns = found;
@@ -15538,6 +16071,178 @@ CVXRELU_API cvxrelu_result cvxrelu_decompose(const cvxrelu_model *gated, cvxrelu
     if (result) memset(about, 0, sizeof *about);
     return result;
 }
+/* ---- Descent as a call of its own (goes after cvxrelu_fit in S22). */
+
+static cvxrelu_result cvxr_descend_plan(const cvxrelu_descend_options *given, size_t n,
+                                        double lambda, cvxr_descent_plan *plan,
+                                        char *message) {
+    static const cvxr_update updates[3] = { CVXR_UPDATE_ADAM, CVXR_UPDATE_SGD,
+                                            CVXR_UPDATE_ADAGRAD };
+    static const cvxr_schedule schedules[3] = { CVXR_SCHEDULE_HALVE, CVXR_SCHEDULE_CONSTANT,
+                                                CVXR_SCHEDULE_COSINE };
+    cvxrelu_descend_options o;
+    memset(&o, 0, sizeof o);
+    if (given) o = *given;
+    if ((int)o.method < 0 || (int)o.method > 2 || (int)o.schedule < 0 || (int)o.schedule > 2)
+        return cvxr_fail(message, CVXRELU_ERR_ARGUMENT,
+                         "descend.method is %d, schedule %d: they are 0 to 2", (int)o.method,
+                         (int)o.schedule);
+    if (o.epochs < 0 || o.halve_every < 0)
+        return cvxr_fail(message, CVXRELU_ERR_ARGUMENT,
+                         "descend.epochs is %d, halve_every %d: 0 means the default", o.epochs,
+                         o.halve_every);
+    if (!cvxr_finite(o.step_size) || o.step_size < 0)
+        return cvxr_fail(message, CVXRELU_ERR_ARGUMENT,
+                         "descend.step_size is %g: it must be 0 or more", o.step_size);
+    if (!cvxr_finite(o.momentum) || o.momentum >= 1 || !cvxr_finite(o.beta2) || o.beta2 < 0
+        || o.beta2 >= 1)
+        return cvxr_fail(message, CVXRELU_ERR_ARGUMENT,
+                         "descend.momentum is %g, beta2 %g: they must be below 1", o.momentum,
+                         o.beta2);
+    memset(plan, 0, sizeof *plan);
+    plan->update = updates[o.method];
+    plan->schedule = schedules[o.schedule];
+    plan->width = o.width ? o.width : 1000;
+    plan->batch = o.batch ? cvxr_min_z(o.batch, n) : n;
+    plan->epochs = o.epochs ? o.epochs : 2000;
+    plan->halve_every = o.halve_every ? o.halve_every : 400;
+    plan->step_size = o.step_size > 0 ? o.step_size : o.method == CVXRELU_DESCEND_SGD ? 1 : 0.01;
+    plan->lambda = lambda;
+    plan->b1 = o.momentum < 0 ? 0 : o.momentum > 0 ? o.momentum : 0.9;
+    plan->b2 = o.beta2 > 0 ? o.beta2 : 0.999;
+    plan->seed = o.seed;
+    return CVXRELU_OK;
+}
+
+/* The neurons of output k, one after the other: each has its own pattern, carried by itself. */
+static void cvxr_descend_gather(cvxr_fit *f, const cvxr_descent *descent, size_t k,
+                                cvxr_weights *net) {
+    const size_t n = f->data.n, dp = f->data.dp;
+    cvxr_patterns *set = &f->patterns;
+    size_t i, j, q;
+    for (j = 0; j < descent->m; j++) {
+        double *u = net->u + net->m * dp, *gate = set->gates + set->count * set->d;
+        const int sign = cvxr_descent_neuron(descent, j, u, dp);
+        uint64_t *bits = set->bits + set->count * set->words;
+        if (sign == 0) continue;
+        memcpy(gate, u, set->d * sizeof(double));
+        memset(bits, 0, set->words * sizeof(uint64_t));
+        for (i = 0; i < n; i++)
+            if (cvxr_dot_f64(dp, f->data.X + i * dp, u) >= 0)
+                bits[i / 64] |= (uint64_t)1 << i % 64;
+        for (q = 0; sign < 0 && q < dp; q++) u[q] = -u[q];
+        net->output[net->m] = k;
+        net->sign[net->m] = (signed char)sign;
+        net->pattern[net->m++] = set->count++;
+    }
+}
+
+static int cvxr_descend_finite(const cvxr_weights *net) {
+    size_t i;
+    for (i = 0; i < net->m * net->dp; i++)
+        if (!cvxr_finite(net->u[i])) return 0;
+    return 1;
+}
+
+/* All outputs, into f->patterns and net. */
+static cvxrelu_result cvxr_descend_run(cvxr_fit *f, const cvxr_descent_plan *plan,
+                                       cvxr_weights *net, cvxrelu_report *report) {
+    const size_t all = f->data.c * plan->width;
+    cvxr_descent descent;
+    size_t k;
+    memset(net, 0, sizeof *net);
+    cvxr_patterns_room(&f->mem, &f->data, all, &f->patterns);
+    cvxr_weights_open(&f->mem, net, all, f->data.dp);
+    cvxr_descent_open(&descent, &f->mem, &f->data, &f->opt, plan->width, plan->batch);
+    for (k = 0; k < f->data.c && !f->mem.failed && !f->core.stop; k++) {
+        cvxr_descent_run(&descent, plan, f->data.Y + k * f->data.n, &f->core);
+        report->iterations +=
+            (int)cvxr_min_z(descent.steps, 0x7fffffff - (size_t)report->iterations);
+        cvxr_descend_gather(f, &descent, k, net);
+    }
+    cvxr_descent_close(&descent);
+    if (f->mem.failed) return cvxr_mem_result(&f->mem, report->message);
+    if (!cvxr_descend_finite(net))
+        return cvxr_fail(report->message, CVXRELU_ERR_NUMERIC,
+                         "the descent diverged: take a smaller descend.step_size than %g",
+                         plan->step_size);
+    if (f->patterns.count == 0) { /* no neuron is left: any pattern will do */
+        memset(f->patterns.bits, 0, f->patterns.words * sizeof(uint64_t));
+        memset(f->patterns.gates, 0, f->patterns.d * sizeof(double));
+        f->patterns.count = 1;
+    }
+    return CVXRELU_OK;
+}
+
+static cvxrelu_result cvxr_descend_open(cvxr_fit *f, const cvxrelu_problem *problem,
+                                        const cvxrelu_options *options, char *message) {
+    cvxrelu_result result = cvxr_problem_check(problem, message);
+    memset(f, 0, sizeof *f);
+    if (!result) result = cvxr_options_resolve(options, &f->opt, message);
+    if (result) return result;
+    if (problem->kind != CVXRELU_RELU || !(problem->lambda > 0))
+        return cvxr_fail(message, CVXRELU_ERR_UNSUPPORTED,
+                         "the descent trains ReLU networks (kind RELU) at a lambda above 0");
+    f->problem = *problem;
+    f->problem.search = CVXRELU_SEARCH_OFF;
+    cvxr_mem_init(&f->mem, &f->opt.allocator, f->opt.memory_limit);
+    return cvxr_data_make(&f->mem, problem, &f->data, message);
+}
+
+static cvxrelu_result cvxr_descend_finish(cvxr_fit *f, cvxr_weights *net, double started,
+                                          cvxrelu_model **model, cvxrelu_report *report) {
+    const cvxrelu_stop stop = f->core.stop ? f->core.stop : CVXRELU_STOP_ITERATIONS;
+    cvxrelu_result result;
+    f->plan.solver = CVXRELU_SOLVER_AUTO;
+    f->plan.capacity = 1;
+    f->plan.max_factor = f->opt.max_factor;
+    result = cvxr_fit_open_solver(f, report);
+    if (result) return result;
+    cvxr_weights_close(&f->mem, &f->weights);
+    f->weights = *net;
+    memset(net, 0, sizeof *net);
+    f->core.lambda = f->problem.lambda;
+    f->core.lam = f->core.lambda * f->core.units;
+    cvxr_fit_report(f, stop, report);
+    report->stop = stop;
+    *model = cvxr_fit_model(f, report);
+    if (*model == NULL)
+        return cvxr_fail(report->message, CVXRELU_ERR_MEMORY,
+                         "no memory for a model of %z neurons", f->weights.m);
+    report->peak_bytes = cvxr_max_z(f->mem.peak, f->mem.now + (*model)->mem.peak);
+    report->seconds = cvxr_now(&f->opt.clock) - started;
+    return CVXRELU_OK;
+}
+
+CVXRELU_API cvxrelu_result cvxrelu_descend(const cvxrelu_problem *problem,
+                                           const cvxrelu_options *options,
+                                           const cvxrelu_descend_options *descend,
+                                           cvxrelu_model **model, cvxrelu_report *report) {
+    cvxr_descent_plan plan;
+    cvxr_weights net;
+    cvxr_fit f;
+    double started;
+    cvxrelu_result result;
+    if (report == NULL) return CVXRELU_ERR_ARGUMENT;
+    memset(report, 0, sizeof *report);
+    if (model == NULL)
+        return cvxr_fail(report->message, CVXRELU_ERR_ARGUMENT, "model is NULL");
+    *model = NULL;
+    result = cvxr_descend_open(&f, problem, options, report->message);
+    if (result) return result;
+    started = cvxr_now(&f.opt.clock);
+    f.core.opt = &f.opt;
+    f.core.started = started;
+    f.core.lambda = problem->lambda;
+    memset(&net, 0, sizeof net);
+    memset(&plan, 0, sizeof plan);
+    result = cvxr_descend_plan(descend, f.data.n, problem->lambda, &plan, report->message);
+    if (!result) result = cvxr_descend_run(&f, &plan, &net, report);
+    if (!result) result = cvxr_descend_finish(&f, &net, started, model, report);
+    cvxr_weights_close(&f.mem, &net);
+    cvxr_fit_close(&f);
+    return result;
+}
 /* ==== S23 CERTIFY ========================================================================
    How far a given network is from the optimum of its training problem, over all patterns: its
    objective, and a dual point theta with a proven B >= M(theta) (S20). One output at a time:
@@ -15554,8 +16259,11 @@ CVXRELU_API cvxrelu_result cvxrelu_decompose(const cvxrelu_model *gated, cvxrelu
    columns of about unit length, which changes neither outputs nor norms.
    Under plain weight decay c > 1 outputs are tied together [SEPP21]: theta is the network's
    residual then, and |theta_k'(Xu)_+| <= B_k gives ||Theta'(Xu)_+|| <= sqrt(sum_k B_k^2).
+   Last come networks of least norm that interpolate, lambda -> 0, with the bound of the neural
+   gauge on that norm: at the solution y'theta/L = sum ||v|| + ||theta||^2/L, theta -> 0 like L.
    Uses S02 to S07, S11, S17, S19, S20, S22. Tests: tests/test_s23_certify.c.
-   Source: the dual of [PE20 (8)]; [MSP22 A.1] for the l1 penalty; the loop is ours.          */
+   Source: the dual of [PE20 (8)], [PE20 (6), (7)]; [MSP22 A.1] for the l1 penalty; the loop is
+   ours.                                                                                      */
 
 /* ---- The network in the solver's coordinates --------------------------------------------- */
 
@@ -15804,12 +16512,15 @@ static void cvxr_sieve_rows(cvxr_sieve *s) {
         s->norms[i] = cvxr_norm2_f64(q, s->flat.X + i * s->flat.dp);
 }
 
-/* WEIGHTED: how many convex programs; each must be affordable. */
+/* How many convex programs, and starts of ascent; WEIGHTED: by what they cost. */
 static void cvxr_sieve_rounds(cvxr_sieve *s) {
     double work = (double)s->data.n * (double)s->flat.d * (double)(s->net.m + 1);
     double ascent = 240.0 * (double)s->data.n * (double)s->flat.d;
     if (s->how.rounds == 0)
-        s->how.rounds = s->method != CVXRELU_CERTIFY_WEIGHTED ? 60 : work <= 2e8 ? 1 : -1;
+        s->how.rounds = s->method != CVXRELU_CERTIFY_WEIGHTED ? 60
+                        : work <= 2e6                         ? 8
+                        : work <= 5e6                         ? 1
+                                                              : -1;
     if (s->how.rounds < 0) s->how.rounds = 0;
     if ((double)s->how.starts * ascent > 1e9)
         s->how.starts = 1e9 < ascent ? 1 : (size_t)(1e9 / ascent);
@@ -16040,6 +16751,15 @@ static void cvxr_separate_cells(cvxr_sieve *s, const cvxr_rank_rows *rows, const
     out->lower = cvxr_rank_value(rows, u, NULL);
 }
 
+/* The weighted bound, with as many steps as some 1e10 operations allow; -1 without memory. */
+static double cvxr_sieve_weighted(cvxr_sieve *s, const double *theta, double sign) {
+    double n = (double)s->data.n, d = (double)s->data.d;
+    double steps = 1e10 / (16 * n * d * d + 100 * d * d * d);
+    return cvxr_weighted_bound(&s->mem, &s->la, s->data.X, s->data.n, s->data.d, s->data.dp,
+                               theta, sign,
+                               cvxr_sieve_late(s) ? 0 : (int)cvxr_min(100, steps));
+}
+
 /* Bounds sign theta'(Xu)_+ over the ball: proven at most out->upper, attained out->lower at u
    (q; on entry a point to start from). Ends early at an upper bound of at most max(enough, (1 +
    tol) lower), or a lower one above `above`. Returns 0 when memory was refused. */
@@ -16067,9 +16787,7 @@ static int cvxr_separate(cvxr_sieve *s, const double *theta, double sign, double
         s->report->nodes += out->nodes;
     } else {
         out->lower = cvxr_max(cvxr_rank_value(&rows, u, NULL), 0);
-        out->upper = cvxr_weighted_bound(&s->mem, &s->la, s->data.X, s->data.n, s->data.d,
-                                         s->data.dp, theta, sign,
-                                         cvxr_sieve_late(s) ? 0 : 100);
+        out->upper = cvxr_sieve_weighted(s, theta, sign);
         done = out->upper >= 0;
     }
     return done;
@@ -16185,6 +16903,19 @@ static int cvxr_sift_plain(cvxr_sieve *s, cvxr_sift *t, cvxrelu_random *random) 
     return 1;
 }
 
+/* What the weighted bound proves of s->point: the way out when branch and bound was stopped. */
+static int cvxr_sift_weighted(cvxr_sieve *s, cvxr_sift *t) {
+    double B = 0, sign;
+    cvxr_sift_products(s, t);
+    for (sign = 1; sign >= -1; sign -= 2) {
+        double upper = cvxr_sieve_weighted(s, s->point, sign);
+        if (upper < 0) return 0;
+        B = cvxr_max(B, upper);
+    }
+    cvxr_sift_keep(s, t, B);
+    return 1;
+}
+
 /* The loop of the banner. The last residual is left in s->point. */
 static cvxrelu_result cvxr_sift_output(cvxr_sieve *s, cvxr_sift *t, char *message) {
     const double tol = s->how.tol;
@@ -16207,10 +16938,8 @@ static cvxrelu_result cvxr_sift_output(cvxr_sieve *s, cvxr_sift *t, char *messag
     }
     plain = t->bound <= 0;
     if (plain && !cvxr_sift_plain(s, t, &random)) return cvxr_mem_result(&s->mem, message);
-    if (s->method == CVXRELU_CERTIFY_WEIGHTED && s->report->rounds) {
-        memcpy(s->point, s->resid + t->k * s->data.n, s->data.n * sizeof(double));
-        if (!cvxr_sift_plain(s, t, &random)) return cvxr_mem_result(&s->mem, message);
-    }
+    if (s->method == CVXRELU_CERTIFY_CONES && t->limited && !cvxr_sift_weighted(s, t))
+        return cvxr_mem_result(&s->mem, message);
     return CVXRELU_OK;
 }
 

@@ -471,7 +471,7 @@ TEST(high_rank_is_bounded_by_weights) {
     r = s23_certify(&p, &w, NULL, theta);
     s23_judge(&p, theta, NULL, &r);
     CHECK(r.method == CVXRELU_CERTIFY_WEIGHTED);
-    CHECK(r.dual_bound > 0.1 * r.best && r.rounds == 1);
+    CHECK(r.dual_bound > 0.1 * r.best && r.rounds >= 1);
 }
 
 TEST(certify_survives_every_refused_allocation) {
@@ -501,6 +501,7 @@ TEST(certify_survives_every_refused_allocation) {
     }
     CHECK(tested > 20 && refuse < 1000);
 }
+
 
 SUITE(s23_certify) {
     RUN(optimum_of_orthogonal_rows_is_proven_by_every_method);

@@ -78,7 +78,7 @@ def train(np, X, y, lam, method, step, m=1000, epochs=2000, seed=0):
     """One run in PyTorch: its objective (None when it diverged), CPU seconds, epochs."""
     import torch
     torch.set_num_threads(1)
-    torch.set_flush_denormal(True)
+    torch.set_flush_denormal(True)                         # the faster setting; undone below, it is the thread's
     begin = time.process_time()
     torch.manual_seed(seed)
     net = torch.nn.Sequential(torch.nn.Linear(X.shape[1], m, bias=False), torch.nn.ReLU(),
@@ -99,12 +99,14 @@ def train(np, X, y, lam, method, step, m=1000, epochs=2000, seed=0):
             if epoch == 0:
                 start = value
             elif not value <= 10 * start:
+                torch.set_flush_denormal(False)
                 return None, time.process_time() - begin, epoch
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         schedule.step()
     seconds = time.process_time() - begin
+    torch.set_flush_denormal(False)
     W, a = weights[0].detach().numpy().astype(float), weights[1].detach().numpy().astype(float)[0]
     r = np.maximum(X @ W.T, 0) @ a - y
     value = float(r @ r / (2 * len(y)) + lam * (np.linalg.norm(W, axis=1) * abs(a)).sum())
