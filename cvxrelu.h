@@ -130,7 +130,8 @@
               what the search finds.
        EXACT  all patterns, O(n^rank) of them [PE20 A.2]: the global optimum of the network.
      A path or a cross-validation searches anew at every strength; `start` is not used then.
-     lambda_max of a ReLU fit is that of the patterns at hand. lambda = 0 is refused.
+     lambda_max of a ReLU fit is that of the patterns at hand. lambda = 0 is refused; its limit,
+     the interpolating network of least norm [PE20 eq. 6, 7], is cvxrelu_interpolate.
      Other ways to a ReLU network: cvxrelu_decompose splits the weights of a gated one;
      cvxrelu_descend is the first-order trainer alone, as a baseline. cvxrelu_prune makes any
      network minimal.
@@ -1076,7 +1077,7 @@ CVXRELU_API const char *cvxrelu_model_text(const cvxrelu_model *model, int kind,
 
 typedef struct cvxrelu_enumeration {
     size_t rank;                   /* of the rows of the solver's X                           */
-    size_t cells;                  /* patterns with an interior, the all-zero one included    */
+    size_t cells;                  /* patterns with an interior, the all-zero one included   */
     size_t patterns;               /* gates handed out: without the one that activates no row */
     size_t thin;                   /* cells too thin for a gate above rounding, left out      */
     size_t general;                /* 2 sum_{k<rank} C(n-1, k): cells in general position     */
@@ -1142,8 +1143,8 @@ typedef struct cvxrelu_certify_options {
                                       lambda/2 sum_j (||w1_j||^2 + ||w2_j||_2^2)              */
     double   tol;                  /* share of the objective that may stay unproven, in
                                       [1e-9, 1); 0 = 0.01                                     */
-    int      rounds;               /* convex programs solved, an output; 0 = 60 (WEIGHTED: 1,
-                                      none above 2e8 = n d m); < 0 = none                     */
+    int      rounds;               /* convex programs solved, an output; 0 = 60 (WEIGHTED: 8,
+                                      1 where n d m is above 2e6, none above 5e6); < 0 = none */
     size_t   max_rank;             /* AUTO: highest rank for CONES, at most 8; 0 = 5          */
     size_t   nodes;                /* cones looked at, an output; 0 = 2000000                 */
     size_t   cone_bytes;           /* memory for cones that wait; 0 = 2^28                    */
@@ -1189,8 +1190,8 @@ typedef struct cvxrelu_certify_report {
  *   problem   X, Y, lambda > 0 and how they are scaled and coded; kind, search, gates and
  *             centre_targets (give means as b2) are not used. scale AUTO is NONE here: the
  *             penalty acts on the weights as they are. With another scale it acts on the
- *             weights in the scaled columns. With a bias (no_bias = 0) b1 is penalised like W1;
- *             with no_bias b1 must be absent
+ *             weights in the scaled columns. With a bias (no_bias = 0) b1 is penalised like
+ *             W1; with no_bias b1 must be absent
  *   network   what is certified; b2 is not penalised, it is subtracted from the targets
  *   options   NULL = defaults; allocator, clock, time_limit, memory_limit, threads, parallel,
  *             blas and portable are used
@@ -1201,11 +1202,10 @@ typedef struct cvxrelu_certify_report {
  *   report    out, not NULL
  *
  * One output, or the l1 penalty: convex program over the network's own and some random
- * patterns, and search for a violated pattern, in turn; what is found joins them. c > 1 under
- * plain decay: the network's residual is the dual point, scaled by at most lambda n c /
- * sqrt(sum_k B_k^2), B_k the bounds of the outputs. Whatever stops it, what is proven by then
- * is returned.
- * Rounding is accounted for to first order, not enclosed.
+ * patterns, and search for a violated pattern, in turn; what is found joins the patterns. c > 1
+ * under plain decay: the network's residual is the dual point, scaled by at most
+ * lambda n c / sqrt(sum_k B_k^2), B_k the bounds of the outputs. Whatever stops it, what is
+ * proven by then is returned. Rounding is accounted for to first order, not enclosed.
  * Returns CVXRELU_OK; what cvxrelu_fit would for X, Y, options; ARGUMENT for a network of other
  * shape, a method that the rank forbids, switches out of range; NONFINITE for a NaN or infinity
  * in the network; UNSUPPORTED at lambda = 0, for another penalty or loss; LIMIT when ENUMERATE
@@ -1220,7 +1220,8 @@ CVXRELU_API cvxrelu_result cvxrelu_certify(const cvxrelu_problem *problem,
 
 /* cvxrelu_model_certify - the same for a ReLU model of cvxrelu_fit, on the data that it was
  * trained on, in its scaling, under the l1 penalty (how->l1_penalty is not used). The dual
- * point and the bound are kept in the model, and saved with it, in place of an earlier proof.
+ * point and the bound are kept in the model, and saved with it, in the place of an earlier
+ * proof.
  *
  *   model    not NULL, of kind RELU; no other call may be using it
  *   X, Y     as for cvxrelu_verify
@@ -1238,8 +1239,8 @@ CVXRELU_API cvxrelu_result cvxrelu_model_certify(cvxrelu_model *model, cvxrelu_m
  *
  *   model    not NULL, with a proof
  *   how      NULL = defaults; method (AUTO: the proof's), nodes and cone_bytes are used
- *   report   out, not NULL: dual_bound is what was proven just now; at most the saved one,
- *            below it only when a limit stopped the search or X, Y are other data
+ *   report   out, not NULL: dual_bound is what was proven just now; below the saved one only
+ *            when a limit stopped the search, the method differs or X, Y are other data
  *
  * Returns what cvxrelu_model_certify would; UNSUPPORTED without a proof; ARGUMENT when X has
  * another number of rows than the proof.
@@ -1248,6 +1249,43 @@ CVXRELU_API cvxrelu_result cvxrelu_proof_check(const cvxrelu_model *model, cvxre
                                                cvxrelu_matrix Y, const cvxrelu_options *options,
                                                const cvxrelu_certify_options *how,
                                                cvxrelu_certify_report *report);
+
+/* What an interpolation came to.                                                             */
+typedef struct cvxrelu_gauge_report {
+    int      reached;              /* the residual is at most tol                             */
+    double   residual;             /* ||Y - outputs|| / ||Y||, targets as coded and centred   */
+    double   norm;                 /* sum of ||w1_j|| |w2_j| of the network                   */
+    double   bound;                /* proven: no network of any width that interpolates Y has a
+                                      smaller norm                                            */
+    cvxrelu_certify_method method; /* of that proof                                           */
+    double   lambda;               /* last strength                                           */
+    size_t   patterns;
+    char     message[CVXRELU_MESSAGE_SIZE];    /* "" on success                               */
+} cvxrelu_gauge_report;
+
+/* cvxrelu_interpolate - the ReLU network of least norm sum_j ||w1_j|| |w2_j| that interpolates
+ * the targets, as the limit lambda -> 0 of cvxrelu_fit, and the neural gauge's bound on it.
+ *
+ *   problem  as for cvxrelu_fit, kind RELU; lambda must be valid, it is not used. Patterns
+ *            come from gates and search as there, chosen at the first strength, 1e-2 of the
+ *            largest; CVXRELU_SEARCH_EXACT takes all
+ *   options  as for cvxrelu_fit, for each strength
+ *   tol      relative residual to reach, in (0, 1); 0 = 1e-6
+ *   model    out, not NULL: the network of the last strength; NULL on failure
+ *   report   out, not NULL
+ *
+ * The strength falls by tens until tol is reached, the residual stops falling (these patterns
+ * cannot reach the targets, or equal rows have different ones), or 1e-9 of the largest. The
+ * norm is that of a network that interpolates Y less the residual, so it may lie below `bound`
+ * by as much as that matters; above it by what the patterns lack. The bound is y'theta / B at
+ * theta = residual, B as for cvxrelu_certify.
+ * Returns what cvxrelu_fit and cvxrelu_model_certify would; UNSUPPORTED for kind GATED.
+ * Cost: a fit a strength, each from the last, and one separation. Source: [PE20 (6), (7)].
+ */
+CVXRELU_API cvxrelu_result cvxrelu_interpolate(const cvxrelu_problem *problem,
+                                               const cvxrelu_options *options, double tol,
+                                               cvxrelu_model **model,
+                                               cvxrelu_gauge_report *report);
 
 
 /* ---- Descent: the baseline (S18) -------------------------------------------------------- */
@@ -1279,10 +1317,11 @@ typedef struct cvxrelu_descend_options {
 
 /* cvxrelu_descend - train the ReLU network by first-order descent on the non-convex problem
  *
- *     1/(2 n c) sum_k ||sum_j (X w1_j)_+ w2_kj - Y_k||^2 + lambda/2 sum_j (||w1_j||^2 + w2_j^2),
+ *     1/(2 n c) sum_k ||sum_j (X w1_j)_+ w2_kj - Y_k||^2
+ *         + lambda/2 sum_j (||w1_j||^2 + w2_j^2),
  *
- * each neuron with one output: the weight-decay form of the manual's OBJECTIVE, and the baseline
- * of the papers. Outputs are trained one after the other. No step size suits all data, nothing
+ * each neuron with one output: the weight-decay form of the manual's OBJECTIVE, and the
+ * baseline of the papers. Outputs are trained one after the other. No step size suits all data, nothing
  * is proven, and cvxrelu_fit ends lower: this is for comparison.
  *
  *   problem  data, strength (> 0), scaling, bias; kind must be RELU, the penalty that of
@@ -1291,8 +1330,8 @@ typedef struct cvxrelu_descend_options {
  *            clock, progress are used; progress is called every 64 steps
  *   descend  NULL = defaults
  *   model    out, not NULL: the caller's until cvxrelu_model_free; NULL on failure
- *   report   out, not NULL: objective of the network, each neuron balanced (||w1|| = |w2|, which
- *            never raises it); dual_bound and gap are over the patterns of its own neurons;
+ *   report   out, not NULL: objective of the network, each neuron balanced (||w1|| = |w2|,
+ *            which never raises it); dual_bound and gap are over the patterns of its own neurons;
  *            iterations are steps; stop is ITERATIONS, TIME or USER
  *
  * Returns CVXRELU_OK; ARGUMENT, NONFINITE, LABELS, SIZE, LIMIT, MEMORY, CLOCK as cvxrelu_fit;
@@ -15518,7 +15557,8 @@ static cvxrelu_result cvxr_run_all(const cvxr_run *run, const cvxrelu_problem *p
     given = f.opt.max_iters;
     if (problem->kind == CVXRELU_RELU && cvxr_run_has_zero(run, problem))
         result = cvxr_fail(run->reports->message, CVXRELU_ERR_UNSUPPORTED,
-                           "lambda is 0: a ReLU network needs a strength above 0");
+                           "lambda is 0: a ReLU network needs a strength above 0 "
+                           "(cvxrelu_interpolate takes the limit)");
     if (!result && !f.searches)
         result = cvxr_fit_start(&f, run->start, run->reports->message);
     f.core.lam = 1;
@@ -16760,13 +16800,33 @@ static double cvxr_sieve_weighted(cvxr_sieve *s, const double *theta, double sig
                                cvxr_sieve_late(s) ? 0 : (int)cvxr_min(100, steps));
 }
 
+/* By branch and bound; the first sign, +, leaves half of the nodes to the other. Where a limit
+   stops it the weighted bound may be the better one. */
+static int cvxr_separate_wedges(cvxr_sieve *s, const cvxr_rank_rows *rows, const double *theta,
+                                double sign, double tol, double enough, double above,
+                                double *u, cvxr_maximum *out) {
+    cvxr_work_limit limit;
+    double other;
+    memset(&limit, 0, sizeof limit);
+    limit.nodes = cvxr_max_z(sign > 0 ? s->nodes_left / 2 : s->nodes_left, 1);
+    limit.bytes = s->how.cone_bytes;
+    limit.clock = s->opt.time_limit > 0 ? &s->opt.clock : NULL;
+    limit.deadline = s->started + s->opt.time_limit;
+    if (!cvxr_wedges_max(&s->mem, rows, tol, enough, above, &limit, u, out)) return 0;
+    s->nodes_left -= cvxr_min_z(s->nodes_left, out->nodes);
+    s->report->nodes += out->nodes;
+    if (!out->limited) return 1;
+    other = cvxr_sieve_weighted(s, theta, sign);
+    if (other >= 0) out->upper = cvxr_max(out->lower, cvxr_min(out->upper, other));
+    return other >= 0;
+}
+
 /* Bounds sign theta'(Xu)_+ over the ball: proven at most out->upper, attained out->lower at u
    (q; on entry a point to start from). Ends early at an upper bound of at most max(enough, (1 +
    tol) lower), or a lower one above `above`. Returns 0 when memory was refused. */
 static int cvxr_separate(cvxr_sieve *s, const double *theta, double sign, double tol,
                          double enough, double above, double *u, cvxr_maximum *out) {
     cvxr_rank_rows rows = cvxr_sieve_weights(s, theta, sign);
-    cvxr_work_limit limit;
     int done = 1;
     memset(out, 0, sizeof *out);
     if (s->span.complete && s->span.rank == 0) return 1;
@@ -16776,16 +16836,9 @@ static int cvxr_separate(cvxr_sieve *s, const double *theta, double sign, double
         out->upper = out->lower + rows.slack;
     } else if (s->method == CVXRELU_CERTIFY_ENUMERATE)
         cvxr_separate_cells(s, &rows, theta, sign, u, out);
-    else if (s->method == CVXRELU_CERTIFY_CONES) {
-        memset(&limit, 0, sizeof limit);
-        limit.nodes = cvxr_max_z(s->nodes_left, 1);
-        limit.bytes = s->how.cone_bytes;
-        limit.clock = s->opt.time_limit > 0 ? &s->opt.clock : NULL;
-        limit.deadline = s->started + s->opt.time_limit;
-        done = cvxr_wedges_max(&s->mem, &rows, tol, enough, above, &limit, u, out);
-        s->nodes_left -= cvxr_min_z(s->nodes_left, out->nodes);
-        s->report->nodes += out->nodes;
-    } else {
+    else if (s->method == CVXRELU_CERTIFY_CONES)
+        done = cvxr_separate_wedges(s, &rows, theta, sign, tol, enough, above, u, out);
+    else {
         out->lower = cvxr_max(cvxr_rank_value(&rows, u, NULL), 0);
         out->upper = cvxr_sieve_weighted(s, theta, sign);
         done = out->upper >= 0;
@@ -16903,19 +16956,6 @@ static int cvxr_sift_plain(cvxr_sieve *s, cvxr_sift *t, cvxrelu_random *random) 
     return 1;
 }
 
-/* What the weighted bound proves of s->point: the way out when branch and bound was stopped. */
-static int cvxr_sift_weighted(cvxr_sieve *s, cvxr_sift *t) {
-    double B = 0, sign;
-    cvxr_sift_products(s, t);
-    for (sign = 1; sign >= -1; sign -= 2) {
-        double upper = cvxr_sieve_weighted(s, s->point, sign);
-        if (upper < 0) return 0;
-        B = cvxr_max(B, upper);
-    }
-    cvxr_sift_keep(s, t, B);
-    return 1;
-}
-
 /* The loop of the banner. The last residual is left in s->point. */
 static cvxrelu_result cvxr_sift_output(cvxr_sieve *s, cvxr_sift *t, char *message) {
     const double tol = s->how.tol;
@@ -16938,8 +16978,6 @@ static cvxrelu_result cvxr_sift_output(cvxr_sieve *s, cvxr_sift *t, char *messag
     }
     plain = t->bound <= 0;
     if (plain && !cvxr_sift_plain(s, t, &random)) return cvxr_mem_result(&s->mem, message);
-    if (s->method == CVXRELU_CERTIFY_CONES && t->limited && !cvxr_sift_weighted(s, t))
-        return cvxr_mem_result(&s->mem, message);
     return CVXRELU_OK;
 }
 
@@ -17275,6 +17313,148 @@ CVXRELU_API cvxrelu_result cvxrelu_proof_check(const cvxrelu_model *model, cvxre
         report->lambda = s.lambda;
     }
     return cvxr_sieve_end(&s, result);
+}
+
+/* ---- Interpolation ----------------------------------------------------------------------- */
+
+/* The next strength over the gates of `model`, started from it. */
+static cvxrelu_result cvxr_gauge_step(const cvxrelu_problem *problem,
+                                      const cvxrelu_options *options, double lambda,
+                                      cvxrelu_model **model, cvxrelu_report *fit) {
+    cvxrelu_problem p = *problem;
+    cvxrelu_model *next = NULL;
+    cvxrelu_result result;
+    p.lambda = lambda;
+    if (*model) {
+        memset(&p.gates, 0, sizeof p.gates);
+        p.search = CVXRELU_SEARCH_OFF;
+        p.gates.sampler = CVXRELU_SAMPLER_GIVEN;
+        p.gates.given_scaled = 1;
+        p.gates.given.data = (*model)->gates;
+        p.gates.given.rows = (*model)->gate_count;
+        p.gates.given.cols = (*model)->d;
+    }
+    result = cvxrelu_fit(&p, options, *model, &next, fit);
+    if (result) return result;
+    cvxrelu_model_free(*model);
+    *model = next;
+    return CVXRELU_OK;
+}
+
+/* y'theta / B of output k at its residual: any interpolation's norm is at least that. */
+static cvxrelu_result cvxr_gauge_output(cvxr_sieve *s, size_t k, double *bound,
+                                        char *message) {
+    cvxr_maximum out;
+    cvxr_sift t;
+    double B = 0, sign;
+    memset(&t, 0, sizeof t);
+    t.k = k;
+    memcpy(s->point, s->resid + k * s->data.n, s->data.n * sizeof(double));
+    cvxr_sift_products(s, &t);
+    s->nodes_left = s->how.nodes;
+    for (sign = 1; sign >= -1; sign -= 2) {
+        memset(s->U, 0, s->flat.d * sizeof(double));
+        if (!cvxr_separate(s, s->point, sign, 1e-3, 0, HUGE_VAL, s->U, &out))
+            return cvxr_mem_result(&s->mem, message);
+        B = cvxr_max(B, out.upper);
+    }
+    *bound = B > 0 ? cvxr_max(t.ytheta, 0) / B : 0;
+    return CVXRELU_OK;
+}
+
+/* Relative residual of the model, its norm, and (prove nonzero) the bound on any norm. */
+static cvxrelu_result cvxr_gauge_judge(const cvxrelu_problem *problem,
+                                       const cvxrelu_options *options,
+                                       const cvxrelu_model *model, int prove,
+                                       cvxrelu_gauge_report *report) {
+    cvxrelu_certify_options how;
+    cvxrelu_certify_report scratch;
+    cvxr_sieve s;
+    cvxrelu_result result;
+    double part = 0, all;
+    size_t k;
+    memset(&how, 0, sizeof how);
+    how.rounds = -1;
+    if (!prove) how.method = CVXRELU_CERTIFY_WEIGHTED;
+    result = cvxr_sieve_begin(&s, options, &how, &scratch);
+    if (!result)
+        result = cvxr_sieve_model(&s, model, &problem->X, &problem->Y, scratch.message);
+    if (!result) result = cvxr_sieve_open(&s, scratch.message);
+    report->bound = 0;
+    if (!result) {
+        cvxr_judged_residual(&s.net, &s.data, s.resid);
+        (void)cvxr_judged_penalty(&s.net, 1, SIZE_MAX, &report->norm);
+        report->residual = sqrt(cvxr_sum_squares(s.data.n * s.data.c, s.resid, NULL));
+        all = sqrt(cvxr_sum_squares(s.data.n * s.data.c, s.data.Y, NULL));
+        if (all > 0) report->residual /= all;
+        report->method = s.method;
+    }
+    for (k = 0; !result && prove && k < s.data.c; k++) {
+        result = cvxr_gauge_output(&s, k, &part, scratch.message);
+        report->bound += part;
+    }
+    result = cvxr_sieve_end(&s, result);
+    memcpy(report->message, scratch.message, sizeof report->message);
+    return result;
+}
+
+/* Strengths fall by tens from 1e-2 of `top` until the residual is at most tol, or rests. */
+static cvxrelu_result cvxr_gauge_run(const cvxrelu_problem *problem,
+                                     const cvxrelu_options *options, double tol, double top,
+                                     cvxrelu_report *fit, cvxrelu_model **model,
+                                     cvxrelu_gauge_report *report) {
+    double lambda, before = 2;
+    for (lambda = 1e-2 * top; lambda >= 1e-9 * top; lambda *= 0.1) {
+        cvxrelu_result result = cvxr_gauge_step(problem, options, lambda, model, fit);
+        if (result) {
+            memcpy(report->message, fit->message, sizeof report->message);
+            return result;
+        }
+        result = cvxr_gauge_judge(problem, options, *model, 0, report);
+        if (result) return result;
+        report->lambda = lambda;
+        report->patterns = fit->patterns;
+        if (report->residual <= tol || fit->stop == CVXRELU_STOP_TIME) break;
+        if (lambda < 1e-3 * top && report->residual > 0.5 * before) break;
+        before = report->residual;
+    }
+    return cvxr_gauge_judge(problem, options, *model, 1, report);
+}
+
+CVXRELU_API cvxrelu_result cvxrelu_interpolate(const cvxrelu_problem *problem,
+                                               const cvxrelu_options *options, double tol,
+                                               cvxrelu_model **model,
+                                               cvxrelu_gauge_report *report) {
+    cvxrelu_report *fit;
+    cvxrelu_options opt;
+    cvxr_mem mem;
+    cvxrelu_result result;
+    double top = 0;
+    if (report == NULL) return CVXRELU_ERR_ARGUMENT;
+    memset(report, 0, sizeof *report);
+    if (model) *model = NULL;
+    if (problem == NULL || model == NULL || !cvxr_finite(tol) || tol < 0 || tol >= 1)
+        return cvxr_fail(report->message, CVXRELU_ERR_ARGUMENT,
+                         "problem or model is NULL, or tol is not in [0, 1)");
+    if (problem->kind != CVXRELU_RELU)
+        return cvxr_fail(report->message, CVXRELU_ERR_UNSUPPORTED,
+                         "interpolation is for ReLU networks: set problem.kind");
+    result = cvxr_options_resolve(options, &opt, report->message);
+    if (result) return result;
+    cvxr_mem_init(&mem, &opt.allocator, 0);
+    fit = (cvxrelu_report *)cvxr_alloc_zero(&mem, 1, sizeof *fit);
+    if (tol == 0) tol = 1e-6;
+    result = cvxr_mem_result(&mem, report->message);
+    if (!result) result = cvxrelu_lambda_max(problem, options, &top, report->message);
+    if (top == 0) top = 1; /* nothing can be reached, one fit says so */
+    if (!result) result = cvxr_gauge_run(problem, options, tol, top, fit, model, report);
+    report->reached = !result && report->residual <= tol;
+    cvxr_release(&mem, fit, 1, sizeof *fit);
+    if (result) {
+        cvxrelu_model_free(*model);
+        *model = NULL;
+    }
+    return result;
 }
 
 /* ==== S24 SAVE, LOAD, VERIFY =============================================================

@@ -155,6 +155,68 @@ TEST(no_round_makes_it_worse_and_flips_make_it_better) {
     s21_close(&s);
 }
 
+/* The change of the objective per unit when neuron j moves along delta (d entries). */
+static double s21_slope(s21_run *s, size_t j, const double *delta) {
+    const double t = 1e-6, before = s21_objective(s);
+    double *u = s->start.u + j * s->start.dp, after;
+    size_t k;
+    for (k = 0; k < s->data.d; k++) u[k] += t * delta[k];
+    after = s21_objective(s);
+    for (k = 0; k < s->data.d; k++) u[k] -= t * delta[k];
+    return (after - before) / t;
+}
+
+/* The unit vector of x_i without its part in the span of the other rows tight at u. */
+static int s21_across(const s21_run *s, size_t i, const double *u, double *delta) {
+    const size_t d = s->data.d;
+    double basis[16][16], norm;
+    size_t l, k, q, count = 0;
+    for (l = 0; l <= s->data.n; l++) {
+        const double *x = s->data.X + (l == s->data.n ? i : l) * s->data.dp;
+        if (l < s->data.n && (l == i || fabs(s21_dot(s, l, u)) > 1e-9 * s21_norm(d, u)))
+            continue;
+        memcpy(delta, x, d * sizeof(double));
+        for (q = 0; q < 2 * count; q++) {
+            double dot = 0;
+            for (k = 0; k < d; k++) dot += delta[k] * basis[q % count][k];
+            for (k = 0; k < d; k++) delta[k] -= dot * basis[q % count][k];
+        }
+        norm = s21_norm(d, delta);
+        if (norm < 1e-6) {
+            if (l == s->data.n) return 0;
+            continue;
+        }
+        for (k = 0; k < d; k++) delta[k] /= norm;
+        if (l < s->data.n) memcpy(basis[count++], delta, d * sizeof(double));
+    }
+    return 1;
+}
+
+/* When no flip is left, no neuron gains by crossing a row that it is tight at. */
+TEST(without_flips_no_single_crossing_lowers_the_objective) {
+    s21_run s;
+    size_t i, j, k, crossings = 0;
+    s21_open(&s, S18_N, 5, 1, 5e-4);
+    s.opt.search.rounds = 40;
+    s.opt.search.steps = 40;
+    s.ways.ascents = 1;
+    CHECK(s21_search(&s, NULL) == CVXRELU_OK);
+    CHECK(s.report.rounds < 40 && s.report.flips > 10);
+    for (j = 0; j < s.start.m; j++)
+        for (i = 0; i < S18_N; i++) {
+            const double *u = s.start.u + j * s.start.dp;
+            double delta[16], side;
+            if (fabs(s21_dot(&s, i, u)) > 1e-9 * s21_norm(s.data.d, u)) continue;
+            if (!s21_across(&s, i, u, delta)) continue;
+            side = s08_bit(s.patterns.bits + s.start.pattern[j] * s.patterns.words, i) ? -1 : 1;
+            for (k = 0; k < s.data.d; k++) delta[k] *= side * s.start.sign[j];
+            CHECK(s21_slope(&s, j, delta) > -0.05 * s.lambda);
+            crossings++;
+        }
+    CHECK(crossings > 10);
+    s21_close(&s);
+}
+
 /* In one dimension with a bias a pattern is a threshold and a direction: all of them, given,
    have the optimum over all networks. */
 TEST(in_one_dimension_the_search_finds_the_global_optimum) {
@@ -412,6 +474,7 @@ TEST(search_holds_what_it_says_and_survives_refusals) {
 SUITE(s21_search) {
     RUN(a_search_returns_a_feasible_network_no_worse_than_its_descent);
     RUN(no_round_makes_it_worse_and_flips_make_it_better);
+    RUN(without_flips_no_single_crossing_lowers_the_objective);
     RUN(in_one_dimension_the_search_finds_the_global_optimum);
     RUN(same_seed_same_search_whatever_the_threads);
     RUN(the_best_of_several_restarts_is_kept);

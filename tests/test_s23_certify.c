@@ -502,6 +502,39 @@ TEST(certify_survives_every_refused_allocation) {
     CHECK(tested > 20 && refuse < 1000);
 }
 
+/* Rows of the identity: the gauge is ||y+|| + ||y-||, with one neuron a side. */
+TEST(least_norm_interpolation_meets_the_neural_gauge) {
+    size_t n = 5, i, j;
+    cvxrelu_problem p = s23_problem(n, n, 1, 1);
+    cvxrelu_gauge_report r;
+    cvxrelu_model *model = NULL;
+    double plus = 0, minus = 0;
+    for (i = 0; i < n; i++) {
+        for (j = 0; j < n; j++) s23_X[i * n + j] = i == j;
+        s23_Y[i] = i % 2 ? -1.0 - (double)i : 2;
+        if (i % 2) minus += s23_Y[i] * s23_Y[i];
+        else plus += s23_Y[i] * s23_Y[i];
+    }
+    p.kind = CVXRELU_RELU;
+    p.scale = CVXRELU_SCALE_NONE;
+    p.search = CVXRELU_SEARCH_OFF;
+    p.gates.count = 500; /* all 31 patterns, nearly surely */
+    CHECK(cvxrelu_interpolate(&p, NULL, 0, &model, &r) == CVXRELU_OK);
+    CHECK(r.reached && r.residual <= 1e-6);
+    CHECK_NEAR(r.norm, sqrt(plus) + sqrt(minus), 1e-5 * r.norm);
+    CHECK_NEAR(r.bound, sqrt(plus) + sqrt(minus), 2e-5 * r.norm);
+    CHECK(r.method == CVXRELU_CERTIFY_ENUMERATE);
+    cvxrelu_model_free(model);
+    for (j = 0; j < n; j++) s23_X[j] = s23_X[n + j]; /* equal rows, different targets */
+    CHECK(cvxrelu_interpolate(&p, NULL, 0, &model, &r) == CVXRELU_OK);
+    CHECK(!r.reached && r.residual > 0.1);
+    cvxrelu_model_free(model);
+    p.kind = CVXRELU_GATED;
+    CHECK(cvxrelu_interpolate(&p, NULL, 0, &model, &r) == CVXRELU_ERR_UNSUPPORTED);
+    CHECK(model == NULL);
+    p.kind = CVXRELU_RELU;
+    CHECK(cvxrelu_interpolate(&p, NULL, -1, &model, &r) == CVXRELU_ERR_ARGUMENT);
+}
 
 SUITE(s23_certify) {
     RUN(optimum_of_orthogonal_rows_is_proven_by_every_method);
@@ -515,4 +548,5 @@ SUITE(s23_certify) {
     RUN(empty_problems_have_their_bounds);
     RUN(high_rank_is_bounded_by_weights);
     RUN(certify_survives_every_refused_allocation);
+    RUN(least_norm_interpolation_meets_the_neural_gauge);
 }
