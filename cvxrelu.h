@@ -189,6 +189,11 @@
      to rounding; with N the projection on the null space of the active rows and v the projected
      point, J = N (a I + (1 - a) vh vh^T) N; the dual norm of a group is ||Proj_K(s X^T D r)||.
      Multipliers of an earlier projection settle most groups without a new one.
+     Where faces change at every step - many thin cones, optimal weights on extreme rays - line
+     searches end short. After six such steps the program is solved over finitely many unit
+     directions of the cones, min over c >= 0 of ||y - B c||^2/2 + lam sum c, by block principal
+     pivoting; a group's most violating direction is the projection of its gradient, so S11
+     finds what joins; at a gap of 1e-3 Newton takes over again, linearised there.
 
    WORK
      report.passes counts products X^T (D o r) and sum_i D_i X u_i over all P patterns, a
@@ -244,10 +249,11 @@
        Newton      8 N^2 + 8 dp (P + 16 W) + 3 n W/8 + 128 W + 16 P + 1136 n + 8 dp^2
        FISTA       4 c P dp e + (3 c + 1) n e + 8 n + 8 P; in float32 4 n dp more for X
        lambda = 0  24 P dp + 16 n
-       ReLU        fits over given or sampled patterns: 2 W groups in the place of W, 24 P d for
-                   the faces, 32 (n + dp) dp and a second factor for Newton; AL: see
-                   cvxr_al_bytes. A search holds its network, 16 bytes a weight, and two such
-                   fits over at most 2 n neurons an output; its bound is loose
+       ReLU        2 W groups in the place of W, 24 P d for the faces; Newton's bases
+                   min(8 n dp^2, 32 (n + dp) dp + 32 MB) twice, and a second factor, or 80 n^2
+                   for directions where that is more; AL 40 P c dp + 16 P n c. A search holds its
+                   network and two such fits over at most 2 n neurons an output: its bound is
+                   loose
      In float32 dp is d rounded up to 16. A path may need the larger of several lines. A model
      that came back holds 8 P d for the gates of all patterns (none once loaded, unless they
      were given) and 32 d + 41 a neuron.
@@ -304,6 +310,10 @@
      [KB15]   Kingma, Ba: Adam: a method for stochastic optimization, ICLR 2015.
      [DHS11]  Duchi, Hazan, Singer: Adaptive Subgradient Methods for Online Learning and
               Stochastic Optimization, JMLR 2011.
+     [JP94]   Judice, Pires: A block principal pivoting algorithm for large-scale strictly
+              monotone linear complementarity problems, Computers & Operations Research 1994.
+     [Hoh77]  von Hohenbalken: Simplicial decomposition in nonlinear programming algorithms,
+              Math. Programming 1977.
      [BT09]   Beck, Teboulle: A Fast Iterative Shrinkage-Thresholding Algorithm, SIAM J. Imaging
               Sci. 2009.
      [LST18]  Li, Sun, Toh: A Highly Efficient Semismooth Newton Augmented Lagrangian Method for
@@ -607,11 +617,12 @@ typedef struct cvxrelu_search_options {
                                       where that is 0 too 2000, fewer on large data           */
     int    steps;                  /* of the descent; 0 = 3000, fewer on large data           */
     double step_size;              /* 0 = 0.03 (X and Y count as scaled to size 1)            */
-    int    rounds;                 /* of convex program and flips; 0 = 3, < 0 = none          */
+    int    rounds;                 /* of convex program and flips; 0 = 4, or 8 where few neurons
+                                      are left; < 0 = none                                    */
     int    restarts;               /* descents from other seeds, the best is kept; 0 = 1      */
     cvxrelu_search_from from;
     size_t ascents;                /* starts of the ascent for violated patterns after every
-                                      round; 0 = none: they gain less than width does         */
+                                      round; 0 = 64 where few neurons are left, else none     */
 } cvxrelu_search_options;
 
 typedef struct cvxrelu_options {
@@ -1321,8 +1332,8 @@ typedef struct cvxrelu_descend_options {
  *         + lambda/2 sum_j (||w1_j||^2 + w2_j^2),
  *
  * each neuron with one output: the weight-decay form of the manual's OBJECTIVE, and the
- * baseline of the papers. Outputs are trained one after the other. No step size suits all data, nothing
- * is proven, and cvxrelu_fit ends lower: this is for comparison.
+ * baseline of the papers. Outputs are trained one after the other. No step size suits all data,
+ * nothing is proven, and cvxrelu_fit ends lower: this is for comparison.
  *
  *   problem  data, strength (> 0), scaling, bias; kind must be RELU, the penalty that of
  *            neurons; search and gates are not used; borrowed for the call
@@ -1331,8 +1342,8 @@ typedef struct cvxrelu_descend_options {
  *   descend  NULL = defaults
  *   model    out, not NULL: the caller's until cvxrelu_model_free; NULL on failure
  *   report   out, not NULL: objective of the network, each neuron balanced (||w1|| = |w2|,
- *            which never raises it); dual_bound and gap are over the patterns of its own neurons;
- *            iterations are steps; stop is ITERATIONS, TIME or USER
+ *            which never raises it); dual_bound and gap are over the patterns of its own
+ *            neurons; iterations are steps; stop is ITERATIONS, TIME or USER
  *
  * Returns CVXRELU_OK; ARGUMENT, NONFINITE, LABELS, SIZE, LIMIT, MEMORY, CLOCK as cvxrelu_fit;
  * UNSUPPORTED for another kind or penalty or lambda = 0; NUMERIC when it diverged (or left the
@@ -7229,9 +7240,12 @@ static cvxrelu_stop cvxr_least_squares(cvxr_core *core, cvxr_weights *weights) {
 #define CVXR_IDLE        30  /* rounds without a smaller gap before the run has stalled */
 #define CVXR_STEPS       500 /* default limit of Newton steps an output */
 #define CVXR_SHORT       0.3 /* cones: steps below this are short, */
-#define CVXR_CUTS        12  /* and after so many of them directions are generated instead, */
+#define CVXR_CUTS        6   /* and after so many of them directions are generated instead, */
 #define CVXR_ATOM_GOAL   1e-3 /* to this gap; then Newton again for at most */
-#define CVXR_AGAIN       60  /* steps, then the next digit by directions */
+#define CVXR_AGAIN       60  /* steps, */
+#define CVXR_AGAIN_CUTS  4   /* short steps */
+#define CVXR_AGAIN_IDLE  6   /* or rounds without progress, then the next digit by directions */
+#define CVXR_LINEAR_CUTS 3   /* cones: short steps before none is linearised at x any more */
 #define CVXR_VBLOCK      128 /* columns of V handled together */
 
 /* ---- The Newton system. */
@@ -7927,7 +7941,8 @@ static int cvxr_group_sign(const cvxr_newton *s, size_t g) {
 /* Rows of a basis: what the optimum needs several times over; groups that find no room go
    without one, which costs steps, nothing else. */
 static size_t cvxr_newton_room(size_t n, size_t dp, size_t sides) {
-    return sides == 1 ? 0 : 4 * (n + dp);
+    const size_t all = cvxr_max_z(2 * n, 64) * dp;
+    return sides == 1 ? 0 : cvxr_min_z(all, 4 * (n + dp) + 4000000 / dp);
 }
 
 /* The arrays of the fall-back (cvxr_atoms, below), likewise; it follows a closed run. */
@@ -8386,7 +8401,10 @@ static void cvxr_newton_search(cvxr_newton *s, double phi, double slope, int fir
     }
     if (s->sides > 1 && !s->has_ref) cvxr_newton_refine(s, phi, slope, st);
     if (st >= CVXR_SHORT) s->plain = 0;
-    else if (s->sides > 1 && ++s->cut >= s->cuts) s->limit = s->steps;
+    else if (s->sides > 1) {
+        if (++s->cut >= s->cuts) s->limit = s->steps;
+        if (!s->again && s->cut >= CVXR_LINEAR_CUTS) s->linear = 0;
+    }
     cvxr_swap_points(&s->at, &s->trial);
 }
 
@@ -8443,7 +8461,7 @@ static void cvxr_newton_begin(cvxr_newton *s, const cvxr_rows *start, double sig
     s->sigma = cvxr_max(sigma, s->sigma_min);
     s->sigma_ten = 0;
     s->limit = s->most;
-    s->linear = s->sides == 1 || s->again;
+    s->linear = 1;
     s->faces_of_x = s->inner = s->has_ref = s->plain = s->tight = 0;
     s->cut = s->steps = s->idle = s->proven = 0;
     s->least = HUGE_VAL;
@@ -8471,7 +8489,8 @@ static int cvxr_newton_round(cvxr_newton *s, int closed, int *first) {
         s->tight = 1;
     }
     if (gap < 0.9 * s->least) s->least = gap, s->idle = 0;
-    else if (++s->idle > (s->tight ? CVXR_IDLE : 2 * CVXR_IDLE)) return 1;
+    else if (++s->idle > (s->again ? CVXR_AGAIN_IDLE
+                          : s->tight ? CVXR_IDLE : 2 * CVXR_IDLE)) return 1;
     else if (s->tight && s->idle > 1) /* sigma so large that rounding in sigma w rules */
         s->sigma = cvxr_max(s->sigma / 10, s->sigma_min);
     if (s->tight) s->inner = 0, *first = s->linear;
@@ -8770,7 +8789,7 @@ static void cvxr_newton_rescue(cvxr_core *core, cvxr_weights *weights, cvxr_weig
    is feasible and has a certificate; [Hoh77] for the family. Newton, linearised at x, ends
    the job: near the optimum its faces hold. */
 
-#define CVXR_ATOM_AGE    3     /* prices that an unused direction survives */
+#define CVXR_ATOM_AGE    2     /* prices that an unused direction survives */
 #define CVXR_ATOM_RUNS   100   /* prices in a row, at most */
 #define CVXR_ATOM_NEW    200   /* directions that join at once, at most */
 #define CVXR_ATOM_RHO    1e-12 /* least proximal weight, relative to the Gram matrix */
@@ -9065,9 +9084,10 @@ static void cvxr_atoms_store(const cvxr_atoms *s, size_t k, cvxr_weights *to) {
     }
 }
 
-/* `to` gets all outputs, the unproven ones improved to a gap of tol. */
+/* `to` gets all outputs, the unproven ones improved to a gap of tol; sigma as in
+   cvxr_newton_outputs. */
 static void cvxr_atoms_improve(cvxr_core *core, const cvxr_weights *from, cvxr_weights *to,
-                               const double *sigma, double tol) {
+                               double *sigma, double tol) {
     const size_t dp = core->data->dp, room = from->capacity / core->data->c;
     cvxr_atoms s;
     size_t k, j;
@@ -9080,6 +9100,7 @@ static void cvxr_atoms_improve(cvxr_core *core, const cvxr_weights *from, cvxr_w
             cvxr_atoms_solve(&s, tol, cvxr_rescue_others(core, from, k));
             if (s.held <= room) {
                 cvxr_atoms_store(&s, k, to);
+                if (s.gap <= core->opt->tol * s.primal) sigma[k] = -sigma[k];
                 continue;
             }
         }
@@ -9110,7 +9131,7 @@ static int cvxr_newton_run(cvxr_core *core, cvxr_weights *weights, const cvxr_we
     weights->m = 0;
     s.most = again ? CVXR_AGAIN : most;
     s.again = again;
-    s.cuts = again || most < CVXR_STEPS ? s.most + 1 : CVXR_CUTS;
+    s.cuts = again ? CVXR_AGAIN_CUTS : most < CVXR_STEPS ? s.most + 1 : CVXR_CUTS;
     if (open) cvxr_newton_outputs(&s, weights, start, sigma);
     cvxr_newton_close(&s);
     return open;
@@ -10416,7 +10437,7 @@ static void cvxr_decompose_sort(cvxr_weights *u) {
 static int cvxr_decompose_replace(cvxr_decomposition *s, size_t p, const double *x) {
     cvxr_patterns *all = s->patterns;
     const size_t bytes = all->words * sizeof(uint64_t);
-    double change;
+    double change = 0;
     size_t q, g;
     if (!cvxr_decompose_merge(&s->one, all->bits + p * all->words, x, s->bits, s->gate,
                               &change))
@@ -16146,7 +16167,9 @@ static cvxrelu_result cvxr_descend_plan(const cvxrelu_descend_options *given, si
     plan->batch = o.batch ? cvxr_min_z(o.batch, n) : n;
     plan->epochs = o.epochs ? o.epochs : 2000;
     plan->halve_every = o.halve_every ? o.halve_every : 400;
-    plan->step_size = o.step_size > 0 ? o.step_size : o.method == CVXRELU_DESCEND_SGD ? 1 : 0.01;
+    plan->step_size = o.step_size > 0                      ? o.step_size
+                      : o.method == CVXRELU_DESCEND_SGD ? 1
+                                                           : 0.01;
     plan->lambda = lambda;
     plan->b1 = o.momentum < 0 ? 0 : o.momentum > 0 ? o.momentum : 0.9;
     plan->b2 = o.beta2 > 0 ? o.beta2 : 0.999;

@@ -12,7 +12,8 @@
 
 enum { CMD_TRAIN = 1, CMD_PATH = 2, CMD_PREDICT = 4, CMD_CERTIFY = 8, CMD_INFO = 16 };
 
-/* Counts and reals of 0 and texts of NULL mean "not given", except tol (-1). */
+/* Counts and reals of 0 and texts of NULL mean "not given", except tol and momentum
+   (-1). */
 typedef struct cli_args {
     const char *files[2];
     size_t file_count;
@@ -20,13 +21,13 @@ typedef struct cli_args {
         *solver;
     const char *scale, *test, *target, *save, *save_convex, *save_network, *json, *out,
         *precision;
-    const char *step_rule, *start, *decompose, *bound, *w1, *b1, *w2, *b2;
+    const char *step_rule, *start, *method, *schedule, *decompose, *bound, *w1, *b1, *w2, *b2;
     uint64_t seed;
     size_t patterns, path, cv, threads, max_iters, max_working_set, max_factor, memory_limit;
-    size_t width, search_steps, rounds, restarts, al_outer, nodes;
+    size_t width, search_steps, rounds, restarts, al_outer, nodes, epochs, batch, halve_every;
     double active_share, tol, subgradient_tol, split, time_limit;
     double step_first, step_shrink, step_grow, step_threshold;
-    double search_step_size, al_delta, al_low, al_high, al_tol, rho;
+    double search_step_size, step_size, momentum, al_delta, al_low, al_high, al_tol, rho;
     int seed_given, bias, no_bias, centre, no_centre, classes, raw_targets, header, no_header,
         strip;
     int quiet, one_se, search, no_search, exact, prune, no_restart, no_acceleration,
@@ -122,7 +123,7 @@ static const cli_option cli_option_table[] = {
     {"no-bias", OPT_FLAG, OPT_FIT, OPT_AT(no_bias), OPT_ANY, NULL, "none"},
     {"Patterns", OPT_GROUP, OPT_FIT, 0, OPT_ANY, NULL, NULL},
     {"patterns", OPT_COUNT, OPT_FIT, OPT_AT(patterns), OPT_FROM(1), "P",
-     "patterns to sample (default 1000); with a search, its neurons at the start"},
+     "patterns to sample (default 1000); with a search, its width"},
     {"seed", OPT_SEED, OPT_FIT, OPT_AT(seed), OPT_ANY, "S",
      "of patterns, split and folds (default 0)"},
     {"sampler", OPT_TEXT, OPT_FIT, OPT_AT(sampler), OPT_ANY, "NAME",
@@ -143,7 +144,8 @@ static const cli_option cli_option_table[] = {
     {"exact", OPT_FLAG, OPT_FIT, OPT_AT(exact), OPT_ANY, NULL,
      "list all patterns: the global optimum, for a rank of 2 or 3"},
     {"width", OPT_COUNT, OPT_FIT, OPT_AT(width), OPT_FROM(1), "M",
-     "neurons that the search starts with (default: --patterns)"},
+     "neurons that the search starts with (default: --patterns if given, else by the\n"
+     OPT_INDENT "data), or those of --method (default 1000)"},
     {"search-steps", OPT_COUNT, OPT_FIT, OPT_AT(search_steps), OPT_FROM(1), "N",
      "steps of its descent (default: by the data)"},
     {"search-step-size", OPT_REAL, OPT_FIT, OPT_AT(search_step_size), OPT_POSITIVE, "X",
@@ -152,6 +154,21 @@ static const cli_option cli_option_table[] = {
      "rounds of convex program and flips at most (default: by the data)"},
     {"restarts", OPT_COUNT, OPT_FIT, OPT_AT(restarts), OPT_FROM(1), "N",
      "descents from other seeds, the best is kept (default: by the data)"},
+    {"First-order training of the network itself, for comparison", OPT_GROUP, OPT_FIT, 0,
+     OPT_ANY, NULL, NULL},
+    {"method", OPT_TEXT, OPT_FIT, OPT_AT(method), OPT_ANY, "NAME",
+     "adam, sgd or adagrad instead of the convex program (relu)"},
+    {"epochs", OPT_COUNT, OPT_FIT, OPT_AT(epochs), OPT_FROM(1), "N", "epochs (default 2000)"},
+    {"batch", OPT_COUNT, OPT_FIT, OPT_AT(batch), OPT_FROM(1), "N",
+     "rows of a step (default: all)"},
+    {"step-size", OPT_REAL, OPT_FIT, OPT_AT(step_size), OPT_POSITIVE, "X",
+     "first step (default 0.01, sgd 1)"},
+    {"schedule", OPT_TEXT, OPT_FIT, OPT_AT(schedule), OPT_ANY, "NAME",
+     "halve (default), constant or cosine"},
+    {"halve-every", OPT_COUNT, OPT_FIT, OPT_AT(halve_every), OPT_FROM(1), "N",
+     "epochs between halvings (default 400)"},
+    {"momentum", OPT_REAL, OPT_FIT, OPT_AT(momentum), 0.0, 1.0 - DBL_EPSILON / 2,
+     "0 or greater, below 1", "X", "of sgd and adam (default 0.9)"},
     {"From solution to network", OPT_GROUP, OPT_FIT, 0, OPT_ANY, NULL, NULL},
     {"decompose", OPT_TEXT, OPT_FIT, OPT_AT(decompose), OPT_ANY, "KIND",
      "train a gated network and turn it into a ReLU one: min-norm,\n"
@@ -170,7 +187,7 @@ static const cli_option cli_option_table[] = {
      "over all patterns (relu): auto (default), weighted (any size), cones (rank to\n"
      OPT_INDENT "8), exact (rank 1 and 2), enumerate, or none"},
     {"rounds", OPT_COUNT, CMD_CERTIFY, OPT_AT(rounds), OPT_FROM(1), "N",
-     "convex programs solved for it at most (default 60; weighted: 1)"},
+     "convex programs solved for it at most (default: by method and size)"},
     {"tol", OPT_REAL, CMD_CERTIFY, OPT_AT(tol), OPT_OPEN_UNIT, "T",
      "share of the objective that may stay unproven (default 0.01)"},
     {"subgradient-tol", OPT_REAL, OPT_FIT, OPT_AT(subgradient_tol), OPT_NOT_NEGATIVE, "T",
@@ -370,7 +387,7 @@ static int cli_options_read(const char *command, unsigned bit, int argc, char **
                             cli_args *args) {
     int k, plain = 0;
     memset(args, 0, sizeof *args);
-    args->tol = -1.0;
+    args->tol = args->momentum = -1.0;
     for (k = 2; k < argc; k++) {
         char shown[CLI_SHOW];
         int status = CLI_OK;

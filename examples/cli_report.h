@@ -137,6 +137,10 @@ static void cli_say_patterns(const cli_run *run) {
     size_t drawn = gates->count ? gates->count : 1000;
     cvxrelu_search search = cli_search_of(&run->problem);
     unsigned long patterns = (unsigned long)report->patterns;
+    if (run->args->method != NULL) {
+        printf("patterns     %lu: those of the neurons\n", patterns);
+        return;
+    }
     if (search == CVXRELU_SEARCH_EXACT)
         printf("patterns     %lu: all that the rows have\n", patterns);
     else if (search == CVXRELU_SEARCH_ON)
@@ -204,6 +208,7 @@ static int cli_fell_short(const cvxrelu_report *report) {
 static void cli_say_notes(const cli_run *run) {
     const cvxrelu_report *report = &run->reports[run->chosen];
     size_t k, short_of = 0;
+    if (run->args->method != NULL) return; /* it promises nothing */
     for (k = 0; k < run->count; k++) short_of += cli_fell_short(&run->reports[k]) != 0;
     if (cli_fell_short(report))
         printf("note         the %s of %.2g did not reach the tolerance of %.2g\n",
@@ -258,9 +263,9 @@ static void cli_say(const cli_run *run) {
     if (report->lambda_max > 0)
         printf(" (%.3g of lambda_max %.6g)", report->lambda / report->lambda_max,
                report->lambda_max);
-    printf("\nsolver       %s: %d iteration%s, %s\n", cli_solver_word(report->solver),
-           report->iterations, cli_s((size_t)report->iterations),
-           cli_stop_sentence(report->stop));
+    printf("\nsolver       %s: %d iteration%s, %s\n",
+           args->method ? args->method : cli_solver_word(report->solver), report->iterations,
+           cli_s((size_t)report->iterations), cli_stop_sentence(report->stop));
     if (args->decompose) cli_say_split(run);
     cli_say_certificate(cli_is_relu(run) ? CVXRELU_RELU : CVXRELU_GATED, report);
     cli_say_notes(run);
@@ -349,7 +354,8 @@ static void cli_json_solution(cli_json *json, const cli_run *run, size_t k) {
         cli_json_number(json, "pruning_change", run->pruned.change);
     }
     cli_json_number(json, "subgradient", report->subgradient);
-    cli_json_string(json, "solver", cli_solver_word(report->solver));
+    cli_json_string(json, "solver",
+                    run->args->method ? run->args->method : cli_solver_word(report->solver));
     cli_json_string(json, "stop", cli_stop_word(report->stop));
     cli_json_number(json, "tol", report->tol);
     cli_json_number(json, "iterations", report->iterations);

@@ -39,6 +39,7 @@ typedef struct cli_run {
     cvxrelu_model **models;
     cvxrelu_report *reports;
     cli_score *train_scores, *test_scores;
+    cvxrelu_descend_options descend; /* --method                                              */
     cvxrelu_decomposition kind;  /* --decompose                                               */
     cvxrelu_decompose_report split;
     cvxrelu_prune_report pruned; /* --prune                                                   */
@@ -67,6 +68,12 @@ static const char *cli_field_option(const char *message, size_t *length, char na
                                             {"options.al.constraint_tol", "al-tol"},
                                             {"options.al.max_outer", "al-outer"},
                                             {"options.search.width", "width"},
+                                            {"descend.width", "width"},
+                                            {"descend.batch", "batch"},
+                                            {"descend.epochs", "epochs"},
+                                            {"descend.halve_every", "halve-every"},
+                                            {"descend.step_size", "step-size"},
+                                            {"descend.momentum", "momentum"},
                                             {"options.search.steps", "search-steps"},
                                             {"options.search.step_size", "search-step-size"},
                                             {"options.search.rounds", "rounds"},
@@ -184,10 +191,31 @@ static int cli_set_decomposition(cli_run *run) {
     return status;
 }
 
+static int cli_set_method(const cli_args *args, cvxrelu_descend_options *descend) {
+    static const cli_choice methods[] = {{"adam", CVXRELU_DESCEND_ADAM},
+                                         {"sgd", CVXRELU_DESCEND_SGD},
+                                         {"adagrad", CVXRELU_DESCEND_ADAGRAD}};
+    static const cli_choice schedules[] = {{"halve", CVXRELU_SCHEDULE_HALVE},
+                                           {"constant", CVXRELU_SCHEDULE_CONSTANT},
+                                           {"cosine", CVXRELU_SCHEDULE_COSINE}};
+    int value, status = cli_choose("method", args->method, methods, 3, &value);
+    descend->method = (cvxrelu_descend_method)value;
+    if (status == CLI_OK) status = cli_choose("schedule", args->schedule, schedules, 3, &value);
+    descend->schedule = (cvxrelu_schedule)value;
+    descend->width = args->width;
+    descend->batch = args->batch;
+    descend->epochs = (int)args->epochs;
+    descend->halve_every = (int)args->halve_every;
+    descend->step_size = args->step_size;
+    descend->momentum = args->momentum == 0 ? -1.0 : args->momentum < 0 ? 0.0 : args->momentum;
+    descend->seed = args->seed;
+    return status;
+}
+
 static void cli_set_search(const cli_args *args, cvxrelu_problem *problem) {
     if (problem->kind == CVXRELU_GATED) return;
     if (args->search) problem->search = CVXRELU_SEARCH_ON;
-    if (args->no_search) problem->search = CVXRELU_SEARCH_OFF;
+    if (args->no_search || args->method) problem->search = CVXRELU_SEARCH_OFF;
     if (args->exact) problem->search = CVXRELU_SEARCH_EXACT;
 }
 
@@ -327,6 +355,36 @@ static int cli_check_kind(const cli_args *args, cvxrelu_kind kind) {
                      kind == CVXRELU_RELU ? "gated" : "relu");
 }
 
+/* --method is a trainer of its own: what belongs to the convex program excludes it, and its
+   options need it.                                                                           */
+static int cli_check_method(const cli_args *args) {
+    const cli_given own[] = {{"epochs", args->epochs > 0},
+                             {"batch", args->batch > 0},
+                             {"step-size", args->step_size > 0},
+                             {"schedule", args->schedule != NULL},
+                             {"halve-every", args->halve_every > 0},
+                             {"momentum", args->momentum >= 0}};
+    const cli_given others[] = {{"model gated", cli_is_word(args->model, "gated")},
+                                {"decompose", args->decompose != NULL},
+                                {"path", args->path > 0},
+                                {"cv", args->cv > 0},
+                                {"search", args->search},
+                                {"exact", args->exact},
+                                {"gates", args->gates != NULL || args->gates_scaled != NULL},
+                                {"solver", args->solver != NULL},
+                                {"tol", args->tol >= 0},
+                                {"start", args->start != NULL},
+                                {"search-steps", args->search_steps > 0},
+                                {"search-step-size", args->search_step_size > 0},
+                                {"rounds", args->rounds > 0},
+                                {"restarts", args->restarts > 0}};
+    const char *name = args->method == NULL ? CLI_FIRST_GIVEN(own) : CLI_FIRST_GIVEN(others);
+    if (name == NULL) return CLI_OK;
+    if (args->method == NULL) return cli_error(CLI_USAGE, "--%s: needs --method", name);
+    return cli_error(CLI_USAGE, "--method: trains without the convex program; it excludes --%s",
+                     name);
+}
+
 /* Options of ReLU networks that exclude or need one another. */
 static int cli_check_relu(const cli_args *args) {
     const char *name = cli_search_option(args);
@@ -345,6 +403,7 @@ static int cli_check_relu(const cli_args *args) {
         return cli_error(CLI_USAGE,
                          "--exact: takes all patterns; it excludes --search, --no-search, "
                          "--gates, --patterns and what shapes the sampling");
+    if (args->method != NULL) name = NULL;
     if (name != NULL && (args->no_search || args->exact || (given && !args->search)))
         return cli_error(CLI_USAGE, "--%s: needs a pattern search%s", name,
                          given && !args->search ? ": --gates needs --search for that" : "");
@@ -592,8 +651,11 @@ static int cli_solve(cli_run *run, int is_path) {
     } else {
         cli_room(run, 1);
         if ((status = cli_set_lambda(run)) != CLI_OK) return status;
-        result = cvxrelu_fit(&run->problem, &run->options, run->start, &run->models[0],
-                             &run->reports[0]);
+        result = run->args->method != NULL
+                     ? cvxrelu_descend(&run->problem, &run->options, &run->descend,
+                                       &run->models[0], &run->reports[0])
+                     : cvxrelu_fit(&run->problem, &run->options, run->start, &run->models[0],
+                                   &run->reports[0]);
         memcpy(message, run->reports[0].message, sizeof message);
     }
     cli_progress_clear(&run->monitor);

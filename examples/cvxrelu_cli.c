@@ -76,11 +76,13 @@ static int cli_fit(cli_pool *pool, cli_args *args, int is_path) {
     run.pool = pool;
     run.args = args;
     if (is_path && args->path == 0) args->path = CLI_PATH_COUNT;
+    if (status == CLI_OK) status = cli_check_method(args);
     if (status == CLI_OK) status = cli_check_relu(args);
     if (status == CLI_OK) status = cli_set_problem_words(args, &run.problem);
     if (status == CLI_OK) status = cli_check_kind(args, run.problem.kind);
     if (status == CLI_OK) cli_set_search(args, &run.problem);
     if (status == CLI_OK) status = cli_set_decomposition(&run);
+    if (status == CLI_OK) status = cli_set_method(args, &run.descend);
     if (status == CLI_OK) status = cli_set_option_words(args, &run.options);
     if (status == CLI_OK) status = cli_set_sampler(args, &run.problem.gates);
     if (status == CLI_OK && (args->x != NULL ? 1u : 0u) + args->file_count != 1)
@@ -195,7 +197,8 @@ static void cli_info_say(const char *path, const cli_loaded *loaded) {
     size_t k;
     printf("model        %s: %s, %lu neuron%s, %lu feature%s, %lu output%s\n", path,
            info->kind == CVXRELU_RELU ? "ReLU" : "gated ReLU", (unsigned long)info->neurons,
-           cli_s(info->neurons), (unsigned long)info->features, cli_s(info->features), (unsigned long)info->outputs, cli_s(info->outputs));
+           cli_s(info->neurons), (unsigned long)info->features, cli_s(info->features),
+           (unsigned long)info->outputs, cli_s(info->outputs));
     if (info->classes > 0) {
         printf("classes     ");
         for (k = 0; k < info->classes; k++) printf(" %s", loaded->labels[k]);

@@ -106,7 +106,7 @@ static int demo_train(const demo_data *data, cvxrelu_model **model, cvxrelu_repo
     options.progress_user = &lines;
     printf("Training a two-layer ReLU network: minimise the squared error plus %g times the\n"
            "sum of neuron norms. First-order descent from 1000 neurons looks for activation\n"
-           "patterns; over those the problem is a convex program, solved to a proven optimum.\n\n",
+           "patterns; over those the problem is a convex program, solved to proven optimum.\n\n",
            problem.lambda);
     result = cvxrelu_fit(&problem, &options, NULL, model, report);
     if (result != CVXRELU_OK) return demo_failed("training", report->message, result);

@@ -80,6 +80,10 @@ bad "decompose_excludes_search" 2 "--search: --decompose" train "$data/wine.csv"
 bad "decompose_excludes_path" 2 "--decompose: .*--path" train "$data/wine.csv" --decompose min-norm --path 3 $outs
 bad "an_unknown_decomposition_is_named" 2 "--decompose magic: must be one of" train "$data/wine.csv" --decompose magic $outs
 bad "rho_needs_approximate" 2 "--rho: needs --decompose approximate" train "$data/wine.csv" --decompose min-norm --rho 1 $outs
+bad "method_excludes_search" 2 "--method: .* excludes --search" train "$data/wine.csv" --method adam --search $outs
+bad "epochs_need_a_method" 2 "--epochs: needs --method" train "$data/wine.csv" --epochs 5 $outs
+bad "an_unknown_method_is_named" 2 "--method magic: must be one of adam, sgd, adagrad" train "$data/wine.csv" --method magic $outs
+bad "a_momentum_of_1_is_refused" 2 "--momentum 1: must be 0 or greater, below 1" train "$data/wine.csv" --method sgd --momentum 1 $outs
 bad "relu_needs_a_strength" 2 "^cvxrelu: --lambda is 0" train "$data/wine.csv" --lambda 0 $outs
 bad "an_unknown_model_is_named" 2 "--model linear: must be one of relu, gated" train "$data/wine.csv" --model linear $outs
 bad "an_unknown_solver_is_named" 2 "--solver magic: must be one of" train "$data/wine.csv" --solver magic $outs
@@ -328,6 +332,14 @@ good "certify_a_stripped_relu_model" certify rx.model "$data/wine.csv" --bound n
 good "a_relu_path" path r.csv --no-search --patterns 30 --path 3 --quiet
 good "a_relu_cross_validation" train r.csv --no-search --patterns 30 --cv 3 --path 3 --quiet
 said "info_of_relu" "^model .*: ReLU, " info rw.model
+
+for m in adam sgd adagrad; do
+    good "method_$m" $five --method $m --width 50 --epochs 500 --step-size 0.05 --json me.json --save me.model
+    check "method_${m}_is_named" [ "$(field me.json solver)" = $m ]
+    check "method_${m}_is_not_below_the_optimum" awk -v o="$(field me.json objective)" -v b="$(field e.json objective)" 'BEGIN { exit !(o >= b * (1 - 1e-6)) }'
+done
+good "a_trained_network_is_confirmed" certify me.model five.csv --bound none
+good "batches_and_a_schedule" $five --method sgd --width 20 --epochs 50 --batch 2 --schedule cosine --momentum 0 --step-size 0.02 --quiet
 
 # ---- Networks of other programs
 foreign="certify --w1 enet/W1.npy --w2 enet/W2.npy"

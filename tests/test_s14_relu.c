@@ -2,11 +2,12 @@
    plain loops. A dual norm ||Proj_K(g)|| is bounded from above by ||g + Xt^T gamma|| with gamma
    >= 0 from cyclic coordinate descent [Hildreth], which shares nothing with S11. */
 
-/* min over gamma >= 0 of ||g + sum gamma_j t_j x_j||, after `sweeps` rounds. */
+/* min over gamma >= 0 of ||g + sum gamma_j t_j x_j||: a bound on it after `sweeps` rounds, or
+   sooner when it is `enough`. */
 static double s14_polar(const cvxr_data *data, const double *on, double sign, const double *g,
-                        int sweeps, double *gamma) {
+                        double enough, int sweeps, double *gamma) {
     const size_t n = data->n, d = data->d;
-    double v[64], size = 0;
+    double v[64], size = HUGE_VAL;
     size_t i, j;
     int it;
     for (j = 0; j < d; j++) v[j] = sign * g[j];
@@ -23,9 +24,9 @@ static double s14_polar(const cvxr_data *data, const double *on, double sign, co
             moved += fabs(step) * sqrt(xx);
             for (j = 0; j < d; j++) v[j] += step * t * x[j];
         }
-        if (moved < 1e-12 * fabs(v[0])) break;
+        for (size = 0, j = 0; j < d; j++) size += v[j] * v[j];
+        if (size <= enough * enough || moved < 1e-12 * fabs(v[0])) break;
     }
-    for (j = 0; j < d; j++) size += v[j] * v[j];
     return sqrt(size);
 }
 
@@ -40,7 +41,7 @@ static void s14_judge_relu_output(const cvxr_data *data, const double *V, const 
                                   s14_relu *t) {
     const size_t n = data->n, d = data->d;
     double *r = (double *)calloc(3 * n, sizeof(double)), *on = r + n, *gamma = on + n;
-    double most = lam, left = 0, yy = 0;
+    double most = lam * (1 + 1e-7), left = 0, yy = 0;
     size_t p, i, j, side;
     int pass;
     for (i = 0; i < n; i++) r[i] = y[i];
@@ -61,7 +62,7 @@ static void s14_judge_relu_output(const cvxr_data *data, const double *V, const 
                     double q = 0;
                     for (j = 0; j < d; j++) q += g[j] * g[j];
                     if (q <= most * most) continue; /* its projection is no longer */
-                    q = s14_polar(data, on, s, g, 4000, gamma);
+                    q = s14_polar(data, on, s, g, most, 30000, gamma);
                     most = q > most ? q : most;
                     continue;
                 }
@@ -175,6 +176,25 @@ TEST(relu_gap_closes_for_one_row_and_for_one_column) {
     s14_check_relu(&p, 1e-2, 60);
 }
 
+/* Many rows, few columns, noise for targets, a weak penalty: nearly every group sits on an
+   extreme ray of a thin cone, where Newton's steps are short and directions are generated. */
+TEST(relu_gap_closes_on_extreme_rays_of_thin_cones) {
+    cvxrelu_problem p = s14_problem(120, 6, 1, 12);
+    cvxrelu_random random;
+    cvxrelu_random_init(&random, 77);
+    s14_normals(&random, 120, s14_Y);
+    s14_check_relu(&p, 1e-2, 70);
+    s14_check_relu(&p, 1e-3, 70);
+}
+
+TEST(relu_gap_closes_on_extreme_rays_for_two_outputs) {
+    cvxrelu_problem p = s14_problem(100, 6, 2, 12);
+    cvxrelu_random random;
+    cvxrelu_random_init(&random, 78);
+    s14_normals(&random, 200, s14_Y);
+    s14_check_relu(&p, 2e-3, 140);
+}
+
 /* The network that ReLU groups make is the one with max(0, .): its predictions on the training
    rows give the objective. */
 TEST(relu_network_in_the_users_coordinates_has_the_objective) {
@@ -209,5 +229,7 @@ SUITE(s14_relu) {
     RUN(relu_gap_closes_for_two_outputs);
     RUN(relu_gap_closes_with_duplicate_and_zero_rows);
     RUN(relu_gap_closes_for_one_row_and_for_one_column);
+    RUN(relu_gap_closes_on_extreme_rays_of_thin_cones);
+    RUN(relu_gap_closes_on_extreme_rays_for_two_outputs);
     RUN(relu_network_in_the_users_coordinates_has_the_objective);
 }
