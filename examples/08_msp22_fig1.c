@@ -1,7 +1,7 @@
 /* 08 MSP22, FIGURE 1 - a realisable problem: ten SGD runs against the convex program.
 
-   The data of [MSP22 D.1]: n = 250 rows of d = 50 normal features, covariance of condition 10, y
-   the sign of a random ReLU network of 100 neurons, columns scaled to norm 1, 250 rows to
+   The data of [MSP22 D.1]: n = 250 rows of d = 50 normal features, covariance of condition 10,
+   y the sign of a random ReLU network of 100 neurons, columns scaled to norm 1, 250 rows to
    test on. SGD trains m = 100 neurons from ten starts on batches of 25, step 5 (the paper's 10
    leaves every run far above). The convex program is solved over 100 sampled patterns, over
    these and those that an SGD run passed through, as in the paper, and over patterns that the

@@ -59,11 +59,6 @@ static int cli_load_for(cli_pool *pool, const cli_args *args, const char *path,
 
 /* ---- Bounds over all patterns */
 
-static const char *cli_bound_word(cvxrelu_certify_method method) {
-    static const char *const words[] = {"auto", "weighted", "exact", "cones", "enumerate"};
-    return words[method];
-}
-
 /* --bound and what goes with it; *none: no bound over all patterns is wanted. */
 static int cli_set_bound(const cli_args *args, cvxrelu_certify_options *how, int *none) {
     enum { NONE = 99 };

@@ -21,17 +21,19 @@ typedef struct cli_args {
         *solver;
     const char *scale, *test, *target, *save, *save_convex, *save_network, *json, *out,
         *precision;
-    const char *step_rule, *start, *method, *schedule, *decompose, *bound, *w1, *b1, *w2, *b2;
+    const char *step_rule, *start, *method, *schedule, *search_from, *decompose, *bound;
+    const char *w1, *b1, *w2, *b2;
     uint64_t seed;
     size_t patterns, path, cv, threads, max_iters, max_working_set, max_factor, memory_limit;
-    size_t width, search_steps, rounds, restarts, al_outer, nodes, epochs, batch, halve_every;
+    size_t width, search_steps, rounds, restarts, ascents, al_outer, nodes;
+    size_t epochs, batch, halve_every;
     double active_share, tol, subgradient_tol, split, time_limit;
     double step_first, step_shrink, step_grow, step_threshold;
     double search_step_size, step_size, momentum, al_delta, al_low, al_high, al_tol, rho;
     int seed_given, bias, no_bias, centre, no_centre, classes, raw_targets, header, no_header,
         strip;
-    int quiet, one_se, search, no_search, exact, prune, no_restart, no_acceleration,
-        no_gate_bias, portable, help;
+    int quiet, one_se, search, no_search, exact, interpolate, prune;
+    int no_restart, no_acceleration, no_gate_bias, portable, help;
 } cli_args;
 
 typedef enum cli_kind {
@@ -110,6 +112,9 @@ static const cli_option cli_option_table[] = {
      "strength, or 0.01max: a share of lambda_max (default 0.001max)"},
     {"path", OPT_COUNT, OPT_FIT, OPT_AT(path), OPT_FROM(1), "K",
      "K strengths from lambda_max down to 1e-4 of it"},
+    {"interpolate", OPT_FLAG, CMD_TRAIN, OPT_AT(interpolate), OPT_ANY, NULL,
+     "the limit of strength 0 (relu): least norm among networks through all targets;\n"
+     OPT_INDENT "--tol is then the residual to reach, as a share of the targets"},
     {"cv", OPT_COUNT, OPT_FIT, OPT_AT(cv), OPT_FROM(2), "K",
      "choose a strength by K-fold validation"},
     {"one-se", OPT_FLAG, OPT_FIT, OPT_AT(one_se), OPT_ANY, NULL,
@@ -154,6 +159,10 @@ static const cli_option cli_option_table[] = {
      "rounds of convex program and flips at most (default: by the data)"},
     {"restarts", OPT_COUNT, OPT_FIT, OPT_AT(restarts), OPT_FROM(1), "N",
      "descents from other seeds, the best is kept (default: by the data)"},
+    {"search-from", OPT_TEXT, OPT_FIT, OPT_AT(search_from), OPT_ANY, "NAME",
+     "descent (default); start or flipped: the heuristics Alg2, Alg3 of [PE20 6]"},
+    {"ascents", OPT_COUNT, OPT_FIT, OPT_AT(ascents), OPT_FROM(1), "N",
+     "starts of an ascent for violated patterns each round (default none)"},
     {"First-order training of the network itself, for comparison", OPT_GROUP, OPT_FIT, 0,
      OPT_ANY, NULL, NULL},
     {"method", OPT_TEXT, OPT_FIT, OPT_AT(method), OPT_ANY, "NAME",

@@ -54,6 +54,11 @@ static const char *cli_sampler_word(cvxrelu_sampler sampler) {
     return words[sampler];
 }
 
+static const char *cli_bound_word(cvxrelu_certify_method method) {
+    static const char *const words[] = {"auto", "weighted", "exact", "cones", "enumerate"};
+    return words[method];
+}
+
 /* Were the patterns looked for, and how? */
 static cvxrelu_search cli_search_of(const cvxrelu_problem *problem) {
     if (problem->kind == CVXRELU_GATED) return CVXRELU_SEARCH_OFF;
@@ -143,6 +148,9 @@ static void cli_say_patterns(const cli_run *run) {
     }
     if (search == CVXRELU_SEARCH_EXACT)
         printf("patterns     %lu: all that the rows have\n", patterns);
+    else if (search == CVXRELU_SEARCH_ON && run->args->interpolate)
+        printf("patterns     %lu found by the search (seed %.0f)\n", patterns,
+               (double)gates->seed);
     else if (search == CVXRELU_SEARCH_ON)
         printf("patterns     %lu found by the search: %d round%s, %lu flip%s (seed %.0f)\n",
                patterns, report->rounds, cli_s((size_t)report->rounds),
@@ -208,7 +216,7 @@ static int cli_fell_short(const cvxrelu_report *report) {
 static void cli_say_notes(const cli_run *run) {
     const cvxrelu_report *report = &run->reports[run->chosen];
     size_t k, short_of = 0;
-    if (run->args->method != NULL) return; /* it promises nothing */
+    if (run->args->method != NULL || run->args->interpolate) return; /* no gap was aimed at */
     for (k = 0; k < run->count; k++) short_of += cli_fell_short(&run->reports[k]) != 0;
     if (cli_fell_short(report))
         printf("note         the %s of %.2g did not reach the tolerance of %.2g\n",
@@ -249,6 +257,15 @@ static void cli_say_split(const cli_run *run) {
     printf(" (largest kappa %.3g)\n", split->kappa);
 }
 
+/* How near the network is to the targets, and how far from the least norm of all that are. */
+static void cli_say_gauge(const cli_run *run) {
+    const cvxrelu_gauge_report *gauge = &run->gauge;
+    printf("interpolates the targets to %.2e of their norm%s\n", gauge->residual,
+           gauge->reached ? "" : ": not reached with these patterns");
+    printf("norm         %.8g; every network through the targets has %.8g or more (%s)\n",
+           gauge->norm, gauge->bound, cli_bound_word(gauge->method));
+}
+
 /* cli_say - the summary of a training run. */
 static void cli_say(const cli_run *run) {
     const cli_args *args = run->args;
@@ -263,9 +280,13 @@ static void cli_say(const cli_run *run) {
     if (report->lambda_max > 0)
         printf(" (%.3g of lambda_max %.6g)", report->lambda / report->lambda_max,
                report->lambda_max);
-    printf("\nsolver       %s: %d iteration%s, %s\n",
-           args->method ? args->method : cli_solver_word(report->solver), report->iterations,
-           cli_s((size_t)report->iterations), cli_stop_sentence(report->stop));
+    printf("\n");
+    if (!args->interpolate)
+        printf("solver       %s: %d iteration%s, %s\n",
+               args->method ? args->method : cli_solver_word(report->solver),
+               report->iterations, cli_s((size_t)report->iterations),
+               cli_stop_sentence(report->stop));
+    if (args->interpolate) cli_say_gauge(run);
     if (args->decompose) cli_say_split(run);
     cli_say_certificate(cli_is_relu(run) ? CVXRELU_RELU : CVXRELU_GATED, report);
     cli_say_notes(run);
@@ -337,17 +358,29 @@ static void cli_json_split(cli_json *json, const cli_run *run) {
     cli_json_close(json, '}');
 }
 
+static void cli_json_gauge(cli_json *json, const cli_run *run) {
+    const cvxrelu_gauge_report *gauge = &run->gauge;
+    cli_json_open(json, "interpolation", '{');
+    cli_json_flag(json, "reached", gauge->reached);
+    cli_json_number(json, "residual", gauge->residual);
+    cli_json_number(json, "norm", gauge->norm);
+    cli_json_number(json, "norm_bound", gauge->bound);
+    cli_json_string(json, "bound_method", cli_bound_word(gauge->method));
+    cli_json_close(json, '}');
+}
+
 /* One solved strength. */
 static void cli_json_solution(cli_json *json, const cli_run *run, size_t k) {
     const cvxrelu_report *report = &run->reports[k];
     cli_json_certificate(json, cli_is_relu(run) ? CVXRELU_RELU : CVXRELU_GATED, report);
-    if (cli_search_of(&run->problem) == CVXRELU_SEARCH_ON) {
+    if (cli_search_of(&run->problem) == CVXRELU_SEARCH_ON && !run->args->interpolate) {
         cli_json_number(json, "descent_objective", report->descent_objective);
         cli_json_number(json, "rounds", report->rounds);
         cli_json_whole(json, "flips", report->flips);
     }
     if (report->solver == CVXRELU_SOLVER_AL)
         cli_json_number(json, "raw_violation", report->raw_violation);
+    if (run->args->interpolate) cli_json_gauge(json, run);
     if (run->args->decompose != NULL) cli_json_split(json, run);
     if (run->args->prune && k == run->chosen) {
         cli_json_whole(json, "neurons_before_pruning", run->pruned.neurons_before);

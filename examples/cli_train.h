@@ -40,6 +40,7 @@ typedef struct cli_run {
     cvxrelu_report *reports;
     cli_score *train_scores, *test_scores;
     cvxrelu_descend_options descend; /* --method                                              */
+    cvxrelu_gauge_report gauge;  /* --interpolate                                             */
     cvxrelu_decomposition kind;  /* --decompose                                               */
     cvxrelu_decompose_report split;
     cvxrelu_prune_report pruned; /* --prune                                                   */
@@ -220,6 +221,9 @@ static void cli_set_search(const cli_args *args, cvxrelu_problem *problem) {
 }
 
 static int cli_set_option_words(const cli_args *args, cvxrelu_options *options) {
+    static const cli_choice starts[] = {{"descent", CVXRELU_SEARCH_FROM_DESCENT},
+                                        {"start", CVXRELU_SEARCH_FROM_START},
+                                        {"flipped", CVXRELU_SEARCH_FROM_FLIPPED}};
     static const cli_choice solvers[] = {{"auto", CVXRELU_SOLVER_AUTO},
                                          {"newton", CVXRELU_SOLVER_NEWTON},
                                          {"fista", CVXRELU_SOLVER_FISTA},
@@ -236,6 +240,9 @@ static int cli_set_option_words(const cli_args *args, cvxrelu_options *options) 
     options->precision = (cvxrelu_type)value;
     if (status == CLI_OK) status = cli_choose("step-rule", args->step_rule, rules, 4, &value);
     options->step_rule = (cvxrelu_step_rule)value;
+    if (status == CLI_OK)
+        status = cli_choose("search-from", args->search_from, starts, 3, &value);
+    options->search.from = (cvxrelu_search_from)value;
     return status;
 }
 
@@ -312,7 +319,9 @@ static const char *cli_search_option(const cli_args *args) {
                               {"search-steps", args->search_steps > 0},
                               {"search-step-size", args->search_step_size > 0},
                               {"rounds", args->rounds > 0},
-                              {"restarts", args->restarts > 0}};
+                              {"restarts", args->restarts > 0},
+                              {"search-from", args->search_from != NULL},
+                              {"ascents", args->ascents > 0}};
     return CLI_FIRST_GIVEN(list);
 }
 
@@ -340,7 +349,8 @@ static int cli_check_kind(const cli_args *args, cvxrelu_kind kind) {
         {"step-shrink", args->step_shrink > 0},
         {"step-grow", args->step_grow > 0},
         {"step-threshold", args->step_threshold > 0}};
-    const cli_given relu[] = {{"search", args->search},
+    const cli_given relu[] = {{"interpolate", args->interpolate},
+                              {"search", args->search},
                               {"no-search", args->no_search && args->decompose != NULL},
                               {"exact", args->exact},
                               {"solver al", cli_is_word(args->solver, "al")}};
@@ -377,7 +387,10 @@ static int cli_check_method(const cli_args *args) {
                                 {"search-steps", args->search_steps > 0},
                                 {"search-step-size", args->search_step_size > 0},
                                 {"rounds", args->rounds > 0},
-                                {"restarts", args->restarts > 0}};
+                                {"restarts", args->restarts > 0},
+                                {"search-from", args->search_from != NULL},
+                                {"ascents", args->ascents > 0},
+                                {"interpolate", args->interpolate}};
     const char *name = args->method == NULL ? CLI_FIRST_GIVEN(own) : CLI_FIRST_GIVEN(others);
     if (name == NULL) return CLI_OK;
     if (args->method == NULL) return cli_error(CLI_USAGE, "--%s: needs --method", name);
@@ -394,6 +407,16 @@ static int cli_check_relu(const cli_args *args) {
                          "--decompose: gives a ReLU network; it excludes --model gated");
     if (args->decompose != NULL && args->path > 0 && args->cv == 0)
         return cli_error(CLI_USAGE, "--decompose: takes one strength; it excludes --path");
+    if (args->start != NULL && args->interpolate)
+        return cli_error(CLI_USAGE, "--start: --interpolate begins by itself; it excludes this");
+    if (args->start != NULL && !cli_is_word(args->model, "gated") && args->decompose == NULL &&
+        !args->no_search && !args->exact && (args->search || !given))
+        return cli_error(CLI_USAGE,
+                         "--start: a search begins by itself; it goes with --no-search, "
+                         "--exact, --gates and --model gated");
+    if (args->interpolate && (args->lambda != NULL || args->path > 0 || args->cv > 0))
+        return cli_error(CLI_USAGE, "--interpolate: is the limit of strength 0; it excludes "
+                         "--lambda, --path and --cv");
     if (args->rho > 0 && !cli_is_word(args->decompose, "approximate"))
         return cli_error(CLI_USAGE, "--rho: needs --decompose approximate");
     if (args->search && args->no_search)
@@ -461,7 +484,8 @@ static int cli_on_progress(void *user, const cvxrelu_progress *progress) {
         char line[160];
         int used =
             sprintf(line, "step %d  objective %.6g", progress->iteration, progress->objective);
-        if (progress->lambda > 0) used += sprintf(line + used, "  gap %.2g", progress->gap);
+        if (progress->lambda > 0 && progress->dual_bound > 0)
+            used += sprintf(line + used, "  gap %.2g", progress->gap);
         sprintf(line + used, "  neurons %lu  %.1f s", (unsigned long)progress->active,
                 progress->seconds);
         fprintf(stderr, "\r%-78.78s", line);
@@ -529,6 +553,7 @@ static void cli_set_numbers(cli_run *run) {
     options->search.step_size = args->search_step_size;
     options->search.rounds = (int)args->rounds;
     options->search.restarts = (int)args->restarts;
+    options->search.ascents = args->ascents;
     options->portable = args->portable;
     options->clock.seconds = cli_seconds;
     options->progress = cli_on_progress;
@@ -634,7 +659,29 @@ static cvxrelu_result cli_solve_cv(cli_run *run) {
                                   &run->point_chosen, &run->models[0], &run->reports[0]);
 }
 
-/* cli_solve - whatever --lambda, --path and --cv ask for. */
+/* --interpolate; the report is recomputed from the network of the last strength. */
+static cvxrelu_result cli_solve_interpolate(cli_run *run, char *message) {
+    cvxrelu_options options = run->options;
+    cvxrelu_report *report;
+    cvxrelu_result result;
+    double began = cli_seconds(NULL), ended;
+    cli_room(run, 1);
+    report = &run->reports[0];
+    options.tol = 0.0;
+    result = cvxrelu_interpolate(&run->problem, &options,
+                                 run->args->tol > 0 ? run->args->tol : 0.0, &run->models[0],
+                                 &run->gauge);
+    memcpy(message, run->gauge.message, sizeof run->gauge.message);
+    if (result != CVXRELU_OK) return result;
+    ended = cli_seconds(NULL);
+    result =
+        cvxrelu_verify(run->models[0], run->problem.X, run->problem.Y, -1.0, &options, report);
+    memcpy(message, report->message, sizeof report->message);
+    report->seconds = ended - began;
+    return result;
+}
+
+/* cli_solve - whatever --lambda, --path, --cv and --method ask for. */
 static int cli_solve(cli_run *run, int is_path) {
     char message[CVXRELU_MESSAGE_SIZE] = "";
     cvxrelu_result result;
@@ -648,6 +695,8 @@ static int cli_solve(cli_run *run, int is_path) {
         cli_room(run, run->path.count);
         result = cvxrelu_path(&run->problem, &run->options, &run->path, run->models,
                               run->reports, message);
+    } else if (run->args->interpolate) {
+        result = cli_solve_interpolate(run, message);
     } else {
         cli_room(run, 1);
         if ((status = cli_set_lambda(run)) != CLI_OK) return status;

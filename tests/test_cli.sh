@@ -84,6 +84,7 @@ bad "method_excludes_search" 2 "--method: .* excludes --search" train "$data/win
 bad "epochs_need_a_method" 2 "--epochs: needs --method" train "$data/wine.csv" --epochs 5 $outs
 bad "an_unknown_method_is_named" 2 "--method magic: must be one of adam, sgd, adagrad" train "$data/wine.csv" --method magic $outs
 bad "a_momentum_of_1_is_refused" 2 "--momentum 1: must be 0 or greater, below 1" train "$data/wine.csv" --method sgd --momentum 1 $outs
+bad "a_search_takes_no_start" 2 "--start: a search begins by itself" train "$data/wine.csv" --start w.model $outs
 bad "relu_needs_a_strength" 2 "^cvxrelu: --lambda is 0" train "$data/wine.csv" --lambda 0 $outs
 bad "an_unknown_model_is_named" 2 "--model linear: must be one of relu, gated" train "$data/wine.csv" --model linear $outs
 bad "an_unknown_solver_is_named" 2 "--solver magic: must be one of" train "$data/wine.csv" --solver magic $outs
@@ -329,6 +330,8 @@ good "certify_relu_classes" certify rw.model "$data/wine.csv" --json rwc.json
 check "the_weighted_bound_is_below" awk -v o="$(field rw.json objective)" -v b="$(sed -n '/all_patterns"/,$s/^ *"dual_bound": \(.*\),/\1/p' rwc.json)" 'BEGIN { exit !(b > 0 && b <= o * (1 + 1e-9)) }'
 good "a_stripped_relu_model" train "$data/wine.csv" --no-search --patterns 60 --save rx.model --strip --quiet
 good "certify_a_stripped_relu_model" certify rx.model "$data/wine.csv" --bound none
+good "a_relu_start" train "$data/wine.csv" --no-search --patterns 60 --lambda 0.0005max --start rw.model --quiet
+bad "a_start_of_another_kind" 2 "--start is another kind" train "$data/wine.csv" --model gated --patterns 60 --start rw.model --save kept.model
 good "a_relu_path" path r.csv --no-search --patterns 30 --path 3 --quiet
 good "a_relu_cross_validation" train r.csv --no-search --patterns 30 --cv 3 --path 3 --quiet
 said "info_of_relu" "^model .*: ReLU, " info rw.model
@@ -340,6 +343,14 @@ for m in adam sgd adagrad; do
 done
 good "a_trained_network_is_confirmed" certify me.model five.csv --bound none
 good "batches_and_a_schedule" $five --method sgd --width 20 --epochs 50 --batch 2 --schedule cosine --momentum 0 --step-size 0.02 --quiet
+
+good "least_norm_interpolation" train five.csv --scale none --raw-targets --interpolate --exact --json in.json --save in.model
+check "it_reaches_the_targets" awk -v r="$(field in.json residual | head -n 1)" 'BEGIN { exit !(r != "" && r <= 1e-6) }'
+check "its_norm_is_the_least" awk -v n="$(sed -n 's/^ *"norm": \(.*\),/\1/p' in.json)" -v b="$(sed -n 's/^ *"norm_bound": \(.*\),/\1/p' in.json)" 'BEGIN { exit !(b > 0 && n >= b * (1 - 1e-4) && n <= b * 1.02) }'
+good "heuristics_of_the_search" $five --search-from flipped --width 20 --quiet
+good "ascents" $five --width 20 --ascents 8 --quiet
+bad "interpolation_has_no_strength" 2 "--interpolate: .* excludes" train five.csv --interpolate --lambda 1 $outs
+bad "interpolation_is_for_relu" 2 "--interpolate: goes with --model relu only" train five.csv --interpolate --model gated $outs
 
 # ---- Networks of other programs
 foreign="certify --w1 enet/W1.npy --w2 enet/W2.npy"
@@ -463,7 +474,7 @@ if [ -c /dev/full ] && [ -w /dev/full ]; then
 else for t in 1 2 3 4 5; do skip "/dev/full"; done; fi
 
 # ---- JSON
-for f in w c s q v z r e ec ec2 s5 al pr dk rw rwc f; do
+for f in w c s q v z r e ec ec2 s5 al pr dk rw rwc f in me; do
     check "json_${f}_has_no_nan" sh -c "! grep -Eiq '(: *-?(nan|inf))' $f.json"
     check "json_${f}_is_balanced" awk '{ a += gsub(/[{[]/, ""); b += gsub(/[}\]]/, ""); q += gsub(/"/, "") }
         END { exit !(a == b && a > 0 && q % 2 == 0) }' $f.json
@@ -473,7 +484,7 @@ for key in version model solver loss n d c patterns lambda objective dual_bound 
     check "json_has_$key" [ -n "$(field w.json $key)" ]
 done
 if command -v python3 >/dev/null 2>&1; then
-    for f in w c s q v z r e ec ec2 s5 al pr dk rw rwc f; do check "json_${f}_parses" python3 -m json.tool $f.json; done
+    for f in w c s q v z r e ec ec2 s5 al pr dk rw rwc f in me; do check "json_${f}_parses" python3 -m json.tool $f.json; done
 else skip "json_parses"; fi
 "$tool" train "$data/wine.csv" --patterns 20 --json - >out 2>err
 check "json_alone_on_standard_output" sh -c 'head -n 1 out | grep -q "^{" && tail -n 1 out | grep -q "^}"'

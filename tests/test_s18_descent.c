@@ -332,6 +332,87 @@ TEST(descent_that_diverges_stops) {
     cvxr_data_free(&mem, &data);
 }
 
+/* The network that comes back has the objective reported, recomputed from W1 and W2. */
+TEST(descend_returns_the_network_it_reports) {
+    cvxrelu_problem p;
+    cvxrelu_descend_options o;
+    cvxrelu_report report;
+    cvxrelu_model *model;
+    cvxr_mem mem;
+    cvxr_data data;
+    int method;
+    s18_make(S18_N, S18_D, &mem, &data);
+    p = s06_problem(s18_X, S18_N, S18_D, s18_Y, 1);
+    p.scale = CVXRELU_SCALE_NONE;
+    p.no_bias = 1;
+    p.kind = CVXRELU_RELU;
+    p.lambda = 1e-3;
+    for (method = 0; method < 3; method++) {
+        double W1[40 * (S18_D + 1)], W2[40], loss = 0, decay = 0, zero = 0;
+        size_t i, j, k;
+        cvxrelu_model_info info;
+        memset(&o, 0, sizeof o);
+        o.method = (cvxrelu_descend_method)method;
+        o.width = 40;
+        o.epochs = 300;
+        o.step_size = method == 1 ? 0.05 : 0.02;
+        o.batch = method == 2 ? 30 : 0;
+        CHECK(cvxrelu_descend(&p, NULL, &o, &model, &report) == CVXRELU_OK);
+        cvxrelu_model_get_info(model, &info);
+        CHECK(info.neurons <= 40 && info.neurons == report.neurons);
+        CHECK(report.iterations == (method == 2 ? 900 : 300));
+        CHECK(report.stop == CVXRELU_STOP_ITERATIONS && report.dual_bound <= report.objective);
+        cvxrelu_model_network(model, W1, NULL, W2, NULL);
+        for (i = 0; i < S18_N; i++) {
+            double r = -s18_Y[i];
+            for (j = 0; j < info.neurons; j++) {
+                double z = 0;
+                for (k = 0; k < S18_D; k++)
+                    z += s18_X[i * S18_D + k] * W1[j * (S18_D + 1) + k];
+                if (z > 0) r += z * W2[j];
+            }
+            loss += r * r / (2 * S18_N);
+            zero += s18_Y[i] * s18_Y[i] / (2 * S18_N);
+        }
+        for (j = 0; j < info.neurons; j++) {
+            decay += W2[j] * W2[j];
+            for (k = 0; k < S18_D; k++)
+                decay += W1[j * (S18_D + 1) + k] * W1[j * (S18_D + 1) + k];
+        }
+        CHECK_NEAR(report.objective, loss + 0.5 * p.lambda * decay, 1e-9);
+        CHECK(report.objective < 0.5 * zero);
+        cvxrelu_model_free(model);
+    }
+    cvxr_data_free(&mem, &data);
+}
+
+TEST(descend_refuses_what_it_cannot_do) {
+    cvxrelu_problem p = s06_problem(s18_X, 20, 2, s18_Y, 1);
+    cvxrelu_descend_options o;
+    cvxrelu_report report;
+    cvxrelu_model *model;
+    memset(&o, 0, sizeof o);
+    p.lambda = 1e-3;
+    CHECK(cvxrelu_descend(&p, NULL, NULL, &model, &report) == CVXRELU_ERR_UNSUPPORTED);
+    p.kind = CVXRELU_RELU;
+    p.lambda = 0;
+    CHECK(cvxrelu_descend(&p, NULL, NULL, &model, &report) == CVXRELU_ERR_UNSUPPORTED);
+    p.lambda = 1e-3;
+    o.epochs = -1;
+    CHECK(cvxrelu_descend(&p, NULL, &o, &model, &report) == CVXRELU_ERR_ARGUMENT);
+    o.epochs = 2;
+    o.momentum = 1;
+    CHECK(cvxrelu_descend(&p, NULL, &o, &model, &report) == CVXRELU_ERR_ARGUMENT);
+    o.momentum = 0;
+    o.method = CVXRELU_DESCEND_SGD;
+    o.step_size = 1e30;
+    o.epochs = 100;
+    CHECK(cvxrelu_descend(&p, NULL, &o, &model, &report) == CVXRELU_ERR_NUMERIC);
+    CHECK(model == NULL && report.message[0] != 0);
+    CHECK(cvxrelu_descend(&p, NULL, &o, NULL, &report) == CVXRELU_ERR_ARGUMENT);
+    CHECK(cvxrelu_descend(&p, NULL, &o, &model, NULL) == CVXRELU_ERR_ARGUMENT);
+}
+
 SUITE(s18_descent) {
     RUN(a_step_follows_the_gradient);
     RUN(a_step_on_a_minibatch_follows_the_gradient_of_its_rows);
@@ -342,4 +423,6 @@ SUITE(s18_descent) {
     RUN(same_seed_same_bits_whatever_the_threads);
     RUN(descent_takes_the_smallest_data_and_says_what_it_holds);
     RUN(descent_that_diverges_stops);
+    RUN(descend_returns_the_network_it_reports);
+    RUN(descend_refuses_what_it_cannot_do);
 }
