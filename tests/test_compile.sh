@@ -1,6 +1,7 @@
 #!/bin/sh
 # Builds tests/test_compile.c and .cpp in every configuration, with every warning an error.
-# Environment: CC, CXX, BUILD. Prints failures and skips, then `N passed, N failed, N skipped`.
+# The CVXRELU_NO_ options are built together; with COMPILE_ALL set each of them alone as well.
+# Environment: CC, CXX, BUILD, COMPILE_ALL. Prints failures and skips, then `N passed, N failed, N skipped`.
 cd "$(dirname "$0")/.." || exit 1
 CC=${CC:-cc} CXX=${CXX:-c++} BUILD=${BUILD:-build}
 dir=$BUILD/compile
@@ -55,10 +56,15 @@ object c c_first -DPART=1 -DFIRST -DALONE -fsyntax-only
 object c s1 -DPART=1 -DCVXRELU_STATIC
 object c s2 -DPART=2 -DCVXRELU_STATIC
 link "$CC" two_static "$dir/s1.o" "$dir/s2.o"
+none=
 for option in STDIO MALLOC CLOCK FLOAT32 SIMD; do
+    none="$none -DCVXRELU_NO_$option"
+    [ -n "$COMPILE_ALL" ] || continue
     object c no_$option -DPART=1 -DALONE -DCVXRELU_NO_$option
     link "$CC" without_$option "$dir/no_$option.o"
 done
+object c no_options -DPART=1 -DALONE $none
+link "$CC" without_options "$dir/no_options.o"
 
 if [ $have_cxx = 1 ]; then
     object c++ x1 -DPART=1
