@@ -781,7 +781,8 @@ typedef struct cvxrelu_model cvxrelu_model;    /* opaque; freed by cvxrelu_model
  *   problem  data, strength, penalty, gates; borrowed for the call
  *   options  NULL = all defaults
  *   start    NULL, or an earlier model over the same data, scaling and gates whose weights the
- *            solver starts from (another strength, more time); not used at lambda = 0; borrowed
+ *            solver starts from (another strength, more time); not used at lambda = 0 and by a
+ *            search; borrowed
  *   model    out, not NULL: the caller's until cvxrelu_model_free; set on CVXRELU_OK, also when
  *            a limit stopped the run (see report->stop), else NULL
  *   report   out, not NULL: everything on CVXRELU_OK, else the message
@@ -793,11 +794,13 @@ typedef struct cvxrelu_model cvxrelu_model;    /* opaque; freed by cvxrelu_model
  *   NONFINITE    NaN or infinity in X, Y or given gates: the message has row and column, from 0
  *   LABELS       classes: more than one column, not an integer, negative, >= n and > 1
  *   PATTERNS     every drawn gate was dropped
- *   UNSUPPORTED  kind RELU; NEWTON with another penalty; float32 left out of the build
+ *   UNSUPPORTED  NEWTON or kind RELU with another penalty; RELU with FISTA or at lambda = 0;
+ *                GATED with AL or a search; float32 left out of the build
  *   CLOCK        a time_limit without a clock
  *   SIZE, LIMIT, MEMORY   too large for size_t; for memory_limit; for the allocator
  * Cost: 2 n d flops a drawn gate, then report->flops; memory by the manual, MEMORY.
- * Threads: any number of fits at once. Source: [MSP22 eq. 3, Thm 2.2]; solvers as S13, S14 say.
+ * Threads: any number of fits at once. Source: [MSP22 eq. 2, 3, Thm 2.1, 2.2], [PE20 eq. 8];
+ * solvers as S13 to S15 say, the search as S21, all patterns as S19.
  */
 CVXRELU_API cvxrelu_result cvxrelu_fit(const cvxrelu_problem *problem,
                                        const cvxrelu_options *options,
