@@ -251,9 +251,9 @@
        lambda = 0  24 P dp + 16 n
        ReLU        2 W groups in the place of W, 24 P d for the faces; Newton's bases
                    min(8 n dp^2, 32 (n + dp) dp + 32 MB) twice, and a second factor, or 80 n^2
-                   for directions where that is more; AL 40 P c dp + 16 P n c. A search holds its
-                   network and two such fits over at most 2 n neurons an output: its bound is
-                   loose
+                   for directions where that is more; AL 40 P c dp + 16 P n c. A search holds
+                   its network and two such fits over at most 2 n neurons an output: its bound
+                   is loose
      In float32 dp is d rounded up to 16. A path may need the larger of several lines. A model
      that came back holds 8 P d for the gates of all patterns (none once loaded, unless they
      were given) and 32 d + 41 a neuron.
@@ -16180,8 +16180,9 @@ static cvxrelu_result cvxr_descend_plan(const cvxrelu_descend_options *given, si
     return CVXRELU_OK;
 }
 
-/* The neurons of output k, one after the other: each has its own pattern, carried by itself. */
-static void cvxr_descend_gather(cvxr_fit *f, const cvxr_descent *descent, size_t k,
+/* The neurons of output k, one after the other: each has its own pattern, carried by itself. 0
+   when they are not finite. */
+static int cvxr_descend_gather(cvxr_fit *f, const cvxr_descent *descent, size_t k,
                                 cvxr_weights *net) {
     const size_t n = f->data.n, dp = f->data.dp;
     cvxr_patterns *set = &f->patterns;
@@ -16190,6 +16191,8 @@ static void cvxr_descend_gather(cvxr_fit *f, const cvxr_descent *descent, size_t
         double *u = net->u + net->m * dp, *gate = set->gates + set->count * set->d;
         const int sign = cvxr_descent_neuron(descent, j, u, dp);
         uint64_t *bits = set->bits + set->count * set->words;
+        for (q = 0; q < dp; q++)
+            if (!cvxr_finite(u[q])) return 0;
         if (sign == 0) continue;
         memcpy(gate, u, set->d * sizeof(double));
         memset(bits, 0, set->words * sizeof(uint64_t));
@@ -16201,12 +16204,6 @@ static void cvxr_descend_gather(cvxr_fit *f, const cvxr_descent *descent, size_t
         net->sign[net->m] = (signed char)sign;
         net->pattern[net->m++] = set->count++;
     }
-}
-
-static int cvxr_descend_finite(const cvxr_weights *net) {
-    size_t i;
-    for (i = 0; i < net->m * net->dp; i++)
-        if (!cvxr_finite(net->u[i])) return 0;
     return 1;
 }
 
@@ -16216,6 +16213,7 @@ static cvxrelu_result cvxr_descend_run(cvxr_fit *f, const cvxr_descent_plan *pla
     const size_t all = f->data.c * plan->width;
     cvxr_descent descent;
     size_t k;
+    int finite = 1;
     memset(net, 0, sizeof *net);
     cvxr_patterns_room(&f->mem, &f->data, all, &f->patterns);
     cvxr_weights_open(&f->mem, net, all, f->data.dp);
@@ -16224,11 +16222,11 @@ static cvxrelu_result cvxr_descend_run(cvxr_fit *f, const cvxr_descent_plan *pla
         cvxr_descent_run(&descent, plan, f->data.Y + k * f->data.n, &f->core);
         report->iterations +=
             (int)cvxr_min_z(descent.steps, 0x7fffffff - (size_t)report->iterations);
-        cvxr_descend_gather(f, &descent, k, net);
+        finite = cvxr_descend_gather(f, &descent, k, net) && finite;
     }
     cvxr_descent_close(&descent);
     if (f->mem.failed) return cvxr_mem_result(&f->mem, report->message);
-    if (!cvxr_descend_finite(net))
+    if (!finite)
         return cvxr_fail(report->message, CVXRELU_ERR_NUMERIC,
                          "the descent diverged: take a smaller descend.step_size than %g",
                          plan->step_size);
@@ -16741,7 +16739,7 @@ static cvxrelu_result cvxr_sieve_solve(cvxr_sieve *s, size_t k, double tol, doub
     cvxrelu_problem p;
     cvxrelu_result result = cvxr_mem_result(&s->mem, message);
     size_t i, n = s->data.n;
-    if (result) return result;
+    if (result || report == NULL) return result;
     memset(&p, 0, sizeof p);
     p.X.data = s->flat.X;
     p.X.rows = p.Y.rows = n;

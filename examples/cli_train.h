@@ -408,7 +408,8 @@ static int cli_check_relu(const cli_args *args) {
     if (args->decompose != NULL && args->path > 0 && args->cv == 0)
         return cli_error(CLI_USAGE, "--decompose: takes one strength; it excludes --path");
     if (args->start != NULL && args->interpolate)
-        return cli_error(CLI_USAGE, "--start: --interpolate begins by itself; it excludes this");
+        return cli_error(CLI_USAGE,
+                         "--start: --interpolate begins by itself; it excludes this");
     if (args->start != NULL && !cli_is_word(args->model, "gated") && args->decompose == NULL &&
         !args->no_search && !args->exact && (args->search || !given))
         return cli_error(CLI_USAGE,
