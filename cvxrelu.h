@@ -141,9 +141,10 @@
      >= max over ||u|| <= 1, s = +-1 of s theta^T (X u)_+ makes theta lam / B feasible for the
      dual of the program over all patterns. B by the weighted Cauchy-Schwarz bound at any size,
      by the arcs of the circle at rank 2, by branch and bound over simplicial cones up to rank
-     5, or by listing all patterns. A bound that rests on a local search is called an estimate
-     and proves nothing. A certificate can be kept in the model (cvxrelu_model_certify) and
-     checked without redoing the search (cvxrelu_proof_check).
+     5, by listing all patterns, or, as an option at any rank, by a semidefinite relaxation (n +
+     d <= 2048; slow without options.blas.dsyevd). A bound that rests on a local search is
+     called an estimate and proves nothing. A certificate can be kept in the model
+     (cvxrelu_model_certify) and checked without redoing the search (cvxrelu_proof_check).
 
    SOLVERS
      NEWTON   semismooth Newton on the dual with a moving working set, one output after the
@@ -287,7 +288,7 @@
      or leading dimension above 2^31 - 1 is done by the built-in kernel, so 32-bit integers
      suffice behind a hook. With CVXRELU_CBLAS, cvxrelu_blas_from_cblas() returns a table of the
      functions of the cblas.h that was included before, whatever its integers; it is static, in
-     the file of the implementation; dpotrf and spotrf stay NULL (CBLAS has none).
+     the file of the implementation; dpotrf, spotrf and dsyevd stay NULL (CBLAS has none).
 
    UNITS AND LAYOUTS
      Matrices are row-major, strides count elements. cvxrelu_model_network: the weights W1 and
@@ -447,8 +448,12 @@ typedef struct cvxrelu_parallel {
 /* BLAS. Column-major Fortran semantics with plain integers of pointer width; each NULL entry
    means the built-in kernel, which also does what has a size or leading dimension above 2^31-1:
    no entry ever sees one. trans, uplo, side and diag are the letters of BLAS; vectors are
-   contiguous. potrf returns 0, or the order of the leading minor that is not positive. Called
-   from the thread that called the library.                                                   */
+   contiguous. potrf returns 0, or the order of the leading minor that is not positive. dsyevd
+   is LAPACK's, its workspace the hook's own affair: it reads the triangle uplo, puts the
+   eigenvalues in w, ascending, and for jobz 'V' the eigenvectors in the columns of a, which
+   jobz 'N' may spoil; 0, or nonzero on failure. Only CVXRELU_CERTIFY_MOMENTS calls it; without
+   it a built-in one does, three times slower at order 200, six at 400. Called from the thread
+   that called the library.                                                                   */
 typedef struct cvxrelu_blas {
     void *context;
     void (*dgemm)(void *context, char transa, char transb, size_t m, size_t n, size_t k,
@@ -471,6 +476,8 @@ typedef struct cvxrelu_blas {
                   size_t n, float alpha, const float *a, size_t lda, float *b, size_t ldb);
     size_t (*dpotrf)(void *context, char uplo, size_t n, double *a, size_t lda);
     size_t (*spotrf)(void *context, char uplo, size_t n, float *a, size_t lda);
+    int (*dsyevd)(void *context, char jobz, char uplo, size_t n, double *a, size_t lda,
+                  double *w);
 } cvxrelu_blas;
 
 /* What a progress callback sees, for the strength being solved: NEWTON after every step (the
@@ -1136,7 +1143,10 @@ typedef enum cvxrelu_certify_method {
                                       tenths of the objective is typical)                     */
     CVXRELU_CERTIFY_EXACT = 2,     /* the arcs of the circle, rank <= 2                       */
     CVXRELU_CERTIFY_CONES = 3,     /* branch and bound over simplicial cones, rank <= 8       */
-    CVXRELU_CERTIFY_ENUMERATE = 4  /* every pattern, see cvxrelu_enumerate                    */
+    CVXRELU_CERTIFY_ENUMERATE = 4, /* every pattern, see cvxrelu_enumerate                    */
+    CVXRELU_CERTIFY_MOMENTS = 5    /* semidefinite relaxation, any rank, n + d <= 2048 (d with
+                                      the bias); much tighter than WEIGHTED, much slower: see
+                                      cvxrelu_certify                                         */
 } cvxrelu_certify_method;
 
 /* A two-layer ReLU network h(x) = sum_j (w_j.x + b_j)_+ W2_j + b2 made anywhere. A matrix with
@@ -1165,6 +1175,8 @@ typedef struct cvxrelu_certify_options {
     size_t   starts;               /* of local ascent, each round and sign; 0 = 64            */
     size_t   patterns;             /* random patterns to begin with; 0 = 10                   */
     uint64_t seed;                 /* of those and of the ascent; every value is valid        */
+    int      iterations;           /* MOMENTS, an output; 0 = 300; each costs two eigenproblems
+                                      of order 1 + n + d                                      */
 } cvxrelu_certify_options;
 
 /* What is proven. Objectives are those of cvxrelu_fit (manual, OBJECTIVE): the loss divided by
@@ -1220,10 +1232,17 @@ typedef struct cvxrelu_certify_report {
  * under plain decay: the network's residual is the dual point, scaled by at most
  * lambda n c / sqrt(sum_k B_k^2), B_k the bounds of the outputs. Whatever stops it, what is
  * proven by then is returned. Rounding is accounted for to first order, not enclosed.
+ * MOMENTS: one output or the l1 penalty; the weighted bound, then the moment relaxation from
+ * the last convex program's network (rounds < 0: from `network`), whose dual point is its own.
+ * It ends when the bound reaches tol, after how->iterations, by the clock or by
+ * options.progress, called after each of them. Memory: about seven arrays of (1 + d + 2 n)^2
+ * float64, and one an output for the proof. Time: mostly options.blas.dsyevd; the built-in
+ * eigensolver is good for n + d up to some 300.
  * Returns CVXRELU_OK; what cvxrelu_fit would for X, Y, options; ARGUMENT for a network of other
- * shape, a method that the rank forbids, switches out of range; NONFINITE for a NaN or infinity
- * in the network; UNSUPPORTED at lambda = 0, for another penalty or loss; LIMIT when ENUMERATE
- * meets more than 2^20 cells. On an error the report has the message only.
+ * shape, a method that the rank or the size forbids, switches out of range; NONFINITE for a
+ * NaN or infinity in the network; UNSUPPORTED at lambda = 0, for another penalty or loss, for
+ * MOMENTS with c > 1 under plain decay; LIMIT when ENUMERATE meets more than 2^20 cells. On an
+ * error the report has the message only.
  * Threads: any number at once. Source: the dual of [PE20 (8)], bounds as S20 says.
  */
 CVXRELU_API cvxrelu_result cvxrelu_certify(const cvxrelu_problem *problem,
@@ -1249,7 +1268,9 @@ CVXRELU_API cvxrelu_result cvxrelu_model_certify(cvxrelu_model *model, cvxrelu_m
                                                  cvxrelu_certify_report *report);
 
 /* cvxrelu_proof_check - recompute the bound that a model's saved dual point proves on X, Y: one
- * separation an output and sign, by the method it was found with, no convex program.
+ * separation an output and sign, by the method it was found with, no convex program. MOMENTS:
+ * one eigenvalue problem of order 1 + n + d on the multipliers kept with theta, (1 + d + 2 n)^2
+ * numbers an output; another method judges the same theta without them.
  *
  *   model    not NULL, with a proof
  *   how      NULL = defaults; method (AUTO: the proof's), nodes and cone_bytes are used
@@ -3279,7 +3300,7 @@ static void cvxr_ql_sweep(size_t l, size_t m, double *d, double *e, size_t n, do
     e[m] = 0;
 }
 
-static void cvxr_sort_rows(size_t n, double *w, double *V, size_t ldv) {
+static void cvxr_sort_rows(size_t n, size_t wide, double *w, double *V, size_t ldv) {
     size_t i, j, k, q;
     for (i = 0; i + 1 < n; i++) {
         for (k = i, j = i + 1; j < n; j++)
@@ -3290,7 +3311,7 @@ static void cvxr_sort_rows(size_t n, double *w, double *V, size_t ldv) {
             w[i] = w[k];
             w[k] = t;
         }
-        for (q = 0; q < n; q++) {
+        for (q = 0; q < wide; q++) {
             double t = V[i * ldv + q];
             V[i * ldv + q] = V[k * ldv + q];
             V[k * ldv + q] = t;
@@ -3311,35 +3332,66 @@ static double cvxr_matrix_most(int lower, size_t m, size_t n, const double *A, s
     return most;
 }
 
-/* Eigenvalues w (ascending) and eigenvectors (columns, in place of A) of the symmetric matrix
-   whose lower triangle A holds. work: 2n doubles. Returns 1, or 0 when an entry is not finite
-   or an eigenvalue needs more than 60 sweeps. */
-CVXR_UNUSED static int cvxr_eigh(size_t n, double *A, size_t lda, double *w, double *work) {
+/* T's eigenvalues, d its diagonal and e (n) what is beside it; the first `wide` entries of the
+   n rows of V turn with it. Returns 0 when one needs more than 60 sweeps. */
+static int cvxr_tridiagonal_solve(size_t n, double *d, double *e, size_t wide, double *V,
+                                  size_t ldv) {
+    size_t l, m;
+    int sweeps;
+    for (l = 0; l < n; l++)
+        for (sweeps = 0;; sweeps++) {
+            for (m = l; m + 1 < n; m++)
+                if (fabs(e[m]) <= 2.2204460492503131e-16 * (fabs(d[m]) + fabs(d[m + 1]))) break;
+            if (m == l) break;
+            if (sweeps == 60) return 0;
+            cvxr_ql_sweep(l, m, d, e, wide, V, ldv);
+        }
+    return 1;
+}
+
+/* Eigenvalues w (ascending) and, for vectors nonzero, eigenvectors (rows, in place of A) of the
+   symmetric matrix whose lower triangle A holds; without vectors A is spent. work: 2n doubles.
+   Returns 1, or 0 when an entry is not finite or an eigenvalue needs more than 60 sweeps. */
+static int cvxr_eigh_rows(int vectors, size_t n, double *A, size_t lda, double *w,
+                          double *work) {
     double *e = work, most = cvxr_matrix_most(1, n, n, A, lda);
-    size_t i, j, l, m;
-    int exponent = 0, sweeps;
+    size_t i, j, wide = vectors ? n : 0;
+    int exponent = 0;
     if (most < 0) return 0;
     if (most > 0) (void)frexp(most, &exponent);
     for (i = 0; i < n; i++)
         for (j = 0; j <= i; j++) A[i * lda + j] = ldexp(A[i * lda + j], -exponent);
     if (n == 0) return 1;
     cvxr_tridiagonal_reduce(n, A, lda, w, e);
-    cvxr_tridiagonal_expand(n, A, lda, w, work + n);
-    cvxr_transpose_square(n, A, lda);
+    if (vectors) {
+        cvxr_tridiagonal_expand(n, A, lda, w, work + n);
+        cvxr_transpose_square(n, A, lda);
+    } else
+        for (i = 0; i < n; i++) w[i] = A[i * lda + i];
     for (i = 1; i < n; i++) e[i - 1] = e[i];
     e[n - 1] = 0;
-    for (l = 0; l < n; l++)
-        for (sweeps = 0;; sweeps++) {
-            for (m = l; m + 1 < n; m++)
-                if (fabs(e[m]) <= 2.2204460492503131e-16 * (fabs(w[m]) + fabs(w[m + 1]))) break;
-            if (m == l) break;
-            if (sweeps == 60) return 0;
-            cvxr_ql_sweep(l, m, w, e, n, A, lda);
-        }
-    cvxr_sort_rows(n, w, A, lda);
-    cvxr_transpose_square(n, A, lda);
+    if (!cvxr_tridiagonal_solve(n, w, e, wide, A, lda)) return 0;
+    cvxr_sort_rows(n, wide, w, A, lda);
     for (i = 0; i < n; i++) w[i] = ldexp(w[i], exponent);
     return 1;
+}
+
+/* The same with the eigenvectors in columns. */
+CVXR_UNUSED static int cvxr_eigh(size_t n, double *A, size_t lda, double *w, double *work) {
+    if (!cvxr_eigh_rows(1, n, A, lda, w, work)) return 0;
+    cvxr_transpose_square(n, A, lda);
+    return 1;
+}
+
+/* cvxr_eigh_rows, by the caller's table where it has the entry: a row-major lower triangle is a
+   column-major upper one, and LAPACK's columns are rows here. */
+CVXR_UNUSED static int cvxr_eigen(const cvxr_la *la, int vectors, size_t n, double *A,
+                                  size_t lda, double *w, double *work) {
+    if (la->blas && la->blas->dsyevd && n && cvxr_hookable(n, lda, 0, 0, 0)) {
+        if (cvxr_matrix_most(1, n, n, A, lda) < 0) return 0;
+        return la->blas->dsyevd(la->blas->context, vectors ? 'V' : 'N', 'U', n, A, lda, w) == 0;
+    }
+    return cvxr_eigh_rows(vectors, n, A, lda, w, work);
 }
 
 /* ---- Singular values, float64: one-sided Jacobi on the shorter side. */
@@ -3428,7 +3480,8 @@ CVXR_UNUSED static size_t cvxr_rank(size_t m, size_t n, const double *s) {
 
 /* ---- A table of the caller's CBLAS. Opt-in: include any cblas.h, define CVXRELU_CBLAS, then
    include this file. The prototypes of that header turn sizes (below 2^31, see cvxr_hookable)
-   into its own integers. potrf stays NULL: it is not in CBLAS. */
+   into its own integers. potrf and dsyevd stay NULL: they are not in
+   CBLAS. */
 #if defined(CVXRELU_CBLAS)
 #define CVXR_INT(x)   ((int)((x)&0x7fffffff))
 #define CVXR_TRANS(t) ((t) == 'N' ? CblasNoTrans : CblasTrans)
@@ -13133,9 +13186,18 @@ CVXRELU_API cvxrelu_result cvxrelu_enumerate(const cvxrelu_problem *problem,
                 one sign on a cone are folded into one vector; only mixed rows cost anything.
                 Cones are split at the middle of their widest edge, the worst cone first.
 
-   The last two work on the rows of cvxr_span, w_j = theta_j ||x_j||, and their bounds include
-   what the span leaves out and the rounding of the sums to first order; arithmetic is not
-   enclosed otherwise. Local ascent (cvxr_ascend) gives lower estimates of M only.
+     moments    theta and its bound together, from the second moments Y = sum t m m' of the
+                positive and of the negative neurons, m = (1, u, (Xu)_+, (-Xu)_+) (rows scaled):
+                Y = F R F', R psd, F a basis of {a - b = Xu}; tr Y_uu <= Y_00; ||Y_u,a_i|| <=
+                Y_0,a_i, same for b; diag Y_ab = 0; Y_aa, Y_ab, Y_bb >= 0. ADMM: R, then Y by
+                its prox with the loss. Its multipliers Lam satisfy <Lam, mm'> >= -L + s theta'a
+                for every u in the ball, so s theta'(Xu)_+ <= L + eps ||m||^2 with eps =
+                max(0, lambda_max(F'Lam F)), in every iteration. The bound is computed from
+                theta and Lam alone (cvxr_moments_judge), which are kept for a later check.
+
+   Exact and cones work on the rows of cvxr_span, w_j = theta_j ||x_j||, and their bounds
+   include what the span leaves out and the rounding of the sums to first order; arithmetic is
+   not enclosed otherwise. Local ascent (cvxr_ascend) gives lower estimates of M only.
    Uses S02, S04, S05, S07, S19. Used by S23. Tests: tests/test_s20_bounds.c.
    Source: the dual of [PE20 (4)]; the bounds are this library's own.                         */
 
@@ -14005,6 +14067,479 @@ static double cvxr_weighted_bound(cvxr_mem *mem, const cvxr_la *la, const double
     return bound + slack * DBL_EPSILON * (double)(n + d);
 }
 
+/* ---- Moment relaxation, any rank: theta and its bound together --------------------------- */
+
+/* m = (1, u, a, b) has order N = 1 + d + 2 n; rows of a and b are those of X times
+   h_i/||x_i||, h_i = sqrt(d/n) or 0. The moments live on {a - b = Xh u}: with p, q = (a +-
+   b)/sqrt 2 an orthonormal basis of it is 1, p and (u, q) = T w, T = [I; Xh/sqrt 2] C of
+   orthonormal columns, so that F'MF of order K = 1 + n + d costs O(n^2 d). */
+typedef struct cvxr_moments {
+    cvxr_mem *mem;
+    const cvxr_la *la;
+    size_t n, d, N, K;
+    int steps;                 /* nonzero: room for the iteration, else for judging only      */
+    double *Lam[2], *Y[2], *G[2];  /* N x N each: multipliers, moments, before the prox       */
+    double *T;                 /* (d + n) x d                                                 */
+    double *Q;                 /* (d + n) x (d + n): (u, q) by (u, q)                         */
+    double *E;                 /* (d + n) x (1 + n): (u, q) by (1, p)                         */
+    double *R;                 /* (d + n) x d                                                 */
+    double *H, *P;             /* K x K: ordered 1, p, w                                      */
+    double *values, *work;     /* K, 2 K                                                      */
+    double *h, *weight;        /* n: h_i; ||x_i||/h_i, of theta_i in the multiplier of a_i    */
+    double *theta, *line;      /* n, N                                                        */
+    double *z[4], *f[4];       /* n each: the cones' z, then its projection, and the factor of
+                                  q, for a and b of either sign                               */
+    double *real;
+    size_t reals;
+    double trace;              /* >= ||m||^2 for ||u|| <= 1                                   */
+    double total;              /* sum of the neurons' norms at the start, the unit of Y       */
+    double unit, L, rho;       /* of multipliers, in sum units; scaled by it                  */
+    double change, moved;      /* ||Y - P||^2, ||Y - old Y||^2 of the iteration               */
+} cvxr_moments;
+
+#define CVXR_MOMENT_ORDER ((size_t)2048) /* n + d at most */
+
+static int cvxr_moments_reals(size_t n, size_t d, int steps, size_t *reals) {
+    size_t N = 1 + d + 2 * n, K = 1 + d + n, q = d + n;
+    if (n > CVXR_MOMENT_ORDER || d > CVXR_MOMENT_ORDER) return 0;
+    *reals = (steps ? 6 : 1) * N * N + q * q + q * (1 + n) + 2 * q * d + 2 * K * K + 3 * K
+             + 12 * n + N;
+    return 1;
+}
+
+static void cvxr_moments_close(cvxr_moments *s) {
+    cvxr_release(s->mem, s->real, s->reals, sizeof(double));
+    s->real = NULL;
+}
+
+/* T and the trace. Returns 0 when the numbers break down. */
+static int cvxr_moments_basis(cvxr_moments *s, const double *X, size_t dp) {
+    size_t i, j, n = s->n, d = s->d;
+    double *S = s->Q, *Tq = s->T + d * d, *turned = s->H;
+    memset(s->T, 0, (d + n) * d * sizeof(double));
+    for (i = 0; i < n; i++) {
+        double norm = cvxr_safe_norm(X + i * dp, d);
+        s->h[i] = norm > 0 ? sqrt((double)cvxr_min_z(d, n) / (double)n) : 0;
+        s->weight[i] = norm > 0 ? norm / s->h[i] : 0;
+        for (j = 0; j < d && norm > 0; j++)
+            Tq[i * d + j] = X[i * dp + j] / norm * s->h[i] * sqrt(0.5);
+    }
+    for (i = 0; i < d; i++)
+        for (j = 0; j < d; j++) S[i * d + j] = s->R[i * d + j] = i == j;
+    cvxr_syrk_f64(s->la, 1, d, n, 1, Tq, d, 1, S, d); /* I + Xh'Xh/2 = C^{-T} C^{-1} */
+    memcpy(turned, S, d * d * sizeof(double));
+    if (!cvxr_eigen(s->la, 0, d, turned, d, s->values, s->work)) return 0;
+    s->trace = 2 * s->values[d - 1] * (1 + 4 * (double)(n + d) * DBL_EPSILON);
+    if (cvxr_potrf_f64(s->la, d, S, d)) return 0;
+    cvxr_trsm_f64(s->la, 0, d, d, S, d, s->R, d); /* C' */
+    for (i = 0; i < d; i++)
+        for (j = 0; j < d; j++) s->T[i * d + j] = s->R[j * d + i];
+    cvxr_gemm_f64(s->la, 0, 1, n, d, d, 1, Tq, d, s->R, d, 0, s->E, d);
+    memcpy(Tq, s->E, n * d * sizeof(double));
+    return 1;
+}
+
+/* X: n x dp. Returns 0 when memory was refused or the numbers broke down (mem->failed says
+   which). */
+static int cvxr_moments_open(cvxr_moments *s, cvxr_mem *mem, const cvxr_la *la, const double *X,
+                             size_t n, size_t d, size_t dp, int steps) {
+    double *at;
+    size_t i, K = 1 + d + n, N = K + n;
+    memset(s, 0, sizeof *s);
+    s->mem = mem;
+    s->la = la;
+    s->n = n;
+    s->d = d;
+    s->N = N;
+    s->K = K;
+    s->steps = steps;
+    if (!cvxr_moments_reals(n, d, steps, &s->reals)) s->reals = SIZE_MAX;
+    at = s->real = (double *)cvxr_alloc(mem, s->reals, sizeof(double));
+    if (at == NULL) return 0;
+    for (i = 0; i < (steps ? 6u : 1u); i++, at += N * N)
+        *(i < 2 ? s->Lam + i : i < 4 ? s->Y + i - 2 : s->G + i - 4) = at;
+    s->Q = at, at += (d + n) * (d + n);
+    s->E = at, at += (d + n) * (1 + n);
+    s->T = at, at += (d + n) * d;
+    s->R = at, at += (d + n) * d;
+    s->H = at, at += K * K;
+    s->P = at, at += K * K;
+    s->values = at, at += K;
+    s->work = at, at += 2 * K;
+    s->h = at, at += n;
+    s->weight = at, at += n;
+    s->theta = at, at += n;
+    for (i = 0; i < 4; i++, at += n) s->z[i] = at;
+    for (i = 0; i < 4; i++, at += n) s->f[i] = at;
+    s->line = at;
+    if (cvxr_moments_basis(s, X, dp)) return 1;
+    cvxr_moments_close(s);
+    return 0;
+}
+
+/* H (lower triangle) = F'MF; M symmetric, N x N. */
+static void cvxr_moments_compress(cvxr_moments *s, const double *M) {
+    size_t n = s->n, d = s->d, N = s->N, K = s->K, q = d + n, i, j;
+    const double half = sqrt(0.5);
+    double *E = s->E, *Q = s->Q, *H = s->H;
+    H[0] = M[0];
+    for (i = 0; i < d; i++) {
+        E[i * (1 + n)] = M[1 + i];
+        memcpy(Q + i * q, M + (1 + i) * N + 1, d * sizeof(double));
+    }
+    for (i = 0; i < n; i++) {
+        const double *a = M + (1 + d + i) * N, *b = a + n * N;
+        H[(1 + i) * K] = half * (a[0] + b[0]);
+        E[(d + i) * (1 + n)] = half * (a[0] - b[0]);
+        for (j = 0; j < d; j++) {
+            E[j * (1 + n) + 1 + i] = half * (a[1 + j] + b[1 + j]);
+            Q[(d + i) * q + j] = Q[j * q + d + i] = half * (a[1 + j] - b[1 + j]);
+        }
+        for (a += 1 + d, b += 1 + d, j = 0; j < n; j++) {
+            if (j <= i) H[(1 + i) * K + 1 + j] = (a[j] + a[n + j] + b[j] + b[n + j]) / 2;
+            Q[(d + i) * q + d + j] = (a[j] - a[n + j] - b[j] + b[n + j]) / 2;
+            E[(d + i) * (1 + n) + 1 + j] = (a[j] + a[n + j] - b[j] - b[n + j]) / 2;
+        }
+    }
+    H += (1 + n) * K;
+    cvxr_gemm_f64(s->la, 0, 0, q, d, q, 1, Q, q, s->T, d, 0, s->R, d);
+    cvxr_gemm_f64(s->la, 1, 0, d, d, q, 1, s->T, d, s->R, d, 0, H + 1 + n, K);
+    cvxr_gemm_f64(s->la, 1, 0, d, 1 + n, q, 1, s->T, d, E, 1 + n, 0, H, K);
+}
+
+/* M = FPF'; P symmetric, K x K, its lower triangle is read. */
+static void cvxr_moments_expand(cvxr_moments *s, double *M) {
+    size_t n = s->n, d = s->d, N = s->N, K = s->K, q = d + n, i, j;
+    const double half = sqrt(0.5), *W = s->P + (1 + n) * K, *P = s->P;
+    double *E = s->E, *Q = s->Q;
+    for (i = 0; i < d; i++)
+        for (j = 0; j < i; j++) s->P[(1 + n + j) * K + 1 + n + i] = W[i * K + 1 + n + j];
+    cvxr_gemm_f64(s->la, 0, 0, q, 1 + n, d, 1, s->T, d, W, K, 0, E, 1 + n);
+    cvxr_gemm_f64(s->la, 0, 0, q, d, d, 1, s->T, d, W + 1 + n, K, 0, s->R, d);
+    cvxr_gemm_f64(s->la, 0, 1, q, q, d, 1, s->R, d, s->T, d, 0, Q, q);
+    M[0] = P[0];
+    for (i = 0; i < d; i++) {
+        M[1 + i] = M[(1 + i) * N] = E[i * (1 + n)];
+        for (j = 0; j <= i; j++)
+            M[(1 + i) * N + 1 + j] = M[(1 + j) * N + 1 + i] = Q[i * q + j];
+    }
+    for (i = 0; i < n; i++) {
+        size_t ia = 1 + d + i, ib = ia + n;
+        double p = P[(1 + i) * K], t = E[(d + i) * (1 + n)];
+        M[ia * N] = M[ia] = half * (p + t);
+        M[ib * N] = M[ib] = half * (p - t);
+        for (j = 0; j < d; j++) {
+            p = E[j * (1 + n) + 1 + i], t = Q[(d + i) * q + j];
+            M[ia * N + 1 + j] = M[(1 + j) * N + ia] = half * (p + t);
+            M[ib * N + 1 + j] = M[(1 + j) * N + ib] = half * (p - t);
+        }
+        for (j = 0; j <= i; j++) {
+            size_t ja = 1 + d + j, jb = ja + n;
+            double pp = P[(1 + i) * K + 1 + j], qq = Q[(d + i) * q + d + j];
+            double qp = E[(d + i) * (1 + n) + 1 + j], pq = E[(d + j) * (1 + n) + 1 + i];
+            M[ia * N + ja] = M[ja * N + ia] = (pp + pq + qp + qq) / 2;
+            M[ia * N + jb] = M[jb * N + ia] = (pp - pq + qp - qq) / 2;
+            M[ib * N + ja] = M[ja * N + ib] = (pp + pq - qp - qq) / 2;
+            M[ib * N + jb] = M[jb * N + ib] = (pp - pq - qp + qq) / 2;
+        }
+    }
+}
+
+/* How far theta can raise s sum_i theta_i (x_i.u)_+ above -<Lam, mm'> off the range of F: with
+   W = Lam - s theta' in the entries (1, a), what of <W, mm'> is negative somewhere on ||u|| <=
+   1, a, b >= 0, a_i b_i = 0, a_i, b_i <= h_i. In the iteration it is L, up to rounding. */
+static double cvxr_moments_base(const cvxr_moments *s, const double *Lam, const double *theta,
+                                double scale) {
+    size_t n = s->n, d = s->d, N = s->N, i, j;
+    double base, down = 0;
+    for (i = 0; i < d; i++) {
+        double off = -Lam[(1 + i) * N + 1 + i];
+        for (j = 0; j < d; j++)
+            if (j != i) off += fabs(Lam[(1 + i) * N + 1 + j]);
+        down = cvxr_max(down, off);
+    }
+    base = -Lam[0] + 2 * cvxr_norm2_f64(d, Lam + 1) + down;
+    for (i = 0; i < 2 * n; i++) {
+        const double *row = Lam + (1 + d + i) * N, hi = s->h[i % n];
+        double z = row[0], sum = 0;
+        if (i < n) z -= scale * s->weight[i] * theta[i] / 2;
+        base += 2 * hi * cvxr_max(0, cvxr_norm2_f64(d, row + 1) - z);
+        for (j = 0; j < 2 * n; j++)
+            if (row[1 + d + j] < 0 && (j % n != i % n || i == j))
+                sum -= s->h[j % n] * row[1 + d + j];
+        base += hi * sum;
+    }
+    return base;
+}
+
+/* B >= max over ||u|| <= 1 of sign theta'(Xu)_+ from multipliers in units of `scale`. Any Lam
+   gives a proof: it is checked here by one eigenvalue problem, whatever made it. HUGE_VAL when
+   the eigenvalues fail. */
+static double cvxr_moments_judge(cvxr_moments *s, const double *Lam, const double *theta,
+                                 double scale) {
+    double low, high, size;
+    cvxr_moments_compress(s, Lam);
+    if (!cvxr_eigen(s->la, 0, s->K, s->H, s->K, s->values, s->work)) return HUGE_VAL;
+    low = s->values[0];
+    high = s->values[s->K - 1];
+    size = cvxr_max(fabs(low), fabs(high));
+    high = cvxr_max(high, 0) + 4 * (double)s->K * DBL_EPSILON * size;
+    return (cvxr_moments_base(s, Lam, theta, scale) + high * s->trace) / fabs(scale);
+}
+
+/* A problem of one output and a network to start from. */
+typedef struct cvxr_moment_problem {
+    size_t n, d, dp;
+    const double *X, *y;       /* n x dp, n                                                   */
+    double L;                  /* lambda n c                                                  */
+    size_t count, ldv;         /* neurons                                                     */
+    const double *V, *C;       /* count x ldv, count                                          */
+    int iterations;
+    double enough;             /* end at a bound as large as that                             */
+    int (*stop)(void *context, int iteration, double bound);  /* nonzero: end; may be NULL    */
+    void *context;
+} cvxr_moment_problem;
+
+/* ---- The iteration (ADMM) ---------------------------------------------------------------- */
+
+/* Residual in s->theta and s->total of the network times the factor that suits it best; 0 when
+   that is no network. */
+static int cvxr_moments_residual(cvxr_moments *s, const cvxr_moment_problem *p) {
+    size_t n = s->n, i, j;
+    double total = 0, ahead = 0, square = 0, factor = 0, *f = s->theta;
+    memset(f, 0, n * sizeof(double));
+    for (j = 0; j < p->count; j++) {
+        const double *v = p->V + j * p->ldv;
+        total += cvxr_norm2_f64(s->d, v) * fabs(p->C[j]);
+        for (i = 0; i < n; i++)
+            f[i] += p->C[j] * cvxr_max(cvxr_dot_f64(s->d, p->X + i * p->dp, v), 0);
+    }
+    for (i = 0; i < n; i++) ahead += p->y[i] * f[i], square += f[i] * f[i];
+    if (square > 0) factor = cvxr_max(ahead - p->L * total, 0) / square;
+    s->total = factor * total;
+    for (i = 0; i < n; i++) f[i] = p->y[i] - factor * f[i];
+    return s->total > 0;
+}
+
+/* Scales, moments of the network (without one Y is 0), multipliers of its residual. */
+static void cvxr_moments_start(cvxr_moments *s, const cvxr_moment_problem *p) {
+    size_t n = s->n, d = s->d, N = s->N, i, j, k;
+    double yy = cvxr_dot_f64(n, p->y, p->y), *m = s->line, *r = s->theta, all = 0;
+    int some = cvxr_moments_residual(s, p);
+    s->total = cvxr_max(s->total, (some ? 1e-3 : 0.1) * yy / p->L);
+    s->unit = s->total / yy;
+    s->L = p->L * s->unit;
+    s->rho = 100 * s->L;
+    memset(s->Lam[0], 0, 4 * N * N * sizeof(double));
+    for (j = 0; j < p->count; j++) all += cvxr_norm2_f64(d, p->V + j * p->ldv) * fabs(p->C[j]);
+    for (j = 0; some && j < p->count; j++) {
+        const double *v = p->V + j * p->ldv;
+        double norm = cvxr_norm2_f64(d, v), share = norm * fabs(p->C[j]) / all;
+        double *Y = s->Y[p->C[j] < 0];
+        if (!(share > 0)) continue;
+        m[0] = 1;
+        for (i = 0; i < d; i++) m[1 + i] = v[i] / norm;
+        for (i = 0; i < n; i++) {
+            double a = cvxr_dot_f64(d, p->X + i * p->dp, v) / norm;
+            a = s->weight[i] > 0 ? a / s->weight[i] : 0;
+            m[1 + d + i] = cvxr_max(a, 0);
+            m[1 + d + n + i] = cvxr_max(-a, 0);
+        }
+        for (i = 0; i < N; i++)
+            for (k = 0; k < N; k++) Y[i * N + k] += share * (m[i] * m[k]);
+    }
+    for (k = 0; k < 2; k++) {
+        double *Lam = s->Lam[k];
+        Lam[0] = -s->L;
+        for (i = 0; i < n; i++)
+            Lam[1 + d + i] = Lam[(1 + d + i) * N] =
+                (k ? -1 : 1) * s->unit * s->weight[i] * r[i] / 2;
+    }
+}
+
+/* G = 1.6 F R F' - 0.6 Y - Lam/rho, R the positive part of F'(Y + Lam/rho)F. */
+static int cvxr_moments_project(cvxr_moments *s, int k) {
+    size_t i, j, K = s->K, all = s->N * s->N, first;
+    double *G = s->G[k], *Y = s->Y[k], *Lam = s->Lam[k];
+    for (i = 0; i < all; i++) G[i] = Y[i] + Lam[i] / s->rho;
+    cvxr_moments_compress(s, G);
+    if (!cvxr_eigen(s->la, 1, K, s->H, K, s->values, s->work)) return 0;
+    for (first = K; first > 0 && s->values[first - 1] > 0;) first--;
+    for (i = first; i < K; i++) {
+        double root = sqrt(s->values[i]);
+        for (j = 0; j < K; j++) s->H[i * K + j] *= root;
+    }
+    memset(s->P, 0, K * K * sizeof(double));
+    if (first < K)
+        cvxr_syrk_f64(s->la, 1, K, K - first, 1, s->H + first * K, K, 0, s->P, K);
+    cvxr_moments_expand(s, G);
+    for (i = 0; i < all; i++) G[i] = 1.6 * G[i] - 0.6 * Y[i] - Lam[i] / s->rho;
+    return 1;
+}
+
+/* z of the projection of (q, z), ||q|| = k, on ||q|| <= z. */
+static double cvxr_cone_height(double k, double z) {
+    return k <= z ? z : k <= -z ? 0 : (k + z) / 2;
+}
+
+/* theta_i = y_i - prediction_i, where the cones of a_i meet the loss; then all cones of i. */
+static void cvxr_moments_row(cvxr_moments *s, size_t i, double y) {
+    size_t n = s->n, d = s->d, N = s->N, at = (1 + d + i) * N, k;
+    double norm[4], z[4], low, high, theta = y, pull = s->unit * s->weight[i] / (2 * s->rho);
+    double gain = s->total * s->weight[i]; /* prediction_i = gain (z+ - z-) */
+    int step;
+    for (k = 0; k < 4; k++) {
+        const double *row = s->G[k & 1] + at + (k < 2 ? 0 : n * N);
+        norm[k] = cvxr_norm2_f64(d, row + 1);
+        z[k] = row[0];
+    }
+    high = fabs(y) + gain * (fabs(z[0]) + fabs(z[1]) + norm[0] + norm[1]);
+    for (low = -high, step = 0; step < 60 && gain > 0; step++) {
+        double up, down;
+        theta = (low + high) / 2;
+        up = cvxr_cone_height(norm[0], z[0] + pull * theta);
+        down = cvxr_cone_height(norm[1], z[1] - pull * theta);
+        if (theta - y + gain * (up - down) < 0) low = theta;
+        else high = theta;
+    }
+    s->theta[i] = theta;
+    z[0] += pull * theta;
+    z[1] -= pull * theta;
+    for (k = 0; k < 4; k++) {
+        s->z[k][i] = cvxr_cone_height(norm[k], z[k]);
+        s->f[k][i] = norm[k] <= z[k] ? 1 : norm[k] > 0 ? s->z[k][i] / norm[k] : 0;
+    }
+}
+
+/* Row r of the new Y is s->line: Lam = rho (Y - G), and how far it moved. */
+static void cvxr_moments_settle(cvxr_moments *s, int k, size_t r) {
+    const double *g = s->G[k] + r * s->N, *m = s->line;
+    double *Y = s->Y[k] + r * s->N, *Lam = s->Lam[k] + r * s->N, change = 0, moved = 0;
+    size_t i;
+    for (i = 0; i < s->N; i++) {
+        double P = (g[i] + 0.6 * Y[i] + Lam[i] / s->rho) / 1.6;
+        change += (m[i] - P) * (m[i] - P);
+        moved += (m[i] - Y[i]) * (m[i] - Y[i]);
+        Lam[i] = s->rho * (m[i] - g[i]);
+        Y[i] = m[i];
+    }
+    s->change += change;
+    s->moved += moved;
+}
+
+/* The prox of everything but the range of F, sign k. */
+static void cvxr_moments_prox(cvxr_moments *s, int k) {
+    size_t n = s->n, d = s->d, N = s->N, r, i;
+    const double *G = s->G[k], *g;
+    const double *z[2], *f[2];
+    double *m = s->line, t = G[0] - s->L / s->rho, e = -t;
+    for (i = 0; i < 2; i++) z[i] = s->z[2 * i + (size_t)k], f[i] = s->f[2 * i + (size_t)k];
+    for (i = 1; i <= d; i++) e += G[i * N + i];
+    e = cvxr_max(e, 0) / (double)(d + 1);
+    for (r = 0; r <= d; r++) {
+        g = G + r * N;
+        memcpy(m, g, (1 + d) * sizeof(double));
+        m[r] = r ? m[r] - e : t + e;
+        for (i = 0; i < n; i++) {
+            m[1 + d + i] = r ? g[1 + d + i] * f[0][i] : z[0][i];
+            m[1 + d + n + i] = r ? g[1 + d + n + i] * f[1][i] : z[1][i];
+        }
+        cvxr_moments_settle(s, k, r);
+    }
+    for (r = 0; r < 2 * n; r++) {
+        size_t side = r >= n, at = r % n;
+        g = G + (1 + d + r) * N;
+        m[0] = z[side][at];
+        for (i = 1; i <= d; i++) m[i] = g[i] * f[side][at];
+        for (i = 1 + d; i < N; i++) m[i] = cvxr_max(g[i], 0);
+        m[1 + d + (side ? at : n + at)] = 0;
+        cvxr_moments_settle(s, k, 1 + d + r);
+    }
+}
+
+/* One iteration; 0 when the eigenvalues fail. */
+static int cvxr_moments_step(cvxr_moments *s, const double *y) {
+    size_t i;
+    int k;
+    for (k = 0; k < 2; k++)
+        if (!cvxr_moments_project(s, k)) return 0;
+    for (i = 0; i < s->n; i++) cvxr_moments_row(s, i, y[i]);
+    s->change = s->moved = 0;
+    for (k = 0; k < 2; k++) cvxr_moments_prox(s, k);
+    return 1;
+}
+
+/* ---- The relaxation from outside --------------------------------------------------------- */
+
+/* Multipliers of one sign, packed: the lower triangle. Fails for orders above the limit. */
+static int cvxr_moment_packed(size_t n, size_t d, size_t *count) {
+    size_t N = 1 + d + 2 * n;
+    if (n > CVXR_MOMENT_ORDER || d > CVXR_MOMENT_ORDER) return 0;
+    *count = N * (N + 1) / 2;
+    return 1;
+}
+
+/* What the multipliers at hand prove; kept when it is more than *best. */
+static void cvxr_moments_keep(cvxr_moments *s, const cvxr_moment_problem *p, double *best,
+                              double *theta, double *B, double *packed) {
+    double ytheta = cvxr_dot_f64(s->n, p->y, s->theta), value, most = 0;
+    size_t i, j;
+    int k;
+    for (k = 0; k < 2; k++)
+        most = cvxr_max(most,
+                        cvxr_moments_judge(s, s->Lam[k], s->theta, k ? -s->unit : s->unit));
+    value = cvxr_dual_value(ytheta, cvxr_dot_f64(s->n, s->theta, s->theta), p->L, most, NULL);
+    if (!cvxr_finite(most) || value <= *best) return;
+    *best = value;
+    *B = most;
+    memcpy(theta, s->theta, s->n * sizeof(double));
+    for (k = 0; k < 2 && packed; k++)
+        for (i = 0; i < s->N; i++)
+            for (j = 0; j <= i; j++) *packed++ = s->Lam[k][i * s->N + j] / s->unit;
+}
+
+/* theta (n) and B with |theta'(Xu)_+| <= B for ||u|| <= 1, of those met the pair that proves
+   most; that value, in sum units, in *bound (0: none). packed: the multipliers of + and -, or
+   NULL. Returns 0 when memory was refused. */
+static int cvxr_moment_bound(cvxr_mem *mem, const cvxr_la *la, const cvxr_moment_problem *p,
+                             double *bound, double *theta, double *B, double *packed) {
+    const int every = 20;
+    cvxr_moments s;
+    int it, end = 0;
+    *bound = *B = 0;
+    memset(theta, 0, p->n * sizeof(double));
+    if (!(cvxr_dot_f64(p->n, p->y, p->y) > 0)) return 1;
+    if (!cvxr_moments_open(&s, mem, la, p->X, p->n, p->d, p->dp, 1)) return !mem->failed;
+    cvxr_moments_start(&s, p);
+    for (it = 1; it <= p->iterations && !end; it++) {
+        if (!cvxr_moments_step(&s, p->y)) break;
+        end = p->stop && p->stop(p->context, it, *bound);
+        if (it % every && it < p->iterations && !end) continue;
+        cvxr_moments_keep(&s, p, bound, theta, B, packed);
+        end |= *bound >= p->enough;
+        if (s.change > 9 * s.moved) s.rho *= 1.5;
+        else if (s.moved > 9 * s.change) s.rho /= 1.5;
+    }
+    cvxr_moments_close(&s);
+    return 1;
+}
+
+/* B >= max over ||u|| <= 1 of sign theta'(Xu)_+ by kept multipliers of that sign, whatever they
+   are: two numbers decide, cvxr_moments_base and one eigenvalue. HUGE_VAL when it breaks down,
+   -1 when memory was refused. */
+static double cvxr_moment_check(cvxr_mem *mem, const cvxr_la *la, const double *X, size_t n,
+                                size_t d, size_t dp, const double *theta, double sign,
+                                const double *packed) {
+    cvxr_moments s;
+    double B;
+    size_t i, j;
+    if (!cvxr_moments_open(&s, mem, la, X, n, d, dp, 0)) return mem->failed ? -1 : HUGE_VAL;
+    for (i = 0; i < s.N; i++)
+        for (j = 0; j <= i; j++) s.Lam[0][i * s.N + j] = s.Lam[0][j * s.N + i] = *packed++;
+    B = cvxr_moments_judge(&s, s.Lam[0], theta, sign);
+    cvxr_moments_close(&s);
+    return B >= 0 ? B : HUGE_VAL;
+}
 /* ==== S21 PATTERN SEARCH =================================================================
    Patterns for a ReLU network from the data, for one strength:
 
@@ -16319,8 +16854,10 @@ CVXRELU_API cvxrelu_result cvxrelu_descend(const cvxrelu_problem *problem,
                  a u above it, a new pattern; both signs proven: done
 
    Separation is by one of the methods of S20, or over all cells of S19 with the projections of
-   S11. Where the rank is small everything is done in coordinates of the rows' span, scaled to
-   columns of about unit length, which changes neither outputs nor norms.
+   S11. MOMENTS brings its own theta instead: after the programs, whose last network it starts
+   from, the relaxation of S20 runs on X itself. Where the rank is small everything else is done
+   in coordinates of the rows' span, scaled to columns of about unit length, which changes
+   neither outputs nor norms.
    Under plain weight decay c > 1 outputs are tied together [SEPP21]: theta is the network's
    residual then, and |theta_k'(Xu)_+| <= B_k gives ||Theta'(Xu)_+|| <= sqrt(sum_k B_k^2).
    Last come networks of least norm that interpolate, lambda -> 0, with the bound of the neural
@@ -16473,12 +17010,31 @@ typedef struct cvxr_sieve {
     double *norms;                 /* n: of flat's rows                                       */
     int cone_open;
     size_t nodes_left;
+    double *extra;                 /* MOMENTS: c x 2 x packed, multipliers that prove theta   */
+    size_t packed;
+    double *start, *outer;         /* MOMENTS: neurons of the best program of the output      */
+    size_t started_with, start_room;
+    int user_stop;
+    double watched;                /* the best value of that output, sum units                */
     cvxrelu_certify_report *report;
 } cvxr_sieve;
+
+/* Methods that separate by the weighted bound. */
+static int cvxr_sieve_loose(const cvxr_sieve *s) {
+    return s->method == CVXRELU_CERTIFY_WEIGHTED || s->method == CVXRELU_CERTIFY_MOMENTS;
+}
+
+static void cvxr_sieve_forget(cvxr_sieve *s) {
+    cvxr_release(&s->mem, s->start, s->start_room * (s->data.dp + 1), sizeof(double));
+    s->start = s->outer = NULL;
+    s->start_room = s->started_with = 0;
+}
 
 static void cvxr_sieve_close(cvxr_sieve *s) {
     size_t n = s->data.n, q = s->flat.d;
     if (s->cone_open) cvxr_cone_close(&s->cone, &s->mem);
+    cvxr_sieve_forget(s);
+    cvxr_release(&s->mem, s->extra, 2 * s->data.c * s->packed, sizeof(double));
     cvxr_release(&s->mem, s->norms, n, sizeof(double));
     cvxr_release(&s->mem, s->face_rows, q, sizeof(uint32_t));
     cvxr_release(&s->mem, s->face_gamma, q, sizeof(double));
@@ -16500,7 +17056,7 @@ static cvxrelu_result cvxr_certify_check(const cvxrelu_certify_options *given,
                                          cvxrelu_certify_options *o, char *message) {
     memset(o, 0, sizeof *o);
     if (given) *o = *given;
-    if ((int)o->method < 0 || o->method > CVXRELU_CERTIFY_ENUMERATE)
+    if ((int)o->method < 0 || o->method > CVXRELU_CERTIFY_MOMENTS)
         return cvxr_fail(message, CVXRELU_ERR_ARGUMENT, "method is %d: not a way to certify",
                          (int)o->method);
     if (!cvxr_finite(o->tol) || (o->tol != 0 && o->tol < 1e-9) || o->tol >= 1)
@@ -16509,6 +17065,9 @@ static cvxrelu_result cvxr_certify_check(const cvxrelu_certify_options *given,
     if (o->max_rank > CVXR_WEDGE_RANK)
         return cvxr_fail(message, CVXRELU_ERR_ARGUMENT, "max_rank is %z: it is at most %d",
                          o->max_rank, CVXR_WEDGE_RANK);
+    if (o->iterations < 0)
+        return cvxr_fail(message, CVXRELU_ERR_ARGUMENT, "iterations is %d: it must be 0 (300) "
+                         "or more", o->iterations);
     if (o->starts > 4096 || o->patterns > 65536)
         return cvxr_fail(message, CVXRELU_ERR_ARGUMENT,
                          "starts is at most 4096, patterns at most 65536");
@@ -16517,6 +17076,7 @@ static cvxrelu_result cvxr_certify_check(const cvxrelu_certify_options *given,
     if (o->nodes == 0) o->nodes = 2000000;
     if (o->cone_bytes == 0) o->cone_bytes = (size_t)1 << 28;
     if (o->starts == 0) o->starts = 64;
+    if (o->iterations == 0) o->iterations = 300;
     if (o->patterns == 0) o->patterns = 10;
     return CVXRELU_OK;
 }
@@ -16557,6 +17117,15 @@ static cvxrelu_result cvxr_sieve_method(cvxr_sieve *s, char *message) {
                          "method %s: the rank of the rows is higher",
                          s->method == CVXRELU_CERTIFY_EXACT ? "exact needs rank <= 2"
                                                             : "cones needs rank <= 8");
+    if (s->method != CVXRELU_CERTIFY_MOMENTS) return CVXRELU_OK;
+    if (s->data.c > 1 && !s->l1)
+        return cvxr_fail(message, CVXRELU_ERR_UNSUPPORTED,
+                         "method moments is for one output or the l1 penalty");
+    if (s->data.n + s->data.d > CVXR_MOMENT_ORDER)
+        return cvxr_fail(message, CVXRELU_ERR_ARGUMENT,
+                         "method moments needs rows + columns <= %z: here are %z",
+                         CVXR_MOMENT_ORDER, s->data.n + s->data.d);
+    (void)cvxr_moment_packed(s->data.n, s->data.d, &s->packed);
     return CVXRELU_OK;
 }
 
@@ -16581,10 +17150,10 @@ static void cvxr_sieve_rounds(cvxr_sieve *s) {
     double work = (double)s->data.n * (double)s->flat.d * (double)(s->net.m + 1);
     double ascent = 240.0 * (double)s->data.n * (double)s->flat.d;
     if (s->how.rounds == 0)
-        s->how.rounds = s->method != CVXRELU_CERTIFY_WEIGHTED ? 60
-                        : work <= 2e6                         ? 8
-                        : work <= 5e6                         ? 1
-                                                              : -1;
+        s->how.rounds = !cvxr_sieve_loose(s) ? 60
+                        : work <= 2e6        ? 8
+                        : work <= 5e6        ? 1
+                                             : -1;
     if (s->how.rounds < 0) s->how.rounds = 0;
     if ((double)s->how.starts * ascent > 1e9)
         s->how.starts = 1e9 < ascent ? 1 : (size_t)(1e9 / ascent);
@@ -16608,6 +17177,9 @@ static void cvxr_sieve_allocate(cvxr_sieve *s) {
     s->face_gamma = (double *)cvxr_alloc(&s->mem, q, sizeof(double));
     s->face_rows = (uint32_t *)cvxr_alloc(&s->mem, q, sizeof(uint32_t));
     s->norms = (double *)cvxr_alloc(&s->mem, n, sizeof(double));
+    if (s->packed)
+        s->extra = (double *)cvxr_alloc_zero(&s->mem, 2 * s->data.c * s->packed,
+                                             sizeof(double));
     if (s->mem.failed) return;
     s->theta = s->resid + n * s->data.c;
     s->point = s->theta + n * s->data.c;
@@ -16729,6 +17301,27 @@ static cvxrelu_options cvxr_sieve_options(const cvxr_sieve *s, double tol) {
     return o;
 }
 
+/* MOMENTS: keeps a program's network, one output, in the coordinates of the data. */
+static void cvxr_sieve_remember(cvxr_sieve *s, const cvxrelu_model *model) {
+    size_t j, i, k, dp = s->data.dp, q = s->flat.d;
+    if (s->method != CVXRELU_CERTIFY_MOMENTS) return;
+    cvxr_sieve_forget(s);
+    s->start = (double *)cvxr_alloc_zero(&s->mem, model->m * (dp + 1), sizeof(double));
+    if (s->start == NULL) return;
+    s->start_room = s->started_with = model->m;
+    s->outer = s->start + model->m * dp;
+    for (j = 0; j < model->m; j++) {
+        const double *u = model->u + j * model->d;
+        double *v = s->start + j * dp, scale = model->sign[j] / s->unit;
+        s->outer[j] = model->sign[j];
+        for (i = 0; i < q; i++) {
+            if (!s->span.complete) v[i] = scale * u[i];
+            for (k = 0; s->span.complete && i < s->span.rank && k < s->data.d; k++)
+                v[k] += scale * u[i] * s->span.V[i * s->data.d + k];
+        }
+    }
+}
+
 /* Solves over the patterns at hand for output k: s->point becomes the residual, *objective the
    value in sum units. */
 static cvxrelu_result cvxr_sieve_solve(cvxr_sieve *s, size_t k, double tol, double *objective,
@@ -16765,11 +17358,12 @@ static cvxrelu_result cvxr_sieve_solve(cvxr_sieve *s, size_t k, double tol, doub
         *objective = report->objective * (double)n;
         s->report->rounds++;
         s->report->patterns = s->count;
+        cvxr_sieve_remember(s, model);
         s->mem.peak = cvxr_max_z(s->mem.peak, s->mem.now + report->peak_bytes);
     }
     cvxrelu_model_free(model);
     cvxr_release(&s->mem, report, 1, sizeof *report);
-    return result;
+    return result ? result : cvxr_mem_result(&s->mem, message);
 }
 
 /* ---- Separation: is there a u with f(u) above `enough`? ---------------------------------- */
@@ -16938,7 +17532,7 @@ static double cvxr_sift_ascend(cvxr_sieve *s, cvxr_sift *t, double sign, double 
 /* Both signs at s->point: cuts, and where nothing above `enough` is found, the proof. */
 static int cvxr_sift_round(cvxr_sieve *s, cvxr_sift *t, cvxrelu_random *random) {
     double cut = s->L * (1 + 0.05 * s->how.tol), B = 0, sign;
-    int proven = 1, weighted = s->method == CVXRELU_CERTIFY_WEIGHTED;
+    int proven = 1, weighted = cvxr_sieve_loose(s);
     cvxr_maximum out;
     t->cuts = 0;
     t->found = 0;
@@ -16980,6 +17574,66 @@ static int cvxr_sift_plain(cvxr_sieve *s, cvxr_sift *t, cvxrelu_random *random) 
     return 1;
 }
 
+/* After every iteration of the moments: the caller, the clock. */
+static int cvxr_sift_watch(void *context, int iteration, double bound) {
+    cvxr_sieve *s = (cvxr_sieve *)context;
+    const double units = (double)s->data.n * (double)s->data.c;
+    if (s->opt.progress) {
+        cvxrelu_progress p;
+        memset(&p, 0, sizeof p);
+        p.iteration = iteration;
+        p.objective = s->watched / units;
+        p.dual_bound = cvxr_min(bound / units, p.objective);
+        p.gap = cvxr_relative(p.objective - p.dual_bound, p.objective);
+        p.seconds = cvxr_sieve_seconds(s);
+        p.lambda = s->lambda;
+        if (s->opt.progress(s->opt.progress_user, &p)) s->user_stop = 1;
+    }
+    return s->user_stop || cvxr_sieve_late(s);
+}
+
+/* The moment relaxation of output k, from the best network at hand; kept when it proves more
+   than what there is. */
+static int cvxr_sift_moments(cvxr_sieve *s, cvxr_sift *t) {
+    cvxr_moment_problem p;
+    double bound, B, sign = 1, *extra = s->extra + 2 * t->k * s->packed;
+    size_t i;
+    memset(&p, 0, sizeof p);
+    p.n = s->data.n;
+    p.d = s->data.d;
+    p.dp = p.ldv = s->data.dp;
+    p.X = s->data.X;
+    p.y = s->data.Y + t->k * p.n;
+    p.L = s->L;
+    p.count = s->start ? s->started_with : s->net.m;
+    p.V = s->start ? s->start : s->net.V;
+    p.C = s->start ? s->outer : s->net.C + t->k * s->net.m;
+    p.iterations = s->how.iterations;
+    p.enough = t->best * (1 - s->how.tol);
+    p.stop = cvxr_sift_watch;
+    p.context = s;
+    s->watched = t->best;
+    if (!cvxr_moment_bound(&s->mem, &s->la, &p, &bound, s->point, &B, extra)) return 0;
+    if (bound > t->bound) {
+        double scale;
+        cvxr_sift_products(s, t);
+        cvxr_sift_keep(s, t, B);
+        scale = t->scale;
+        for (i = 0; i < 2 * s->packed; i++) extra[i] *= scale;
+    } else memset(extra, 0, 2 * s->packed * sizeof(double));
+    for (t->found = 0; sign >= -1 && bound > 0; sign -= 2) {
+        cvxrelu_random random;
+        cvxrelu_random_init(&random, s->how.seed + 2);
+        (void)cvxr_sift_ascend(s, t, sign, HUGE_VAL, &random);
+    }
+    if (bound > 0) {
+        cvxr_sift_products(s, t);
+        t->estimate = cvxr_max(t->estimate,
+                               cvxr_dual_value(t->ytheta, t->square, s->L, t->found, NULL));
+    }
+    return 1;
+}
+
 /* The loop of the banner. The last residual is left in s->point. */
 static cvxrelu_result cvxr_sift_output(cvxr_sieve *s, cvxr_sift *t, char *message) {
     const double tol = s->how.tol;
@@ -16989,6 +17643,7 @@ static cvxrelu_result cvxr_sift_output(cvxr_sieve *s, cvxr_sift *t, char *messag
     cvxrelu_random_init(&random, s->how.seed + 1);
     s->nodes_left = s->how.nodes;
     cvxr_sieve_patterns(s, t->k);
+    cvxr_sieve_forget(s);
     memcpy(s->point, s->resid + t->k * s->data.n, s->data.n * sizeof(double));
     for (round = 0; round < s->how.rounds && s->count && !cvxr_sieve_late(s); round++) {
         double value = 0;
@@ -17002,6 +17657,9 @@ static cvxrelu_result cvxr_sift_output(cvxr_sieve *s, cvxr_sift *t, char *messag
     }
     plain = t->bound <= 0;
     if (plain && !cvxr_sift_plain(s, t, &random)) return cvxr_mem_result(&s->mem, message);
+    if (s->method == CVXRELU_CERTIFY_MOMENTS && t->best - t->bound > tol * t->best &&
+        !cvxr_sift_moments(s, t))
+        return cvxr_mem_result(&s->mem, message);
     return CVXRELU_OK;
 }
 
@@ -17035,7 +17693,9 @@ static cvxrelu_result cvxr_sieve_separable(cvxr_sieve *s, char *message) {
     r->best = best / units;
     r->estimate = cvxr_min(estimate, best) / units;
     r->stop = best - bound <= s->how.tol * best ? CVXRELU_STOP_GAP
+              : s->user_stop                    ? CVXRELU_STOP_USER
               : cvxr_sieve_late(s)              ? CVXRELU_STOP_TIME
+              : s->method == CVXRELU_CERTIFY_MOMENTS ? CVXRELU_STOP_ITERATIONS
               : limited                         ? CVXRELU_STOP_ITERATIONS
                                                 : CVXRELU_STOP_STALLED;
     return CVXRELU_OK;
@@ -17238,6 +17898,8 @@ static cvxrelu_result cvxr_sieve_prove(const cvxr_sieve *s, cvxrelu_model *model
     proof.bound = s->report->dual_bound;
     proof.method = (int)s->method;
     proof.scope = CVXRELU_SCOPE_ALL;
+    proof.extra = s->extra;
+    proof.extra_count = s->extra ? 2 * s->data.c * s->packed : 0;
     return cvxr_model_set_proof(model, &proof);
 }
 
@@ -17264,8 +17926,19 @@ CVXRELU_API cvxrelu_result cvxrelu_model_certify(cvxrelu_model *model, cvxrelu_m
     return cvxr_sieve_end(&s, result);
 }
 
+/* B of one sign of s->point by the multipliers kept with it; HUGE_VAL without any. */
+static double cvxr_proof_moments(cvxr_sieve *s, const cvxr_proof *proof, size_t k,
+                                 double sign) {
+    if (s->method != CVXRELU_CERTIFY_MOMENTS || proof->extra == NULL ||
+        proof->extra_count != 2 * s->data.c * s->packed)
+        return HUGE_VAL;
+    return cvxr_moment_check(&s->mem, &s->la, s->data.X, s->data.n, s->data.d, s->data.dp,
+                             s->point, sign,
+                             proof->extra + (2 * k + (sign < 0)) * s->packed);
+}
+
 /* The bound of output k's saved theta (n), by separation with the saved bound as the aim. */
-static cvxrelu_result cvxr_proof_output(cvxr_sieve *s, size_t k, const double *theta,
+static cvxrelu_result cvxr_proof_output(cvxr_sieve *s, size_t k, const cvxr_proof *proof,
                                         double *bound, char *message) {
     cvxr_sift t;
     cvxrelu_random random;
@@ -17273,15 +17946,21 @@ static cvxrelu_result cvxr_proof_output(cvxr_sieve *s, size_t k, const double *t
     memset(&t, 0, sizeof t);
     t.k = k;
     cvxrelu_random_init(&random, 0);
-    memcpy(s->point, theta, s->data.n * sizeof(double));
+    memcpy(s->point, proof->theta + k * s->data.n, s->data.n * sizeof(double));
     cvxr_sift_products(s, &t);
     s->nodes_left = s->how.nodes;
     for (sign = 1; sign >= -1; sign -= 2) {
+        double kept = cvxr_proof_moments(s, proof, k, sign);
         cvxr_maximum out;
+        if (kept < 0) return cvxr_mem_result(&s->mem, message);
+        if (kept <= s->L * (1 + 1e-9)) {
+            B = cvxr_max(B, kept);
+            continue;
+        }
         (void)cvxr_sift_ascend(s, &t, sign, HUGE_VAL, &random);
         if (!cvxr_separate(s, s->point, sign, 0, s->L * (1 + 1e-9), HUGE_VAL, s->U, &out))
             return cvxr_mem_result(&s->mem, message);
-        B = cvxr_max(B, out.upper);
+        B = cvxr_max(B, cvxr_min(kept, out.upper));
         if (out.limited) s->report->stop = CVXRELU_STOP_ITERATIONS;
     }
     *bound = cvxr_dual_value(t.ytheta, t.square, s->L, B, &t.scale);
@@ -17313,8 +17992,7 @@ CVXRELU_API cvxrelu_result cvxrelu_proof_check(const cvxrelu_model *model, cvxre
     if (!result) result = cvxr_sieve_open(&s, report->message);
     report->stop = CVXRELU_STOP_GAP;
     for (k = 0; !result && k < s.data.c; k++) {
-        result = cvxr_proof_output(&s, k, model->proof.theta + k * s.data.n, &bound,
-                                   report->message);
+        result = cvxr_proof_output(&s, k, &model->proof, &bound, report->message);
         sum += bound;
     }
     if (!result) {

@@ -65,7 +65,8 @@ static int cli_set_bound(const cli_args *args, cvxrelu_certify_options *how, int
     static const cli_choice methods[] = {
         {"auto", CVXRELU_CERTIFY_AUTO},           {"weighted", CVXRELU_CERTIFY_WEIGHTED},
         {"cones", CVXRELU_CERTIFY_CONES},         {"exact", CVXRELU_CERTIFY_EXACT},
-        {"enumerate", CVXRELU_CERTIFY_ENUMERATE}, {"none", NONE}};
+        {"enumerate", CVXRELU_CERTIFY_ENUMERATE}, {"moments", CVXRELU_CERTIFY_MOMENTS},
+        {"none", NONE}};
     int value, status = cli_choose("bound", args->bound, methods, 6, &value);
     memset(how, 0, sizeof *how);
     *none = value == NONE;

@@ -194,7 +194,7 @@ static const cli_option cli_option_table[] = {
      "relative duality gap to reach (default 1e-6; 0: as far as it goes)"},
     {"bound", OPT_TEXT, CMD_CERTIFY, OPT_AT(bound), OPT_ANY, "NAME",
      "over all patterns (relu): auto (default), weighted (any size), cones (rank to\n"
-     OPT_INDENT "8), exact (rank 1 and 2), enumerate, or none"},
+     OPT_INDENT "8), exact (rank 1 and 2), enumerate, moments, or none"},
     {"rounds", OPT_COUNT, CMD_CERTIFY, OPT_AT(rounds), OPT_FROM(1), "N",
      "convex programs solved for it at most (default: by method and size)"},
     {"tol", OPT_REAL, CMD_CERTIFY, OPT_AT(tol), OPT_OPEN_UNIT, "T",

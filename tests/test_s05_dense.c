@@ -711,7 +711,7 @@ TEST(qr_solves_least_squares_and_finds_the_normal_of_rows) {
 /* A V = V diag(w), V^T V = I, w ascending; A has entries of size 1 times scale. */
 static void s05_check_eigh(s05_room *room, size_t n, const double *A, double scale) {
     double *V = s05_doubles(room, n * (n + 1)), *w = s05_doubles(room, n),
-           *work = s05_doubles(room, 2 * n);
+           *work = s05_doubles(room, 2 * n), *values = s05_doubles(room, 2 * n);
     double tolerance = 32 * (double)(n + 1) * DBL_EPSILON, worst = 0, skew = 0;
     size_t i, j, p;
     for (i = 0; i < n; i++)
@@ -730,8 +730,12 @@ static void s05_check_eigh(s05_room *room, size_t n, const double *A, double sca
         }
     CHECK_NEAR(worst, 0, tolerance * (double)n);
     CHECK_NEAR(skew, 0, tolerance);
-    room->count -= 3;
-    for (i = 0; i < 3; i++) {
+    for (i = 0; i < n; i++) /* the values alone are the same numbers */
+        for (j = 0; j < n; j++) V[i * (n + 1) + j] = j <= i ? A[i * n + j] * scale : s05_nan();
+    CHECK(cvxr_eigh_rows(0, n, V, n + 1, work, values));
+    for (i = 0; i < n; i++) CHECK(work[i] == w[i]);
+    room->count -= 4;
+    for (i = 0; i < 4; i++) {
         size_t at = (size_t)room->count + i;
         cvxr_release(&room->mem, room->held[at], room->bytes[at], 1);
     }

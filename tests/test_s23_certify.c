@@ -536,6 +536,144 @@ TEST(least_norm_interpolation_meets_the_neural_gauge) {
     CHECK(cvxrelu_interpolate(&p, NULL, -1, &model, &r) == CVXRELU_ERR_ARGUMENT);
 }
 
+/* ---- The moment relaxation */
+
+TEST(moments_lie_between_the_weighted_bound_and_the_optimum) {
+    size_t seed;
+    for (seed = 0; seed < 6; seed++) {
+        size_t n = 12 + 4 * (seed % 3), d = 2 + seed % 2, m = 5;
+        cvxrelu_problem p = s23_problem(n, d, 1, seed < 3 ? 1e-2 : 1e-3);
+        cvxrelu_network w = s23_network(m, d, 1);
+        cvxrelu_certify_options how;
+        cvxrelu_certify_report exact, weak, r;
+        double theta[S23_ROWS];
+        s23_make(n, d, 1, m, 60 + seed);
+        memset(&how, 0, sizeof how);
+        how.tol = 1e-6;
+        how.method = d == 2 ? CVXRELU_CERTIFY_EXACT : CVXRELU_CERTIFY_ENUMERATE;
+        exact = s23_certify(&p, &w, &how, NULL);
+        CHECK(exact.best_gap <= 1e-6);
+        how.method = CVXRELU_CERTIFY_WEIGHTED;
+        weak = s23_certify(&p, &w, &how, NULL);
+        how.method = CVXRELU_CERTIFY_MOMENTS;
+        how.iterations = 150;
+        r = s23_certify(&p, &w, &how, theta);
+        s23_judge(&p, theta, NULL, &r);
+        CHECK(r.method == CVXRELU_CERTIFY_MOMENTS && r.stop == CVXRELU_STOP_ITERATIONS);
+        CHECK(r.dual_bound <= exact.best);
+        CHECK(r.dual_bound > weak.dual_bound);
+        how.iterations = 1; /* never below the weighted bound */
+        r = s23_certify(&p, &w, &how, theta);
+        s23_judge(&p, theta, NULL, &r);
+        CHECK(r.dual_bound >= weak.dual_bound * (1 - 1e-9));
+        how.rounds = -1; /* from the network itself */
+        how.iterations = 40;
+        r = s23_certify(&p, &w, &how, theta);
+        s23_judge(&p, theta, NULL, &r);
+        CHECK(r.rounds == 0 && r.dual_bound <= exact.best);
+    }
+}
+
+TEST(model_keeps_moments_that_can_be_checked) {
+    size_t outputs;
+    for (outputs = 1; outputs <= 3; outputs += 2) {
+        size_t n = 16, d = 3, size = 0;
+        cvxrelu_problem p = s23_problem(n, d, outputs, 2e-3);
+        cvxrelu_report *fit = (cvxrelu_report *)malloc(sizeof *fit);
+        cvxrelu_certify_report r, again, weak;
+        cvxrelu_certify_options how;
+        cvxrelu_model *model = NULL, *loaded = NULL;
+        unsigned char *bytes;
+        s23_make(n, d, outputs, 0, 18);
+        p.kind = CVXRELU_RELU;
+        p.no_bias = 0;
+        p.search = CVXRELU_SEARCH_OFF;
+        p.gates.count = 200;
+        CHECK(cvxrelu_fit(&p, NULL, NULL, &model, fit) == CVXRELU_OK);
+        memset(&how, 0, sizeof how);
+        how.method = CVXRELU_CERTIFY_MOMENTS;
+        how.iterations = 120;
+        CHECK(cvxrelu_model_certify(model, p.X, p.Y, NULL, &how, &r) == CVXRELU_OK);
+        CHECK(r.method == CVXRELU_CERTIFY_MOMENTS && r.dual_bound <= fit->objective);
+        CHECK(cvxrelu_model_write(model, 0, NULL, &size) == CVXRELU_OK);
+        bytes = (unsigned char *)malloc(size);
+        CHECK(cvxrelu_model_write(model, 0, bytes, &size) == CVXRELU_OK);
+        CHECK(cvxrelu_model_read(bytes, size, NULL, &loaded, NULL) == CVXRELU_OK);
+        CHECK(cvxrelu_proof_check(loaded, p.X, p.Y, NULL, NULL, &again) == CVXRELU_OK);
+        CHECK_NEAR(again.dual_bound, r.dual_bound, 1e-8 * r.dual_bound);
+        CHECK(again.method == r.method && again.rounds == 0);
+        how.method = CVXRELU_CERTIFY_WEIGHTED; /* the same theta without its multipliers */
+        CHECK(cvxrelu_proof_check(loaded, p.X, p.Y, NULL, &how, &weak) == CVXRELU_OK);
+        CHECK(weak.dual_bound < again.dual_bound && weak.dual_bound > 0);
+        how.method = CVXRELU_CERTIFY_CONES; /* true by another proof */
+        CHECK(cvxrelu_proof_check(loaded, p.X, p.Y, NULL, &how, &weak) == CVXRELU_OK);
+        CHECK(weak.dual_bound >= again.dual_bound * (1 - 1e-6));
+        s23_X[0] += 1; /* other data: what is left is true, and less */
+        CHECK(cvxrelu_proof_check(loaded, p.X, p.Y, NULL, NULL, &weak) == CVXRELU_OK);
+        CHECK(weak.dual_bound < again.dual_bound);
+        cvxrelu_model_free(loaded);
+        cvxrelu_model_free(model);
+        free(bytes);
+        free(fit);
+    }
+}
+
+static int s23_enough(void *user, const cvxrelu_progress *p) {
+    int *left = (int *)user;
+    CHECK(p->dual_bound <= p->objective && p->iteration >= 1);
+    return --*left == 0;
+}
+
+TEST(moments_stop_when_asked_and_refuse_what_does_not_fit) {
+    size_t n = 20, d = 3, m = 4, refuse, tested = 0, peak;
+    cvxrelu_problem p = s23_problem(n, d, 3, 0.01);
+    cvxrelu_network w = s23_network(m, d, 3);
+    cvxrelu_certify_options how;
+    cvxrelu_certify_report r;
+    cvxrelu_options o;
+    s19_heap heap;
+    double *wide, theta[S23_ROWS];
+    int left = 5;
+    s23_make(n, d, 3, m, 31);
+    memset(&how, 0, sizeof how);
+    memset(&o, 0, sizeof o);
+    how.method = CVXRELU_CERTIFY_MOMENTS;
+    s23_refused(&p, &w, &how, CVXRELU_ERR_UNSUPPORTED, "l1");
+    how.iterations = -1;
+    s23_refused(&p, &w, &how, CVXRELU_ERR_ARGUMENT, "iterations");
+    how.iterations = 50, how.rounds = 1, how.tol = 1e-6;
+    p = s23_problem(n, d, 1, 0.01), w = s23_network(m, d, 1);
+    o.progress = s23_enough, o.progress_user = &left;
+    CHECK(cvxrelu_certify(&p, &w, &o, &how, theta, &r) == CVXRELU_OK);
+    CHECK(left == 0 && r.stop == CVXRELU_STOP_USER);
+    s23_judge(&p, theta, NULL, &r);
+    peak = r.peak_bytes;
+    o.progress = NULL, o.memory_limit = 6 * 44 * 44 * 8; /* N = 1 + 3 + 40 */
+    CHECK(peak > o.memory_limit);
+    CHECK(cvxrelu_certify(&p, &w, &o, &how, NULL, &r) == CVXRELU_ERR_LIMIT);
+    o.memory_limit = 0;
+    wide = (double *)calloc(2050, sizeof(double));
+    p.X.data = p.Y.data = wide, p.X.rows = p.Y.rows = 2050, p.X.cols = 1;
+    w = s23_network(0, 1, 1), w.W1.data = NULL, w.W2.data = NULL;
+    s23_refused(&p, &w, &how, CVXRELU_ERR_ARGUMENT, "2048");
+    free(wide);
+    p = s23_problem(n, d, 1, 0.01), w = s23_network(m, d, 1);
+    how.iterations = 3;
+    o.allocator.context = &heap;
+    o.allocator.allocate = s19_allocate;
+    o.allocator.release = s19_release;
+    for (refuse = 1; refuse < 1000; refuse++) {
+        cvxrelu_result result;
+        heap.calls = heap.held = 0;
+        heap.refuse = refuse;
+        result = cvxrelu_certify(&p, &w, &o, &how, NULL, &r);
+        CHECK(heap.held == 0);
+        if (result == CVXRELU_OK && heap.calls < refuse) break;
+        tested += result == CVXRELU_ERR_MEMORY;
+    }
+    CHECK(tested > 10 && refuse < 1000);
+}
+
 SUITE(s23_certify) {
     RUN(optimum_of_orthogonal_rows_is_proven_by_every_method);
     RUN(bounds_enclose_the_optimum_over_all_patterns);
@@ -549,4 +687,7 @@ SUITE(s23_certify) {
     RUN(high_rank_is_bounded_by_weights);
     RUN(certify_survives_every_refused_allocation);
     RUN(least_norm_interpolation_meets_the_neural_gauge);
+    RUN(moments_lie_between_the_weighted_bound_and_the_optimum);
+    RUN(model_keeps_moments_that_can_be_checked);
+    RUN(moments_stop_when_asked_and_refuse_what_does_not_fit);
 }
