@@ -67,7 +67,7 @@ static int cli_set_bound(const cli_args *args, cvxrelu_certify_options *how, int
         {"cones", CVXRELU_CERTIFY_CONES},         {"exact", CVXRELU_CERTIFY_EXACT},
         {"enumerate", CVXRELU_CERTIFY_ENUMERATE}, {"moments", CVXRELU_CERTIFY_MOMENTS},
         {"none", NONE}};
-    int value, status = cli_choose("bound", args->bound, methods, 6, &value);
+    int value, status = cli_choose("bound", args->bound, methods, 7, &value);
     memset(how, 0, sizeof *how);
     *none = value == NONE;
     if (status != CLI_OK || *none) return status;

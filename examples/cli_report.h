@@ -55,7 +55,8 @@ static const char *cli_sampler_word(cvxrelu_sampler sampler) {
 }
 
 static const char *cli_bound_word(cvxrelu_certify_method method) {
-    static const char *const words[] = {"auto", "weighted", "exact", "cones", "enumerate"};
+    static const char *const words[] = {"auto",  "weighted",  "exact",
+                                        "cones", "enumerate", "moments"};
     return words[method];
 }
 
