@@ -156,7 +156,9 @@
               ablations. In float32 a gap of about 1e-5 is where it stalls.
      AL       augmented Lagrangian with R-FISTA inside [MSP22 4.3, G.2], for ReLU networks; its
               answer is projected on the cones before anything is reported (raw_violation says
-              how far it was). For ablations, and where Newton does not fit.
+              how far it was). Its default tolerances are the absolute ones of G.2: on small
+              data or targets it stops far from the optimum, as the gap then says. For
+              ablations, and where Newton does not fit.
      AUTO     NEWTON where the penalty is the neuron one and it fits memory_limit, else FISTA,
               or AL for ReLU networks.
      lambda = 0, whatever the solver and the penalty: the least-squares solution of minimum norm
@@ -648,8 +650,9 @@ typedef struct cvxrelu_options {
                                       (0 = 10000), steps of conjugate gradients for each output
                                       at lambda = 0 (0 = 20000); < 0 is an error              */
     double   time_limit;           /* seconds for the whole call, path and cross-validation too;
-                                      looked at where progress is called; 0 = none, < 0 is an
-                                      error; needs a clock                                    */
+                                      looked at where progress is called, so that a search ends
+                                      some tenths of a second later; 0 = none, < 0 is an error;
+                                      needs a clock                                           */
     size_t   memory_limit;         /* bytes the call may hold, see MEMORY; 0 = no limit       */
     size_t   max_working_set;      /* groups in Newton's working set, an output; 0 = min(P,
                                       max(2 n, 64)); fewer than the optimum has neurons keeps
@@ -716,7 +719,7 @@ typedef struct cvxrelu_report {
     size_t   flips;                /* search: rows that changed sides, all rounds             */
     double   stationarity;         /* max_{i,k} ||X^T D_i r_k|| / (||X||_F ||y_k||)           */
     double   subgradient;          /* squared norm of the minimum-norm subgradient            */
-    size_t   neurons;              /* nonzero rows U_ik                                       */
+    size_t   neurons;              /* nonzero rows U_ik (ReLU: V_ik and W_ik)                 */
     int      iterations;           /* Newton steps, FISTA iterations or steps of conjugate
                                       gradients, all outputs together                         */
     int      cg_iterations, factors; /* inside Newton                                         */
@@ -1444,8 +1447,8 @@ typedef struct cvxrelu_decompose_report {
  * its gates, and for the closed form when the rows are dependent; ARGUMENT when X or Y are not
  * those of the model; NUMERIC when a weight cannot be decomposed; STOPPED by the time limit;
  * NONFINITE, LABELS, SIZE, LIMIT, MEMORY as cvxrelu_fit.
- * The result can be `start` of a fit of kind RELU over the same gates. Cost: one to some ten
- * projections a weight. Threads: any number of calls. Source: [MSP22 3, 4.2, Algorithm 1].
+ * The result can be `start` of a fit of kind RELU over the same gates, unless patterns merged.
+ * Cost: one to some ten projections a weight. Threads: any number of calls. Source: [MSP22 3, 4.2, Algorithm 1].
  */
 CVXRELU_API cvxrelu_result cvxrelu_decompose(const cvxrelu_model *gated, cvxrelu_matrix X,
                                              cvxrelu_matrix Y, cvxrelu_decomposition kind,
@@ -15404,7 +15407,7 @@ CVXR_UNUSED static cvxrelu_result cvxr_search_run(
 /* ==== S22 FIT, PATH, CROSS-VALIDATION ====================================================
    Options resolved in one place, a plan of the memory that a fit takes, and the calls that
    put data, patterns, solver, certificate and model together. A fit is a path of one
-   strength. Uses S01-S17. Tests: tests/test_s22_fit.c. Source: [MSP22 4.1, C.1];
+   strength. Uses S01-S21. Tests: tests/test_s22_*.c. Source: [MSP22 4.1, C.1];
    one-standard-error rule: [HTF09 7.10]. */
 
 /* ---- Options. */

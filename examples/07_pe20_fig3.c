@@ -11,7 +11,7 @@
      build/07_pe20_fig3 build/pe20_fig3.svg
 
    Expected output: the three objectives, and as the last line
-     beta 0.1 optimal 3.25 approximate 3.60 best of SGD 3.27 */
+     beta 0.1 optimal 3.25 approximate 3.60 best of SGD 3.28 */
 #define CVXRELU_IMPLEMENTATION
 #include "cvxrelu.h"
 #include <stdio.h>

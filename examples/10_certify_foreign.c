@@ -10,7 +10,7 @@
      build/10_certify_foreign
 
    Expected output: for each network objective, bound, best network met; and as the last line
-     proven shares 0.9999 0.8418 */
+     proven shares 0.9999 0.8420 */
 #define CVXRELU_IMPLEMENTATION
 #include "cvxrelu.h"
 #include <stdio.h>
