@@ -17637,6 +17637,16 @@ static int cvxr_sift_moments(cvxr_sieve *s, cvxr_sift *t) {
     return 1;
 }
 
+/* What the weighted bound proves at s->point, which costs little beside a separation: a run that
+   is cut short has something, and rounds never prove less than the one before. */
+static void cvxr_sift_cheap(cvxr_sieve *s, cvxr_sift *t) {
+    const double plus = cvxr_sieve_weighted(s, s->point, 1),
+                 minus = cvxr_sieve_weighted(s, s->point, -1);
+    if (plus < 0 || minus < 0) return; /* no memory: the caller asks */
+    cvxr_sift_products(s, t);
+    cvxr_sift_keep(s, t, cvxr_max(plus, minus));
+}
+
 /* The loop of the banner. The last residual is left in s->point. */
 static cvxrelu_result cvxr_sift_output(cvxr_sieve *s, cvxr_sift *t, char *message) {
     const double tol = s->how.tol;
@@ -17648,17 +17658,23 @@ static cvxrelu_result cvxr_sift_output(cvxr_sieve *s, cvxr_sift *t, char *messag
     cvxr_sieve_patterns(s, t->k);
     cvxr_sieve_forget(s);
     memcpy(s->point, s->resid + t->k * s->data.n, s->data.n * sizeof(double));
-    for (round = 0; round < s->how.rounds && s->count && !cvxr_sieve_late(s); round++) {
+    cvxr_sift_cheap(s, t);
+    for (round = 0; round < s->how.rounds && s->count; round++) {
         double value = 0;
+        s->watched = t->best;
+        if (cvxr_sift_watch(s, round + 1, t->bound)) break;
         result = cvxr_sieve_solve(s, t->k, 0.05 * tol, &value, message);
+        if (result == CVXRELU_ERR_LIMIT || result == CVXRELU_ERR_MEMORY) break; /* no more */
         if (result) return result;
         t->best = cvxr_min(t->best, value);
         cvxr_sift_products(s, t);
         t->enough = cvxr_dual_enough(t->ytheta, t->square, s->L, t->best * (1 - 0.9 * tol));
+        cvxr_sift_cheap(s, t);
         if (!cvxr_sift_round(s, t, &random)) return cvxr_mem_result(&s->mem, message);
         if (t->best - t->bound <= tol * t->best || t->cuts == 0 || t->limited) break;
     }
-    plain = t->bound <= 0;
+    if (message && result) message[0] = 0;
+    plain = t->best - t->bound > tol * t->best;
     if (plain && !cvxr_sift_plain(s, t, &random)) return cvxr_mem_result(&s->mem, message);
     if (s->method == CVXRELU_CERTIFY_MOMENTS && t->best - t->bound > tol * t->best &&
         !cvxr_sift_moments(s, t))
@@ -17682,7 +17698,8 @@ static cvxrelu_result cvxr_sieve_separable(cvxr_sieve *s, char *message) {
         memset(&t, 0, sizeof t);
         t.k = k;
         (void)cvxr_judged_penalty(&s->net, 1, k, &product);
-        t.best = cvxr_sum_squares(n, s->resid + k * n, NULL) / 2 + s->L * product;
+        t.best = cvxr_min(cvxr_sum_squares(n, s->resid + k * n, NULL) / 2 + s->L * product,
+                          cvxr_sum_squares(n, s->data.Y + k * n, NULL) / 2);
         result = cvxr_sift_output(s, &t, message);
         if (result) return result;
         for (i = 0; i < n; i++) s->theta[k * n + i] *= t.scale;
