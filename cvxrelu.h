@@ -1448,7 +1448,8 @@ typedef struct cvxrelu_decompose_report {
  * those of the model; NUMERIC when a weight cannot be decomposed; STOPPED by the time limit;
  * NONFINITE, LABELS, SIZE, LIMIT, MEMORY as cvxrelu_fit.
  * The result can be `start` of a fit of kind RELU over the same gates, unless patterns merged.
- * Cost: one to some ten projections a weight. Threads: any number of calls. Source: [MSP22 3, 4.2, Algorithm 1].
+ * Cost: one to some ten projections a weight. Threads: any number of calls. Source: [MSP22 3,
+ * 4.2, Algorithm 1].
  */
 CVXRELU_API cvxrelu_result cvxrelu_decompose(const cvxrelu_model *gated, cvxrelu_matrix X,
                                              cvxrelu_matrix Y, cvxrelu_decomposition kind,
@@ -17637,8 +17638,8 @@ static int cvxr_sift_moments(cvxr_sieve *s, cvxr_sift *t) {
     return 1;
 }
 
-/* What the weighted bound proves at s->point, which costs little beside a separation: a run that
-   is cut short has something, and rounds never prove less than the one before. */
+/* What the weighted bound proves at s->point, which costs little beside a separation: a run
+   that is cut short has something to show. */
 static void cvxr_sift_cheap(cvxr_sieve *s, cvxr_sift *t) {
     const double plus = cvxr_sieve_weighted(s, s->point, 1),
                  minus = cvxr_sieve_weighted(s, s->point, -1);
