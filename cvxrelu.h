@@ -1207,7 +1207,8 @@ typedef struct cvxrelu_certify_report {
     size_t   patterns;             /* in the last of them                                     */
     size_t   nodes;                /* cones looked at, all outputs                            */
     cvxrelu_stop stop;             /* GAP: tol was reached (best_gap); ITERATIONS: rounds, nodes
-                                      or memory for cones ran out; TIME; STALLED              */
+                                      or memory for cones ran out; TIME; USER, between rounds;
+                                      STALLED                                                 */
     double   seconds;
     size_t   peak_bytes;
     char     message[CVXRELU_MESSAGE_SIZE];    /* "" on success                               */
@@ -17675,6 +17676,7 @@ static cvxrelu_result cvxr_sift_output(cvxr_sieve *s, cvxr_sift *t, char *messag
         if (t->best - t->bound <= tol * t->best || t->cuts == 0 || t->limited) break;
     }
     if (message && result) message[0] = 0;
+    if (round >= s->how.rounds) t->limited = 1; /* programs ran out */
     plain = t->best - t->bound > tol * t->best;
     if (plain && !cvxr_sift_plain(s, t, &random)) return cvxr_mem_result(&s->mem, message);
     if (s->method == CVXRELU_CERTIFY_MOMENTS && t->best - t->bound > tol * t->best &&
@@ -17684,6 +17686,16 @@ static cvxrelu_result cvxr_sift_output(cvxr_sieve *s, cvxr_sift *t, char *messag
 }
 
 /* ---- All outputs ------------------------------------------------------------------------- */
+
+/* Why it ended, from the best objective and the bound in the report. */
+static cvxrelu_stop cvxr_sieve_stop(const cvxr_sieve *s, int limited) {
+    const cvxrelu_certify_report *r = s->report;
+    if (r->best - r->dual_bound <= s->how.tol * r->best) return CVXRELU_STOP_GAP;
+    if (s->user_stop) return CVXRELU_STOP_USER;
+    if (cvxr_sieve_late(s)) return CVXRELU_STOP_TIME;
+    if (s->method == CVXRELU_CERTIFY_MOMENTS || limited) return CVXRELU_STOP_ITERATIONS;
+    return CVXRELU_STOP_STALLED;
+}
 
 /* Independent outputs: sums of values and bounds. theta is scaled to be dual feasible. */
 static cvxrelu_result cvxr_sieve_separable(cvxr_sieve *s, char *message) {
@@ -17713,12 +17725,7 @@ static cvxrelu_result cvxr_sieve_separable(cvxr_sieve *s, char *message) {
     r->dual_bound = bound / units;
     r->best = best / units;
     r->estimate = cvxr_min(estimate, best) / units;
-    r->stop = best - bound <= s->how.tol * best ? CVXRELU_STOP_GAP
-              : s->user_stop                    ? CVXRELU_STOP_USER
-              : cvxr_sieve_late(s)              ? CVXRELU_STOP_TIME
-              : s->method == CVXRELU_CERTIFY_MOMENTS ? CVXRELU_STOP_ITERATIONS
-              : limited                         ? CVXRELU_STOP_ITERATIONS
-                                                : CVXRELU_STOP_STALLED;
+    r->stop = cvxr_sieve_stop(s, limited);
     return CVXRELU_OK;
 }
 
@@ -17758,10 +17765,7 @@ static cvxrelu_result cvxr_sieve_tied(cvxr_sieve *s, char *message) {
     for (i = 0; i < all; i++) s->theta[i] = sigma * s->resid[i];
     r->best = r->balanced;
     r->estimate = cvxr_min(cvxr_dual_value(ytheta, square, s->L, found, NULL) / units, r->best);
-    r->stop = r->best - r->dual_bound <= s->how.tol * r->best ? CVXRELU_STOP_GAP
-              : cvxr_sieve_late(s)                            ? CVXRELU_STOP_TIME
-              : limited                                       ? CVXRELU_STOP_ITERATIONS
-                                                              : CVXRELU_STOP_STALLED;
+    r->stop = cvxr_sieve_stop(s, limited);
     return CVXRELU_OK;
 }
 

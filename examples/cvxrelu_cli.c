@@ -215,7 +215,8 @@ static void cli_info_say(const char *path, const cli_loaded *loaded) {
                                        : "found by a search");
     if (info->has_recipe)
         printf("recipe       %s gates (seed %.0f): 'certify' can check the bound\n",
-               cli_sampler_word(info->sampler), (double)info->seed);
+               info->search == CVXRELU_SEARCH_OFF ? cli_sampler_word(info->sampler) : "kept",
+               (double)info->seed);
     else printf("recipe       none: stripped; 'certify' checks over the kept gates alone\n");
     printf("claims       objective %.10g", info->objective);
     if (info->has_bound) printf(", bound %.10g, gap %.2e", info->dual_bound, info->gap);
