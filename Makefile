@@ -54,8 +54,8 @@ bench-search: $(BUILD)/cvxrelu ## pattern search beside Adam and SGD in PyTorch 
 	@$(PYTHON) tests/bench/bench_search.py --tool $(BUILD)/cvxrelu --dir $(BUILD)/bench_search \
 	    $(BENCH_ARGS)
 
-bench-gemm: ## the built-in matrix product beside a CBLAS if there
-	@$(SH) tests/bench/bench_gemm.sh '$(BENCH_CFLAGS)'
+bench-dense: ## the built-in dense algebra beside a CBLAS if there (BENCH_ARGS: classes)
+	@$(SH) tests/bench/bench_dense.sh '$(BENCH_CFLAGS)' $(BENCH_ARGS)
 
 clean: ## remove what was built
 	rm -rf $(BUILD)
@@ -77,4 +77,4 @@ $(BUILD)/bench: cvxrelu.h tests/bench/bench.c tests/bench/problems.h
 	$(CC) $(BENCH_CFLAGS) tests/bench/bench.c -o $@ $(LDLIBS)
 
 .PHONY: all help demo test check check-contents check-stranger examples bench bench-relu bench-search \
-    bench-gemm clean
+    bench-dense clean

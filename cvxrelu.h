@@ -2323,6 +2323,13 @@ static CVXR_T(cvxr_vector) CVXR_T(cvxr_splat)(CVXR_REAL x) {
 #define CVXR_MUL(a, b)    ((a) * (b))
 #endif
 #endif
+/* Keeps a loaded vector in its register: GCC 12 tuned for Zen 3 loads it again in each of the
+   instructions that use it, and two loads a cycle are then fewer than two products. */
+#if CVXR_ISA > 0
+#define CVXR_HOLD(v) __asm__("" : "+v"(v))
+#else
+#define CVXR_HOLD(v) ((void)0)
+#endif
 #define CVXR_NR (3 * CVXR_VN) /* a tile of C: CVXR_MR rows of three vectors */
 #if CVXR_ISA == 0 && CVXR_BASE == 1
 #undef CVXR_NR
@@ -2430,6 +2437,9 @@ CVXR_TARGET static void CVXR_K(cvxr_tile)(size_t k, const CVXR_REAL *a, size_t r
         bx = CVXR_LOAD(b);
         by = CVXR_LOAD(b + CVXR_VN);
         bz = CVXR_LOAD(b + 2 * CVXR_VN);
+        CVXR_HOLD(bx);
+        CVXR_HOLD(by);
+        CVXR_HOLD(bz);
         CVXR_ROWS(CVXR_ROW_MULTIPLY)
     }
     v = CVXR_SET(alpha);
@@ -2593,6 +2603,7 @@ static const CVXR_T(cvxr_kernels) CVXR_K(cvxr_kernels) = {
 #undef CVXR_SET
 #undef CVXR_FMA
 #undef CVXR_MUL
+#undef CVXR_HOLD
 #undef CVXR_MASK
 #undef CVXR_LOAD_PART
 #undef CVXR_STORE_PART
