@@ -3103,11 +3103,9 @@ CVXR_UNUSED static size_t CVXR_T(cvxr_potrf)(const cvxr_la *la, size_t n, CVXR_R
     return fail ? fail + h : 0;
 }
 
-/* x = (L L^T)^{-1} x. One pass over the rows of L down (dot products), one up (combinations of
-   rows), four rows at a time: the speed is that of reading L twice. */
-CVXR_UNUSED static void CVXR_T(cvxr_potrs)(const cvxr_la *la, size_t n, const CVXR_REAL *L,
-                                           size_t ldl, CVXR_REAL *x) {
-    const CVXR_T(cvxr_kernels) *kernels = CVXR_T(cvxr_kernels_for)(la);
+/* x = L^{-1} x for a block of L: dot products, four rows at a time. */
+static void CVXR_T(cvxr_potrs_down)(const CVXR_T(cvxr_kernels) *kernels, size_t n,
+                                    const CVXR_REAL *L, size_t ldl, CVXR_REAL *x) {
     size_t i, r, q, rows;
     CVXR_REAL s[4];
     for (i = 0; i < n; i += rows) {
@@ -3122,6 +3120,13 @@ CVXR_UNUSED static void CVXR_T(cvxr_potrs)(const cvxr_la *la, size_t n, const CV
             x[i + r] = sum / a[r * ldl + i + r];
         }
     }
+}
+
+/* x = L^{-T} x for a block of L: combinations of rows. */
+static void CVXR_T(cvxr_potrs_up)(const CVXR_T(cvxr_kernels) *kernels, size_t n,
+                                  const CVXR_REAL *L, size_t ldl, CVXR_REAL *x) {
+    size_t i, r, q, rows;
+    CVXR_REAL s[4];
     for (i = n; i > 0;) {
         const CVXR_REAL *a;
         rows = i % 4 ? i % 4 : 4;
@@ -3139,6 +3144,28 @@ CVXR_UNUSED static void CVXR_T(cvxr_potrs)(const cvxr_la *la, size_t n, const CV
     }
 }
 
+/* x = (L L^T)^{-1} x, a block of rows at a time; what stands left of its triangle is a matrix
+   times a vector, which the team shares. The speed is that of reading L twice. */
+#define CVXR_SOLVE_BLOCK ((size_t)256)
+CVXR_UNUSED static void CVXR_T(cvxr_potrs)(const cvxr_la *la, size_t n, const CVXR_REAL *L,
+                                           size_t ldl, CVXR_REAL *x) {
+    const CVXR_T(cvxr_kernels) *kernels = CVXR_T(cvxr_kernels_for)(la);
+    size_t i, end;
+    for (i = 0; i < n; i = end) {
+        const CVXR_REAL *rows = L + i * ldl;
+        end = cvxr_min_z(n, i + CVXR_SOLVE_BLOCK);
+        if (i > 0) CVXR_T(cvxr_gemv)(la, 0, end - i, i, -1, rows, ldl, x, 1, x + i);
+        CVXR_T(cvxr_potrs_down)(kernels, end - i, rows + i, ldl, x + i);
+    }
+    for (end = n; end > 0; end = i) {
+        const CVXR_REAL *rows;
+        i = (end - 1) / CVXR_SOLVE_BLOCK * CVXR_SOLVE_BLOCK;
+        rows = L + i * ldl;
+        CVXR_T(cvxr_potrs_up)(kernels, end - i, rows + i, ldl, x + i);
+        if (i > 0) CVXR_T(cvxr_gemv)(la, 1, end - i, i, -1, rows, ldl, x + i, 1, x);
+    }
+}
+#undef CVXR_SOLVE_BLOCK
 #undef CVXR_KC
 #undef CVXR_BLAS
 #endif
@@ -7529,39 +7556,106 @@ static void cvxr_jacobian(const cvxr_active *s, size_t dp, double *T, int root, 
     }
 }
 
-/* s->V (n x CVXR_VBLOCK) = E o (X Zh^T) for `width` groups from j0 (a multiple of 32) on, its
-   column j times by[j]. */
-static void cvxr_system_V(cvxr_system *s, const cvxr_active *act, size_t j0, size_t width,
-                          const double *by) {
-    const cvxr_core *core = s->core;
-    const size_t dp = core->data->dp, n = core->data->n;
-    size_t i, j, g;
-    cvxr_gemm_f64(&core->la, 0, 1, n, width, dp, 1.0, core->data->X, dp, act->zh + j0 * dp, dp,
-                  0.0, s->V, CVXR_VBLOCK);
-    for (g = 0; 32 * g < width; g++) {
-        const uint32_t *words = act->select.row_words + (j0 / 32 + g) * n;
-        const size_t count = cvxr_min_z(32, width - 32 * g);
-        for (i = 0; i < n; i++) {
-            double *v = s->V + i * CVXR_VBLOCK + 32 * g;
-            const uint32_t w = words[i];
-            for (j = 0; j < count; j++) v[j] = w >> j & 1 ? v[j] * by[32 * g + j] : 0.0;
+/* Four bits of a mask as numbers. */
+static const double cvxr_nibble[16][4] = {
+    { 0, 0, 0, 0 }, { 1, 0, 0, 0 }, { 0, 1, 0, 0 }, { 1, 1, 0, 0 }, { 0, 0, 1, 0 },
+    { 1, 0, 1, 0 }, { 0, 1, 1, 0 }, { 1, 1, 1, 0 }, { 0, 0, 0, 1 }, { 1, 0, 0, 1 },
+    { 0, 1, 0, 1 }, { 1, 1, 0, 1 }, { 0, 0, 1, 1 }, { 1, 0, 1, 1 }, { 0, 1, 1, 1 },
+    { 1, 1, 1, 1 }
+};
+
+/* Work on rows of the system, shared out among the team. */
+typedef struct cvxr_rows_job {
+    cvxr_system *system;
+    const cvxr_active *act;
+    double sigma;
+    size_t j0, width, tasks;
+    double by[CVXR_VBLOCK]; /* zero from `width` on */
+} cvxr_rows_job;
+
+/* One thread's products: the built-in kernels on its own slice of the work space. */
+static cvxr_la cvxr_la_single(const cvxr_la *la, size_t task) {
+    cvxr_la one = *la;
+    one.blas = NULL;
+    one.team.threads = 1;
+    one.work = cvxr_slice(la->work, task);
+    return one;
+}
+
+/* As many tasks as there are threads, fewer where the work (multiplications) is too little. */
+static void cvxr_rows_run(cvxr_rows_job *job, size_t most, double work,
+                          void (*body)(void *arg, size_t i)) {
+    const cvxr_la *la = &job->system->core->la;
+    job->tasks = cvxr_min_z(cvxr_task_count(la, work, 5e4), cvxr_max_z(most, 1));
+    cvxr_team_run(&la->team, job->tasks, body, job);
+}
+
+/* Rows r0 .. r1 - 1 of s->V = X Zh^T for `width` groups from j0 on, columns up to a multiple of
+   4. */
+static void cvxr_V_products(const cvxr_rows_job *job, const cvxr_la *la, size_t r0, size_t r1) {
+    const cvxr_core *core = job->system->core;
+    const size_t dp = core->data->dp;
+    double *V = job->system->V;
+    size_t i, j;
+    cvxr_gemm_f64(la, 0, 1, r1 - r0, job->width, dp, 1.0, core->data->X + r0 * dp, dp,
+                  job->act->zh + job->j0 * dp, dp, 0.0, V + r0 * CVXR_VBLOCK, CVXR_VBLOCK);
+    for (i = r0; i < r1 && job->width % 4; i++)
+        for (j = job->width; j % 4; j++) V[i * CVXR_VBLOCK + j] = 0;
+}
+
+static void cvxr_V_task(void *arg, size_t task) {
+    const cvxr_rows_job *job = (const cvxr_rows_job *)arg;
+    const size_t n = job->system->core->data->n;
+    const size_t r0 = cvxr_share(n, job->tasks, task, 64),
+                 r1 = cvxr_share(n, job->tasks, task + 1, 64);
+    const cvxr_la la = cvxr_la_single(&job->system->core->la, task);
+    size_t i, j, q, k;
+    if (r0 == r1) return;
+    cvxr_V_products(job, &la, r0, r1);
+    for (j = 0; j < job->width; j += 32) {
+        const uint32_t *words = job->act->select.row_words + (job->j0 + j) / 32 * n;
+        const double *by = job->by + j;
+        const size_t quads = (cvxr_min_z(32, job->width - j) + 3) / 4;
+        for (i = r0; i < r1; i++) {
+            double *v = job->system->V + i * CVXR_VBLOCK + j;
+            for (q = 0; q < quads; q++) {
+                const double *on = cvxr_nibble[words[i] >> (4 * q) & 15];
+                for (k = 4 * q; k < 4 * q + 4; k++) v[k] *= by[k] * on[k - 4 * q];
+            }
         }
     }
 }
 
-/* K o M in place, row blocks of K = X X^T at a time in s->V; then times sigma, plus I. */
-static void cvxr_system_hadamard(cvxr_system *s, double sigma) {
-    const cvxr_core *core = s->core;
-    const size_t n = core->data->n, dp = core->data->dp, rows = CVXR_VBLOCK;
-    const double *X = core->data->X;
+/* The groups of a block of columns: `width` of them from j0 (a multiple of 32) on. `root`: by
+   is the square root of 1 - a, else 1 - a. */
+static void cvxr_rows_block(cvxr_rows_job *job, size_t j0, int root) {
+    const cvxr_active *act = job->act;
+    size_t j;
+    job->j0 = j0;
+    job->width = cvxr_min_z(CVXR_VBLOCK, act->count - j0);
+    for (j = 0; j < CVXR_VBLOCK; j++) {
+        const double by = j < job->width ? cvxr_max(0, 1 - act->a[j0 + j]) : 0;
+        job->by[j] = root ? sqrt(by) : by;
+    }
+}
+
+/* Row blocks of K = X X^T in turn, in a share of s->V: K o M in place, times sigma, plus I. */
+static void cvxr_hadamard_task(void *arg, size_t task) {
+    const cvxr_rows_job *job = (const cvxr_rows_job *)arg;
+    const cvxr_system *s = job->system;
+    const size_t n = s->core->data->n, dp = s->core->data->dp;
+    const size_t rows = CVXR_VBLOCK / job->tasks;
+    const double *X = s->core->data->X;
+    const cvxr_la la = cvxr_la_single(&s->core->la, task);
+    double *block = s->V + task * rows * n;
     size_t i0, i, j;
-    for (i0 = 0; i0 < n; i0 += rows) {
+    for (i0 = task * rows; i0 < n; i0 += rows * job->tasks) {
         size_t count = cvxr_min_z(rows, n - i0), columns = i0 + count;
-        cvxr_gemm_f64(&core->la, 0, 1, count, columns, dp, sigma, X + i0 * dp, dp, X, dp, 0.0,
-                      s->V, columns);
+        cvxr_gemm_f64(&la, 0, 1, count, columns, dp, job->sigma, X + i0 * dp, dp, X, dp, 0.0,
+                      block, columns);
         for (i = 0; i < count; i++) {
             double *H = s->factor + (i0 + i) * s->ld;
-            const double *K = s->V + i * columns;
+            const double *K = block + i * columns;
             for (j = 0; j <= i0 + i; j++) H[j] *= K[j];
             H[i0 + i] += 1;
         }
@@ -7572,15 +7666,19 @@ static void cvxr_system_hadamard(cvxr_system *s, double sigma) {
 static void cvxr_system_rows(cvxr_system *s, const cvxr_active *act, double sigma) {
     cvxr_core *core = s->core;
     const size_t n = core->data->n;
-    double by[CVXR_VBLOCK];
-    size_t j, j0;
+    const double size = (double)n * (double)core->data->dp;
+    cvxr_rows_job job;
+    size_t j0;
+    job.system = s;
+    job.act = act;
+    job.sigma = sigma;
     cvxr_gram_masks(&core->op, &act->select, act->a, s->factor, s->ld);
-    cvxr_system_hadamard(s, sigma);
+    cvxr_rows_run(&job, CVXR_VBLOCK / 8, size * (double)n / 2, cvxr_hadamard_task);
     for (j0 = 0; j0 < act->count; j0 += CVXR_VBLOCK) {
-        size_t width = cvxr_min_z(CVXR_VBLOCK, act->count - j0);
-        for (j = 0; j < width; j++) by[j] = sqrt(cvxr_max(0, 1 - act->a[j0 + j]));
-        cvxr_system_V(s, act, j0, width, by);
-        cvxr_syrk_f64(&core->la, 0, n, width, sigma, s->V, CVXR_VBLOCK, 1.0, s->factor, s->ld);
+        cvxr_rows_block(&job, j0, 1);
+        cvxr_rows_run(&job, n / 64, size * (double)job.width, cvxr_V_task);
+        cvxr_syrk_f64(&core->la, 0, n, job.width, sigma, s->V, CVXR_VBLOCK, 1.0, s->factor,
+                      s->ld);
     }
     s->factor_order = n;
 }
@@ -7791,24 +7889,57 @@ static void cvxr_system_refactor(cvxr_system *s, const cvxr_active *act, double 
 
 /* ---- Before the first factor: E diag(a) E^T ~ (sum a) e e^T with e = E a / sum a, so that
    H is about a diagonal plus rank d. */
+
+/* E a and the row norms of V diag(1 - a)^{1/2}: sums of 4 and 4 for one row and word. */
+static void cvxr_mean_word(uint32_t word, size_t quads, const double *a, const double *by,
+                           const double *v, double *sums) {
+    size_t q, k;
+    for (q = 0; q < quads; q++, a += 4, by += 4, v += 4) {
+        const double *on = cvxr_nibble[word >> (4 * q) & 15];
+        for (k = 0; k < 4; k++) sums[k] += on[k] * a[k];
+        for (k = 0; k < 4; k++) sums[4 + k] += on[k] * by[k] * (v[k] * v[k]);
+    }
+}
+
+/* A block of groups (all of them in turn, in the order of the calls) for some rows. */
+static void cvxr_mean_task(void *arg, size_t task) {
+    const cvxr_rows_job *job = (const cvxr_rows_job *)arg;
+    cvxr_system *s = job->system;
+    const size_t n = s->core->data->n;
+    const size_t end = cvxr_share(n, job->tasks, task + 1, 64);
+    const cvxr_la la = cvxr_la_single(&s->core->la, task);
+    double a[CVXR_VBLOCK];
+    size_t r0, r1, i, j;
+    for (j = 0; j < CVXR_VBLOCK; j++) a[j] = j < job->width ? job->act->a[job->j0 + j] : 0;
+    for (r0 = cvxr_share(n, job->tasks, task, 64); r0 < end; r0 = r1) {
+        r1 = cvxr_min_z(end, r0 + 64);
+        cvxr_V_products(job, &la, r0, r1);
+        for (i = r0; i < r1; i++) {
+            double m[8] = { 0, 0, 0, 0, 0, 0, 0, 0 };
+            for (j = 0; j < job->width; j += 32)
+                cvxr_mean_word(job->act->select.row_words[(job->j0 + j) / 32 * n + i],
+                               (cvxr_min_z(32, job->width - j) + 3) / 4, a + j, job->by + j,
+                               s->V + i * CVXR_VBLOCK + j, m);
+            s->mean_e[i] += (m[0] + m[1]) + (m[2] + m[3]);
+            s->mean_diag[i] += (m[4] + m[5]) + (m[6] + m[7]);
+        }
+    }
+}
+
 static void cvxr_mean_diagonal(cvxr_system *s, const cvxr_active *act, double sigma,
                                double total) {
     const size_t n = s->core->data->n;
-    double *e = s->mean_e, *diag = s->mean_diag, by[CVXR_VBLOCK];
-    size_t i, j, j0, g;
+    double *e = s->mean_e, *diag = s->mean_diag;
+    cvxr_rows_job job;
+    size_t i, j0;
+    job.system = s;
+    job.act = act;
     for (i = 0; i < n; i++) e[i] = diag[i] = 0;
-    for (g = 0; 32 * g < act->count; g++) {
-        const uint32_t *words = act->select.row_words + g * n;
-        const double *a = act->a + 32 * g;
-        const size_t count = cvxr_min_z(32, act->count - 32 * g);
-        for (i = 0; i < n; i++)
-            for (j = 0; j < count; j++) e[i] += words[i] >> j & 1 ? a[j] : 0.0;
-    }
     for (j0 = 0; j0 < act->count; j0 += CVXR_VBLOCK) {
-        size_t width = cvxr_min_z(CVXR_VBLOCK, act->count - j0);
-        for (j = 0; j < width; j++) by[j] = sqrt(cvxr_max(0, 1 - act->a[j0 + j]));
-        cvxr_system_V(s, act, j0, width, by);
-        for (i = 0; i < n; i++) diag[i] += cvxr_row_square_f64(width, s->V + i * CVXR_VBLOCK);
+        cvxr_rows_block(&job, j0, 0);
+        cvxr_rows_run(&job, n / 64,
+                      (double)n * (double)job.width * (double)s->core->data->dp,
+                      cvxr_mean_task);
     }
     for (i = 0; i < n; i++) {
         double share = e[i] / total;
