@@ -5711,12 +5711,13 @@ typedef struct cvxr_cone {
     const cvxr_kernels_f64 *kernels;
     const uint64_t *bits;
     const double *b, *z;
-    double *v, z_norm, v_norm, worst;
+    double *v, z_norm, v_norm, worst, enough;
 } cvxr_cone;
 
 #define CVXR_CONE_OK         0
 #define CVXR_CONE_INFEASIBLE 1
 #define CVXR_CONE_STALLED    2
+#define CVXR_CONE_ENOUGH     3
 
 /* Violations, relative to the row's and v's lengths: the aim, and what a degenerate
    projection may end with (relative to z's length as well). */
@@ -5834,6 +5835,50 @@ __attribute__((target("avx2,fma"))) static void cvxr_cone_dots_avx2(size_t lengt
         _mm256_storeu_pd(out + i, cvxr_cone_four_avx2(length, A + i * length, length, x));
 }
 
+/* s_0 .. s_{i-1} -= t row, for i of any length: what is written beyond is not read again. */
+__attribute__((target("avx2,fma"))) static void
+cvxr_cone_coefficients_avx2(size_t k, const double *R, size_t ldr, double *s, double *x) {
+    size_t i, p;
+    for (i = k; i-- > 0;) {
+        const double *row = R + i * ldr;
+        const __m256d t = _mm256_set1_pd(x[i] = s[i] / row[i]);
+        for (p = 0; p < i; p += 4)
+            _mm256_storeu_pd(
+                s + p, _mm256_fnmadd_pd(t, _mm256_loadu_pd(row + p), _mm256_loadu_pd(s + p)));
+    }
+}
+
+/* Rows 0 .. count of A, `length` a multiple of 8, turned in pairs from the first on; the row
+   that the turns carry on stays in registers. */
+__attribute__((target("avx2,fma"))) static void
+cvxr_cone_turn_avx2(size_t length, size_t count, const double *cosine, const double *sine,
+                    double *A) {
+    size_t i, j;
+    for (j = 0; j < length; j += 8) {
+        double *a = A + j;
+        __m256d x0 = _mm256_loadu_pd(a), x1 = _mm256_loadu_pd(a + 4), y0, y1, c, s;
+        for (i = 0; i < count; i++, a += length) {
+            c = _mm256_set1_pd(cosine[i]), s = _mm256_set1_pd(sine[i]);
+            y0 = _mm256_loadu_pd(a + length), y1 = _mm256_loadu_pd(a + length + 4);
+            _mm256_storeu_pd(a, _mm256_fmadd_pd(c, x0, _mm256_mul_pd(s, y0)));
+            _mm256_storeu_pd(a + 4, _mm256_fmadd_pd(c, x1, _mm256_mul_pd(s, y1)));
+            x0 = _mm256_fmsub_pd(c, y0, _mm256_mul_pd(s, x0));
+            x1 = _mm256_fmsub_pd(c, y1, _mm256_mul_pd(s, x1));
+        }
+        _mm256_storeu_pd(a, x0);
+        _mm256_storeu_pd(a + 4, x1);
+    }
+}
+
+/* The signs of 64 numbers. */
+__attribute__((target("avx2,fma"))) static uint64_t cvxr_cone_signs_avx2(const double *x) {
+    uint64_t signs = 0;
+    size_t i;
+    for (i = 0; i < 64; i += 4)
+        signs |= (uint64_t)(unsigned)_mm256_movemask_pd(_mm256_loadu_pd(x + i)) << i;
+    return signs;
+}
+
 /* The first rows / 4 * 4 rows of A times I - u u^T. */
 __attribute__((target("avx2,fma"))) static void cvxr_cone_reflect_avx2(size_t length,
                                                                        size_t rows,
@@ -5927,6 +5972,12 @@ static void cvxr_cone_split(cvxr_cone *c) {
 /* x = the coefficients over the active rows of sum s_p Q_p; s is spent. */
 static void cvxr_cone_coefficients(const cvxr_cone *c, double *s, double *x) {
     size_t i, p;
+#if CVXR_DISPATCH
+    if (c->kernels != &cvxr_kernels_base_f64) {
+        cvxr_cone_coefficients_avx2(c->k, c->R, c->ldr, s, x);
+        return;
+    }
+#endif
     for (i = c->k; i-- > 0;) {
         const double *row = c->R + i * c->ldr;
         double t = s[i] / row[i];
@@ -5964,29 +6015,46 @@ static void cvxr_cone_append(cvxr_cone *c, size_t j, double gamma) {
     c->active[j] = 1;
 }
 
+/* Rows at .. at + count of Q turned in pairs. */
+static void cvxr_cone_turn(const cvxr_cone *c, size_t at, size_t count) {
+    double *q = c->Q + at * c->dp;
+    size_t i;
+#if CVXR_DISPATCH
+    if (c->kernels != &cvxr_kernels_base_f64) {
+        cvxr_cone_turn_avx2(c->dp, count, c->h + at, c->r + at, q);
+        return;
+    }
+#endif
+    for (i = at; i < at + count; i++, q += c->dp)
+        cvxr_rotate_rows(c->dp, c->h[i], -c->r[i], q, q + c->dp);
+}
+
 /* Active row `at` leaves: later rows of R move up, each with one entry too many, which a
-   rotation of two rows of Q removes. */
+   rotation of two rows of Q removes. Each rotation turns all later rows of R at once: they
+   do not wait for one another. */
 static void cvxr_cone_drop(cvxr_cone *c, size_t at) {
     double *cosine = c->h, *sine = c->r, t;
-    size_t i, p;
+    size_t i, j, ldr = c->ldr, k = --c->k;
     c->active[c->rows[at]] = 0;
-    for (i = at; i + 1 < c->k; i++) {
-        double *row = c->R + i * c->ldr;
-        memcpy(row, row + c->ldr, (i + 2) * sizeof *row);
-        for (p = at; p < i; p++) {
-            t = row[p];
-            row[p] = cosine[p] * t + sine[p] * row[p + 1];
-            row[p + 1] = cosine[p] * row[p + 1] - sine[p] * t;
-        }
-        t = sqrt(row[i] * row[i] + row[i + 1] * row[i + 1]);
-        cosine[i] = row[i] / t;
-        sine[i] = row[i + 1] / t;
-        row[i] = t;
-        cvxr_rotate_rows(c->dp, cosine[i], -sine[i], c->Q + i * c->dp, c->Q + (i + 1) * c->dp);
+    for (i = at; i < k; i++) {
+        memcpy(c->R + i * ldr, c->R + (i + 1) * ldr, (i + 2) * sizeof *c->R);
         c->rows[i] = c->rows[i + 1];
         c->gamma[i] = c->gamma[i + 1];
     }
-    c->k--;
+    for (i = at; i < k; i++) {
+        double *a = c->R + i * ldr + i, co, si;
+        t = sqrt(a[0] * a[0] + a[1] * a[1]);
+        co = cosine[i] = a[0] / t;
+        si = sine[i] = a[1] / t;
+        a[0] = t;
+        for (j = i + 1; j < k; j++) {
+            a += ldr;
+            t = a[0];
+            a[0] = co * t + si * a[1];
+            a[1] = co * a[1] - si * t;
+        }
+    }
+    cvxr_cone_turn(c, at, k - at);
 }
 
 /* The rows of a face that are rows of the cone and independent of those before. */
@@ -6085,6 +6153,21 @@ static void cvxr_cone_look(cvxr_cone *c, size_t j) {
     if (!c->active[j] && c->inverse[j] > 0) cvxr_cone_keep(c, j, gap);
 }
 
+/* The signs of `count` numbers. */
+static uint64_t cvxr_cone_signs(const cvxr_cone *c, const double *x, size_t count) {
+    uint64_t signs = 0, sign;
+    size_t j;
+#if CVXR_DISPATCH
+    if (count == 64 && c->kernels != &cvxr_kernels_base_f64) return cvxr_cone_signs_avx2(x);
+#endif
+    (void)c;
+    for (j = 0; j < count; j++) {
+        memcpy(&sign, x + j, sizeof sign);
+        signs |= sign >> 63 << j;
+    }
+    return signs;
+}
+
 /* The worst rows for v become candidates; none: v is feasible. With b = 0 only rows whose
    product has the wrong sign are looked at, found 64 at a time. */
 static void cvxr_cone_price(cvxr_cone *c) {
@@ -6093,13 +6176,10 @@ static void cvxr_cone_price(cvxr_cone *c) {
     c->candidate_count = 0;
     c->worst = 0;
     for (i = 0; i < c->n; i += 64) {
-        uint64_t negative = 0, wrong, sign;
+        uint64_t wrong;
         count = cvxr_min_z(64, c->n - i);
-        for (j = 0; j < count; j++) {
-            memcpy(&sign, c->products + i + j, sizeof sign);
-            negative |= sign >> 63 << j;
-        }
-        wrong = c->b ? ~(uint64_t)0 : ~(negative ^ c->bits[i / 64]);
+        wrong = c->b ? ~(uint64_t)0
+                     : ~(cvxr_cone_signs(c, c->products + i, count) ^ c->bits[i / 64]);
         for (j = 0; j < count && wrong >> j; j++)
             if (wrong >> j & 1) cvxr_cone_look(c, i + j);
     }
@@ -6177,6 +6257,9 @@ static int cvxr_cone_enter_all(cvxr_cone *c, size_t most_steps) {
             break;
         state = cvxr_cone_enter(c, q);
         if (state != CVXR_CONE_OK) return state;
+        if (c->enough > 0
+            && c->kernels->dot(c->dp, c->v, c->v) <= c->enough * c->enough)
+            return CVXR_CONE_ENOUGH;
     }
     return CVXR_CONE_OK;
 }
@@ -6198,20 +6281,13 @@ static int cvxr_cone_finish(cvxr_cone *c, cvxr_face *face, int state) {
     return state;
 }
 
-/* v = the nearest point to z with t_j x_j.v >= b_j (b NULL: 0), t_j = +1 where bit j is set,
-   else -1; rows of zeros are no constraints. z and v have dp entries, z's padding zero; v must
-   not be z. face: in = where to start (empty, stale or wrong is fine), out = the active rows.
-   OK: all t_j x_j.v >= b_j - 1e-12 ||x_j|| (||v|| + ||z||) - 1e-12 |b_j|, and v is exactly 0
-   when b is NULL and it is below 1e-12 ||z||. INFEASIBLE (only with b): no such point; v is
-   not one. STALLED: v = z + sum gamma_j t_j x_j with gamma >= 0, not feasible; ||v|| is an
-   upper bound on the projection's norm when b is NULL. */
-CVXR_UNUSED static int cvxr_cone_project(cvxr_cone *c, const uint64_t *bits, const double *b,
-                                         const double *z, cvxr_face *face, double *v) {
+static int cvxr_cone_run(cvxr_cone *c, const uint64_t *bits, const double *b, const double *z,
+                         double enough, cvxr_face *face, double *v) {
     size_t most_steps = 200 + 50 * c->d, steps = SIZE_MAX;
     int state = CVXR_CONE_OK;
     CVXRELU_ASSERT(z != v);
     c->kernels = cvxr_kernels_for_f64(&c->la);
-    c->bits = bits, c->b = b, c->z = z, c->v = v;
+    c->bits = bits, c->b = b, c->z = z, c->v = v, c->enough = enough;
     c->z_norm = cvxr_norm2_f64(c->d, z);
     c->steps = 0;
     c->k = 0;
@@ -6223,6 +6299,8 @@ CVXR_UNUSED static int cvxr_cone_project(cvxr_cone *c, const uint64_t *bits, con
             memset(v, 0, c->dp * sizeof *v);
             return cvxr_cone_finish(c, face, CVXR_CONE_OK);
         }
+        if (enough > 0 && c->v_norm <= enough)
+            return cvxr_cone_finish(c, face, CVXR_CONE_ENOUGH);
         cvxr_cone_price(c);
         if (c->candidate_count == 0) break;
         if (steps == c->steps || c->steps >= most_steps) {
@@ -6234,6 +6312,26 @@ CVXR_UNUSED static int cvxr_cone_project(cvxr_cone *c, const uint64_t *bits, con
         if (state != CVXR_CONE_OK) break;
     }
     return cvxr_cone_finish(c, face, state);
+}
+
+/* v = the nearest point to z with t_j x_j.v >= b_j (b NULL: 0), t_j = +1 where bit j is set,
+   else -1; rows of zeros are no constraints. z and v have dp entries, z's padding zero; v must
+   not be z. face: in = where to start (empty, stale or wrong is fine), out = the active rows.
+   OK: all t_j x_j.v >= b_j - 1e-12 ||x_j|| (||v|| + ||z||) - 1e-12 |b_j|, and v is exactly 0
+   when b is NULL and it is below 1e-12 ||z||. INFEASIBLE (only with b): no such point; v is
+   not one. STALLED: v = z + sum gamma_j t_j x_j with gamma >= 0, not feasible; ||v|| is an
+   upper bound on the projection's norm when b is NULL. */
+CVXR_UNUSED static int cvxr_cone_project(cvxr_cone *c, const uint64_t *bits, const double *b,
+                                         const double *z, cvxr_face *face, double *v) {
+    return cvxr_cone_run(c, bits, b, z, 0, face, v);
+}
+
+/* The same with b = 0, or ENOUGH as soon as some v = z + sum gamma_j t_j x_j with gamma >= 0
+   has ||v|| <= enough, which then bounds the projection's norm. */
+CVXR_UNUSED static int cvxr_cone_project_until(cvxr_cone *c, const uint64_t *bits,
+                                               const double *z, double enough, cvxr_face *face,
+                                               double *v) {
+    return cvxr_cone_run(c, bits, NULL, z, enough, face, v);
 }
 
 /* ---- What callers ask besides ----------------------------------------------------------- */
@@ -6449,7 +6547,9 @@ static int cvxr_core_open_cones(cvxr_core *core) {
     f->gamma = (double *)cvxr_alloc(core->mem, f->groups * f->d, sizeof(double));
     core->cone_z = (double *)cvxr_alloc(core->mem, data->dp, sizeof(double));
     core->cone_v = (double *)cvxr_alloc(core->mem, data->dp, sizeof(double));
-    return cvxr_cone_open(&core->cone, core->mem, data->X, data->n, data->d, data->dp);
+    if (!cvxr_cone_open(&core->cone, core->mem, data->X, data->n, data->d, data->dp)) return 0;
+    core->cone.la.portable = core->opt->portable;
+    return 1;
 }
 
 static void cvxr_core_close_cones(cvxr_core *core) {
@@ -6649,15 +6749,16 @@ static double cvxr_core_bound(const cvxr_core *core, size_t p, int sign, double 
 }
 
 /* v = the projection of z on s K_p, all raw; the face is kept for the next time. Returns
-   ||v||, which is an upper bound even where the projection stalled. */
+   ||v||, which is an upper bound even where the projection stalled; or a bound that is at most
+   `enough`, v not being a projection. */
 static double cvxr_core_project(cvxr_core *core, size_t p, int sign, double sigma,
-                                const double *z, double *v) {
+                                double enough, const double *z, double *v) {
     const uint64_t *bits = core->op.bits + p * core->op.words;
     const size_t dp = core->data->dp;
     cvxr_face face = cvxr_core_face(core, p, sign);
     size_t i;
     for (i = 0; i < dp; i++) core->cone_z[i] = sign > 0 ? z[i] : -z[i];
-    (void)cvxr_cone_project(&core->cone, bits, NULL, core->cone_z, &face, v);
+    (void)cvxr_cone_project_until(&core->cone, bits, core->cone_z, enough, &face, v);
     core->faces.count[2 * p + (sign < 0)] = (uint32_t)face.count;
     for (i = 0; i < face.count; i++) face.gamma[i] /= sigma;
     for (i = 0; sign < 0 && i < dp; i++) v[i] = -v[i];
@@ -6671,7 +6772,7 @@ static double cvxr_core_dual_norm(cvxr_core *core, size_t p, int sign, const dou
     if (norm <= enough) return norm;
     bound = cvxr_core_bound(core, p, sign, 1, g, core->cone_v);
     if (bound <= enough) return bound;
-    return cvxr_core_project(core, p, sign, 1, g, core->cone_v);
+    return cvxr_core_project(core, p, sign, 1, enough, g, core->cone_v);
 }
 
 /* As cvxr_sweep_rows for the groups of a ReLU program: value, product, most and row of
@@ -8309,7 +8410,7 @@ static void cvxr_newton_shrink(const cvxr_newton *s, cvxr_point *at) {
             memcpy(v, z, dp * sizeof(double));
             if (norm > t) norm = cvxr_core_bound(s->core, s->pattern[i], sign, s->sigma, z, v);
             if (norm > t)
-                norm = cvxr_core_project(s->core, s->pattern[i], sign, s->sigma, z, v);
+                norm = cvxr_core_project(s->core, s->pattern[i], sign, s->sigma, t, z, v);
             at->norm[i] = norm;
         }
         at->a[i] = at->norm[i] > t ? 1 - t / at->norm[i] : 0;
@@ -9227,7 +9328,7 @@ static size_t cvxr_atoms_generate(cvxr_atoms *s) {
         if (s->norm[g] < least) continue;
         one.idx = &p;
         cvxr_gradient_f64(&core->op, &one, s->r, core->panel);
-        norm = cvxr_core_project(core, p, sign, 1, core->panel, core->cone_v);
+        norm = cvxr_core_project(core, p, sign, 1, 0, core->panel, core->cone_v);
         if (norm > 0 && cvxr_atoms_feasible(core, p, sign))
             cvxr_atoms_add(s, g, core->cone_v, norm, 0), room--;
     }

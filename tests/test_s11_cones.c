@@ -392,6 +392,45 @@ TEST(bound_holds_for_any_multipliers) {
     }
 }
 
+/* Stopped early: the norm is a bound between the projection's and what was enough, v and the
+   multipliers agree, and as a start they lead to the same projection. */
+TEST(a_projection_stops_when_its_norm_is_small_enough) {
+    size_t seed, i, k, early = 0;
+    for (seed = 0; seed < 200; seed++) {
+        double exact[S11_D], rest[S11_D], norm, z, enough;
+        s11_fill(20 + seed % 44, 2 + seed % 22, 91000 + seed);
+        s11_degrade(seed % 10);
+        s11_open();
+        s11.cone.la.portable = (int)(seed & 1);
+        CHECK(s11_project(NULL) == CVXR_CONE_OK);
+        memcpy(exact, s11.v, sizeof exact);
+        norm = s11_norm(exact), z = s11_norm(s11.z);
+        for (k = 0; k < 5; k++) {
+            int state;
+            enough = norm + (z - norm) * 0.2 * (double)k;
+            if (k < 4) s11.face.count = 0;
+            state = cvxr_cone_project_until(&s11.cone, s11.bits, s11.z, enough, &s11.face,
+                                            s11.v);
+            CHECK(state == CVXR_CONE_OK || state == CVXR_CONE_ENOUGH);
+            CHECK(s11_norm(s11.v) >= norm - 1e-12 * z);
+            CHECK(s11_norm(s11.v) <= cvxr_max(enough, norm) + 1e-12 * z);
+            for (i = 0; i < s11.d; i++) rest[i] = s11.v[i] - s11.z[i];
+            for (i = 0; i < s11.face.count; i++) {
+                const double by = s11.gamma[i] * s11_sign(s11.rows[i]);
+                size_t j;
+                CHECK(s11.gamma[i] >= 0);
+                for (j = 0; j < s11.d; j++)
+                    rest[j] -= by * s11.X[s11.rows[i] * s11.dp + j];
+            }
+            if (state == CVXR_CONE_ENOUGH) CHECK(s11_norm(rest) <= 1e-11 * z), early++;
+        }
+        CHECK(s11_project(NULL) == CVXR_CONE_OK);
+        for (i = 0; i < s11.d; i++) CHECK_NEAR(s11.v[i], exact[i], 1e-11 * z);
+        s11_close();
+    }
+    CHECK(early > 300);
+}
+
 TEST(violation_equals_plain_loops) {
     size_t seed, j;
     for (seed = 0; seed < 30; seed++) {
@@ -470,6 +509,7 @@ SUITE(s11_cones) {
     RUN(any_start_gives_the_same_point);
     RUN(scales_do_not_matter);
     RUN(projection_is_idempotent_and_splits);
+    RUN(a_projection_stops_when_its_norm_is_small_enough);
     RUN(bound_holds_for_any_multipliers);
     RUN(violation_equals_plain_loops);
     RUN(null_space_is_orthonormal);
