@@ -5870,6 +5870,24 @@ cvxr_cone_turn_avx2(size_t length, size_t count, const double *cosine, const dou
     }
 }
 
+/* y += sum by_i X[rows_i]; length a multiple of 8. */
+__attribute__((target("avx2,fma"))) static void
+cvxr_cone_gather_avx2(size_t length, size_t count, const uint32_t *rows, const double *by,
+                      const double *X, double *y) {
+    size_t i, j;
+    for (j = 0; j < length; j += 8) {
+        __m256d s0 = _mm256_loadu_pd(y + j), s1 = _mm256_loadu_pd(y + j + 4);
+        for (i = 0; i < count; i++) {
+            const double *x = X + rows[i] * length + j;
+            const __m256d t = _mm256_set1_pd(by[i]);
+            s0 = _mm256_fmadd_pd(t, _mm256_loadu_pd(x), s0);
+            s1 = _mm256_fmadd_pd(t, _mm256_loadu_pd(x + 4), s1);
+        }
+        _mm256_storeu_pd(y + j, s0);
+        _mm256_storeu_pd(y + j + 4, s1);
+    }
+}
+
 /* The signs of 64 numbers. */
 __attribute__((target("avx2,fma"))) static uint64_t cvxr_cone_signs_avx2(const double *x) {
     uint64_t signs = 0;
@@ -6336,18 +6354,33 @@ CVXR_UNUSED static int cvxr_cone_project_until(cvxr_cone *c, const uint64_t *bit
 
 /* ---- What callers ask besides ----------------------------------------------------------- */
 
-/* ||z + sum gamma_j t_j x_j|| of a stored face: for any z an upper bound on the norm of its
-   projection (b = 0), for d count multiplications. */
+/* v += sigma sum gamma_j t_j x_j over a stored face, for d count multiplications: ||z + this||
+   bounds the norm of z's projection from above (b = 0) for any sigma >= 0. */
+static void cvxr_cone_add(const cvxr_cone *c, const uint64_t *bits, double sigma,
+                          const cvxr_face *face, double *v) {
+    const cvxr_kernels_f64 *kernels = cvxr_kernels_for_f64(&c->la);
+    const size_t count = cvxr_min_z(face->count, c->d);
+    size_t i;
+    for (i = 0; i < count; i++) {
+        size_t j = face->rows[i];
+        c->h[i] = bits[j / 64] >> (j % 64) & 1 ? sigma * face->gamma[i]
+                                               : -sigma * face->gamma[i];
+    }
+#if CVXR_DISPATCH
+    if (kernels != &cvxr_kernels_base_f64) {
+        cvxr_cone_gather_avx2(c->dp, count, face->rows, c->h, c->X, v);
+        return;
+    }
+#endif
+    for (i = 0; i < count; i++)
+        kernels->axpy(c->dp, c->h[i], c->X + face->rows[i] * c->dp, v);
+}
+
+/* ||z + sum gamma_j t_j x_j|| of a stored face. */
 CVXR_UNUSED static double cvxr_cone_bound(const cvxr_cone *c, const uint64_t *bits,
                                           const double *z, const cvxr_face *face) {
-    const cvxr_kernels_f64 *kernels = cvxr_kernels_for_f64(&c->la);
-    size_t i;
     memcpy(c->row, z, c->dp * sizeof *z);
-    for (i = 0; i < face->count; i++) {
-        size_t j = face->rows[i];
-        int on = bits[j / 64] >> (j % 64) & 1;
-        kernels->axpy(c->dp, on ? face->gamma[i] : -face->gamma[i], c->X + j * c->dp, c->row);
-    }
+    cvxr_cone_add(c, bits, 1, face, c->row);
     return cvxr_norm2_f64(c->d, c->row);
 }
 
@@ -6427,6 +6460,14 @@ typedef struct cvxr_faces {
     double *gamma;          /* groups x d */
 } cvxr_faces;
 
+/* A vector to project on s K_p, group = 2 p + (s < 0). */
+typedef struct cvxr_cone_item {
+    size_t group;
+    const double *z;
+    double *v;   /* the projection; NULL: not wanted */
+    double norm; /* of z, then of the projection or a bound */
+} cvxr_cone_item;
+
 typedef struct cvxr_core {
     cvxr_mem *mem;
     const cvxr_data *data;
@@ -6435,9 +6476,11 @@ typedef struct cvxr_core {
     const cvxr_loss_table *loss;
     const cvxr_penalty_table *penalty;
     cvxrelu_kind kind;
-    cvxr_cone cone;          /* RELU: projections, their faces, two vectors of dp */
+    cvxr_cone cone, *cones;  /* RELU: projections; other threads' */
     cvxr_faces faces;
-    double *cone_z, *cone_v;
+    double *cone_z, *cone_v; /* threads x dp */
+    cvxr_cone_item *items;   /* a group each: what is to be projected; the norms found */
+    double *exact;
     cvxr_la la;
     cvxr_op op;              /* float64 */
     cvxr_op op_work;         /* in the work precision (the same as op for float64) */
@@ -6530,33 +6573,53 @@ static size_t cvxr_core_bytes(size_t n, size_t dp, int threads) {
            + cvxr_bytes(1, cvxr_la_work_bytes(threads));
 }
 
-static size_t cvxr_core_cone_bytes(size_t n, size_t d, size_t dp, size_t P) {
-    return cvxr_cone_bytes(n, dp) + cvxr_bytes(2 * P, sizeof(uint32_t))
-           + cvxr_bytes(2 * P * d, sizeof(uint32_t)) + cvxr_bytes(2 * P * d, sizeof(double))
-           + 2 * cvxr_bytes(dp, sizeof(double));
+static size_t cvxr_core_cone_bytes(size_t n, size_t d, size_t dp, size_t P, int threads) {
+    const size_t team = (size_t)threads;
+    return team * cvxr_cone_bytes(n, dp) + cvxr_bytes(team, sizeof(cvxr_cone))
+           + cvxr_bytes(2 * P, sizeof(uint32_t)) + cvxr_bytes(2 * P * d, sizeof(uint32_t))
+           + cvxr_bytes(2 * P * d, sizeof(double)) + 2 * cvxr_bytes(team * dp, sizeof(double))
+           + cvxr_bytes(2 * P, sizeof(cvxr_cone_item)) + cvxr_bytes(2 * P, sizeof(double));
+}
+
+/* Thread t's projections. */
+static cvxr_cone *cvxr_core_cone(cvxr_core *core, size_t t) {
+    return t ? core->cones + t : &core->cone;
 }
 
 /* Projections on the cones of core->patterns. */
-static int cvxr_core_open_cones(cvxr_core *core) {
+static void cvxr_core_open_cones(cvxr_core *core) {
     const cvxr_data *data = core->data;
+    const size_t team = (size_t)core->opt->threads;
     cvxr_faces *f = &core->faces;
+    size_t t;
     f->groups = 2 * core->patterns->count;
     f->d = data->d;
     f->count = (uint32_t *)cvxr_alloc_zero(core->mem, f->groups, sizeof(uint32_t));
     f->rows = (uint32_t *)cvxr_alloc(core->mem, f->groups * f->d, sizeof(uint32_t));
     f->gamma = (double *)cvxr_alloc(core->mem, f->groups * f->d, sizeof(double));
-    core->cone_z = (double *)cvxr_alloc(core->mem, data->dp, sizeof(double));
-    core->cone_v = (double *)cvxr_alloc(core->mem, data->dp, sizeof(double));
-    if (!cvxr_cone_open(&core->cone, core->mem, data->X, data->n, data->d, data->dp)) return 0;
-    core->cone.la.portable = core->opt->portable;
-    return 1;
+    core->cone_z = (double *)cvxr_alloc(core->mem, team * data->dp, sizeof(double));
+    core->cone_v = (double *)cvxr_alloc(core->mem, team * data->dp, sizeof(double));
+    core->items = (cvxr_cone_item *)cvxr_alloc(core->mem, f->groups, sizeof(cvxr_cone_item));
+    core->exact = (double *)cvxr_alloc(core->mem, f->groups, sizeof(double));
+    core->cones = (cvxr_cone *)cvxr_alloc_zero(core->mem, team, sizeof(cvxr_cone));
+    for (t = 0; t < team && core->cones; t++) {
+        cvxr_cone *cone = cvxr_core_cone(core, t);
+        cvxr_cone_open(cone, core->mem, data->X, data->n, data->d, data->dp);
+        cone->la.portable = core->opt->portable;
+    }
 }
 
 static void cvxr_core_close_cones(cvxr_core *core) {
+    const size_t team = (size_t)core->opt->threads;
     cvxr_faces *f = &core->faces;
-    cvxr_cone_close(&core->cone, core->mem);
-    cvxr_release(core->mem, core->cone_v, core->data->dp, sizeof(double));
-    cvxr_release(core->mem, core->cone_z, core->data->dp, sizeof(double));
+    size_t t;
+    for (t = 0; t < team && core->cones; t++)
+        cvxr_cone_close(cvxr_core_cone(core, t), core->mem);
+    cvxr_release(core->mem, core->cones, team, sizeof(cvxr_cone));
+    cvxr_release(core->mem, core->exact, f->groups, sizeof(double));
+    cvxr_release(core->mem, core->items, f->groups, sizeof(cvxr_cone_item));
+    cvxr_release(core->mem, core->cone_v, team * core->data->dp, sizeof(double));
+    cvxr_release(core->mem, core->cone_z, team * core->data->dp, sizeof(double));
     cvxr_release(core->mem, f->gamma, f->groups * f->d, sizeof(double));
     cvxr_release(core->mem, f->rows, f->groups * f->d, sizeof(uint32_t));
     cvxr_release(core->mem, f->count, f->groups, sizeof(uint32_t));
@@ -6729,50 +6792,155 @@ static cvxr_face cvxr_core_face(const cvxr_core *core, size_t p, int sign) {
     return face;
 }
 
-/* v = z + Xt^T gamma in raw coordinates, with the group's stored multipliers times sigma:
-   ||v|| bounds the norm of the projection of z on s K_p from above. Returns it. */
-static double cvxr_core_bound(const cvxr_core *core, size_t p, int sign, double sigma,
-                              const double *z, double *v) {
-    const cvxr_face face = cvxr_core_face(core, p, sign);
-    const uint64_t *bits = core->op.bits + p * core->op.words;
-    const size_t dp = core->data->dp;
-    size_t j, i;
-    memcpy(v, z, dp * sizeof(double));
-    for (j = 0; j < face.count; j++) {
-        const size_t row = face.rows[j];
-        const double *x = core->data->X + row * dp;
-        const int on = (int)(bits[row / 64] >> row % 64 & 1);
-        const double by = sigma * face.gamma[j] * (on == (sign > 0) ? 1 : -1);
-        for (i = 0; i < dp; i++) v[i] += by * x[i];
-    }
-    return sqrt(cvxr_row_square_f64(dp, v));
+static double cvxr_largest(size_t count, const double *v) {
+    double most = 0;
+    size_t i;
+    for (i = 0; i < count; i++)
+        if (v[i] > most) most = v[i];
+    return most;
 }
 
-/* v = the projection of z on s K_p, all raw; the face is kept for the next time. Returns
-   ||v||, which is an upper bound even where the projection stalled; or a bound that is at most
-   `enough`, v not being a projection. */
-static double cvxr_core_project(cvxr_core *core, size_t p, int sign, double sigma,
+/* The m-th largest of `count` values (m from 1), by quickselect; v is reordered. */
+static double cvxr_nth_largest(size_t count, double *v, size_t m) {
+    size_t low = 0, high = count - 1, want = m - 1;
+    while (low < high) {
+        double pivot = v[low + (high - low) / 2], swap;
+        size_t i = low, j = high;
+        for (;;) {
+            while (v[i] > pivot) i++;
+            while (v[j] < pivot) j--;
+            if (i >= j) break;
+            swap = v[i], v[i] = v[j], v[j] = swap;
+            i++, j--;
+        }
+        if (want <= j) high = j;
+        else low = j + 1;
+    }
+    return v[want];
+}
+
+/* v = the projection of z on s K_p with thread t's cone, all raw; the face is kept for the next
+   time. Returns ||v||, which is an upper bound even where the projection stalled; or, v not
+   being a projection, a bound that is at most `enough`. */
+static double cvxr_core_project(cvxr_core *core, size_t t, size_t p, int sign, double sigma,
                                 double enough, const double *z, double *v) {
     const uint64_t *bits = core->op.bits + p * core->op.words;
     const size_t dp = core->data->dp;
     cvxr_face face = cvxr_core_face(core, p, sign);
+    double *to = core->cone_z + t * dp;
     size_t i;
-    for (i = 0; i < dp; i++) core->cone_z[i] = sign > 0 ? z[i] : -z[i];
-    (void)cvxr_cone_project_until(&core->cone, bits, core->cone_z, enough, &face, v);
+    for (i = 0; i < dp; i++) to[i] = sign > 0 ? z[i] : -z[i];
+    (void)cvxr_cone_project_until(cvxr_core_cone(core, t), bits, to, enough, &face, v);
     core->faces.count[2 * p + (sign < 0)] = (uint32_t)face.count;
     for (i = 0; i < face.count; i++) face.gamma[i] /= sigma;
     for (i = 0; sign < 0 && i < dp; i++) v[i] = -v[i];
     return sqrt(cvxr_row_square_f64(dp, v));
 }
 
-/* Dual norm of one group, or an upper bound of it that is at most `enough`. */
-static double cvxr_core_dual_norm(cvxr_core *core, size_t p, int sign, const double *g,
-                                  double norm, double enough) {
-    double bound;
-    if (norm <= enough) return norm;
-    bound = cvxr_core_bound(core, p, sign, 1, g, core->cone_v);
-    if (bound <= enough) return bound;
-    return cvxr_core_project(core, p, sign, 1, enough, g, core->cone_v);
+typedef struct cvxr_cone_job {
+    cvxr_core *core;
+    cvxr_cone_item *items;
+    size_t count, tasks;
+    double sigma, enough;
+    int cheap, exact; /* the stored multipliers' bound; where that is too large, projections */
+} cvxr_cone_job;
+
+/* v = z + Xt^T gamma in raw coordinates, with the group's stored multipliers times sigma:
+   ||v|| bounds the norm of the projection of z on s K_p from above. Returns it. */
+static double cvxr_core_bound(const cvxr_core *core, const cvxr_cone *cone, size_t p, int sign,
+                              double sigma, const double *z, double *v) {
+    const cvxr_face face = cvxr_core_face(core, p, sign);
+    const size_t dp = core->data->dp;
+    memcpy(v, z, dp * sizeof(double));
+    cvxr_cone_add(cone, core->op.bits + p * core->op.words, sign > 0 ? sigma : -sigma, &face,
+                  v);
+    return sqrt(cvxr_row_square_f64(dp, v));
+}
+
+/* Items are dealt out in turn. */
+static void cvxr_cone_task(void *arg, size_t task) {
+    const cvxr_cone_job *job = (const cvxr_cone_job *)arg;
+    cvxr_core *core = job->core;
+    size_t i;
+    for (i = task; i < job->count; i += job->tasks) {
+        cvxr_cone_item *item = job->items + i;
+        const size_t p = item->group / 2;
+        const int sign = item->group % 2 ? -1 : 1;
+        double *v = item->v ? item->v : core->cone_v + task * core->data->dp;
+        if (job->cheap && item->norm > job->enough)
+            item->norm =
+                cvxr_min(item->norm, cvxr_core_bound(core, cvxr_core_cone(core, task), p, sign,
+                                                     job->sigma, item->z, v));
+        if (job->exact && item->norm > job->enough)
+            item->norm = cvxr_core_project(core, task, p, sign, job->sigma, job->enough,
+                                           item->z, v);
+    }
+}
+
+/* The items' norms, or bounds of them that are at most `enough`. */
+static void cvxr_core_project_items(cvxr_cone_job *job) {
+    job->tasks = job->count < 8 ? 1 : (size_t)job->core->op.team.threads;
+    cvxr_team_run(&job->core->op.team, job->tasks, cvxr_cone_task, job);
+}
+
+/* The items are a heap with the largest norm on top; among equal ones the first group. */
+static int cvxr_item_above(const cvxr_cone_item *a, const cvxr_cone_item *b) {
+    return a->norm > b->norm || (a->norm == b->norm && a->group < b->group);
+}
+
+static void cvxr_items_sift(cvxr_cone_item *items, size_t count, size_t at) {
+    const cvxr_cone_item item = items[at];
+    size_t down;
+    for (; (down = 2 * at + 1) < count; at = down) {
+        if (down + 1 < count && cvxr_item_above(items + down + 1, items + down)) down++;
+        if (!cvxr_item_above(items + down, &item)) break;
+        items[at] = items[down];
+    }
+    items[at] = item;
+}
+
+/* Norms of the projections of core->items, in any order: the `room` largest of those above
+   `enough` are exact, others may be bounds that are not above these. The largest bounds are
+   taken first, a few at a time, so that many others need no projection. */
+static void cvxr_core_norms(cvxr_core *core, size_t count, double enough, size_t room) {
+    cvxr_cone_job job;
+    size_t i, batch, found = 0, left = count;
+    memset(&job, 0, sizeof job);
+    job.core = core, job.items = core->items, job.count = count;
+    job.sigma = 1, job.enough = enough, job.cheap = 1;
+    cvxr_core_project_items(&job);
+    job.cheap = 0, job.exact = 1;
+    for (i = count / 2; i-- > 0;) cvxr_items_sift(core->items, count, i);
+    for (batch = 8; left > 0 && core->items[0].norm > job.enough; batch *= batch < 64 ? 2 : 1) {
+        for (i = 0; i < batch && left > 0 && core->items[0].norm > job.enough; i++) {
+            const cvxr_cone_item top = core->items[0];
+            core->items[0] = core->items[--left];
+            core->items[left] = top;
+            if (left > 0) cvxr_items_sift(core->items, left, 0);
+        }
+        job.items = core->items + left, job.count = i;
+        cvxr_core_project_items(&job);
+        while (i-- > 0)
+            if (job.items[i].norm > job.enough) core->exact[found++] = job.items[i].norm;
+        if (found >= room)
+            job.enough =
+                cvxr_max(job.enough, cvxr_nth_largest(found, core->exact, room));
+    }
+}
+
+/* Both signs of pattern p with the gradient g are added to `count` items when its norm is above
+   `enough`. Returns the new count. */
+static size_t cvxr_core_list(cvxr_core *core, size_t count, size_t p, const double *g,
+                             double norm, double enough) {
+    size_t i;
+    for (i = 0; norm > enough && i < 2; i++) {
+        cvxr_cone_item *item = core->items + count++;
+        item->group = 2 * p + i;
+        item->z = g;
+        item->v = NULL;
+        item->norm = norm;
+    }
+    return count;
 }
 
 /* As cvxr_sweep_rows for the groups of a ReLU program: value, product, most and row of
@@ -6783,6 +6951,8 @@ static void cvxr_sweep_cones(cvxr_core *core, const cvxr_rows *rows, const doubl
     size_t p, i, cursor = 0, all[CVXR_BLOCK];
     memset(sums, 0, sizeof *sums);
     for (p = 0; p < P; p += CVXR_BLOCK) {
+        const double enough = cvxr_max(lam, sums->most);
+        size_t count = 0;
         cvxr_select select;
         memset(&select, 0, sizeof select);
         select.idx = all;
@@ -6791,13 +6961,12 @@ static void cvxr_sweep_cones(cvxr_core *core, const cvxr_rows *rows, const doubl
         cvxr_gradient_f64(&core->op, &select, theta, core->panel);
         for (i = 0; i < select.count; i++) {
             const double *g = core->panel + i * dp, square = cvxr_row_square_f64(dp, g);
-            int sign;
             sums->row = cvxr_max(sums->row, square);
-            for (sign = 1; sign >= -1; sign -= 2)
-                sums->most = cvxr_max(
-                    sums->most, cvxr_core_dual_norm(core, p + i, sign, g, sqrt(square),
-                                                    cvxr_max(lam, sums->most)));
+            if (sqrt(square) <= enough) sums->most = cvxr_max(sums->most, sqrt(square));
+            count = cvxr_core_list(core, count, p + i, g, sqrt(square), enough);
         }
+        cvxr_core_norms(core, count, enough, 1);
+        for (i = 0; i < count; i++) sums->most = cvxr_max(sums->most, core->items[i].norm);
         for (; cursor < rows->m && rows->pattern[cursor] < p + select.count; cursor++) {
             const double *u = rows->u + cursor * dp;
             sums->value += sqrt(cvxr_row_square_f64(dp, u));
@@ -8322,12 +8491,20 @@ static void cvxr_newton_close(cvxr_newton *s) {
     cvxr_system_close(&s->system);
 }
 
-/* G = -A^T xi over all patterns, and its norms. */
+/* The largest working set. */
+static size_t cvxr_newton_most(const cvxr_newton *s) {
+    const size_t n = s->core->data->n, d = s->core->data->d;
+    return cvxr_min_z(s->capacity,
+                      cvxr_max_z(cvxr_max_z(15 * n / d, 2 * s->support_count), 30));
+}
+
+/* G = -A^T xi over all patterns, and its norms: exact for cones that may enter W. */
 static void cvxr_newton_sweep(cvxr_newton *s) {
     cvxr_core *core = s->core;
     const size_t dp = core->data->dp;
+    const double enough = CVXR_KEEP * s->lam;
     cvxr_select all;
-    size_t p, i;
+    size_t p, i, count = 0;
     memset(&all, 0, sizeof all);
     all.count = core->patterns->count;
     for (i = 0; i < core->data->n; i++) core->theta[i] = -s->at.xi[i];
@@ -8335,47 +8512,21 @@ static void cvxr_newton_sweep(cvxr_newton *s) {
     for (p = 0; p < all.count; p++) {
         const double *g = s->G + p * dp, norm = sqrt(cvxr_row_square_f64(dp, g));
         s->g_norm[p * s->sides] = norm;
-        for (i = 0; s->sides > 1 && i < 2; i++)
-            s->g_norm[2 * p + i] =
-                cvxr_core_dual_norm(core, p, i ? -1 : 1, g, norm, CVXR_KEEP * s->lam);
+        if (s->sides == 1) continue;
+        s->g_norm[2 * p + 1] = norm;
+        count = cvxr_core_list(core, count, p, g, norm, enough);
     }
+    if (count) cvxr_core_norms(core, count, enough, cvxr_newton_most(s));
+    for (i = 0; i < count; i++) s->g_norm[core->items[i].group] = core->items[i].norm;
 }
 
-static double cvxr_largest(size_t count, const double *v) {
-    double most = 0;
-    size_t i;
-    for (i = 0; i < count; i++)
-        if (v[i] > most) most = v[i];
-    return most;
-}
-
-/* The m-th largest of `count` values (m from 1), by quickselect; v is reordered. */
-static double cvxr_nth_largest(size_t count, double *v, size_t m) {
-    size_t low = 0, high = count - 1, want = m - 1;
-    while (low < high) {
-        double pivot = v[low + (high - low) / 2], swap;
-        size_t i = low, j = high;
-        for (;;) {
-            while (v[i] > pivot) i++;
-            while (v[j] < pivot) j--;
-            if (i >= j) break;
-            swap = v[i], v[i] = v[j], v[j] = swap;
-            i++, j--;
-        }
-        if (want <= j) high = j;
-        else low = j + 1;
-    }
-    return v[want];
-}
 
 /* W: the support, and the groups nearest to their bound, at most max(15 n/d, 2 |support|,
    30); among equal ones the first. */
 static void cvxr_newton_choose(cvxr_newton *s) {
-    const size_t P = s->groups, n = s->core->data->n, d = s->core->data->d;
-    size_t cap = cvxr_max_z(cvxr_max_z(15 * n / d, 2 * s->support_count), 30), p, q, many = 0,
-           room, ties;
+    const size_t P = s->groups, cap = cvxr_newton_most(s);
+    size_t p, q, many = 0, room, ties;
     double least = CVXR_KEEP * s->lam;
-    cap = cvxr_min_z(cap, s->capacity);
     room = cap - cvxr_min_z(cap, s->support_count);
     for (p = q = 0; p < P; p++) {
         if (q < s->support_count && s->support[q] == p) q++;
@@ -8396,25 +8547,39 @@ static void cvxr_newton_choose(cvxr_newton *s) {
     CVXRELU_ASSERT(s->count <= s->capacity);
 }
 
-/* v, its norm and a: prox_i = a_i v_i. A stored multiplier may settle a group at zero. */
+/* The points z of W are projected; a stored multiplier may settle a group at zero. */
+static void cvxr_newton_project(const cvxr_newton *s, cvxr_point *at) {
+    const size_t dp = s->core->data->dp;
+    cvxr_cone_job job;
+    size_t i;
+    memset(&job, 0, sizeof job);
+    job.core = s->core, job.items = s->core->items;
+    job.sigma = s->sigma, job.enough = s->sigma * s->lam;
+    job.cheap = job.exact = 1;
+    memcpy(at->v, at->z, s->count * dp * sizeof(double));
+    for (i = 0; i < s->count; i++) {
+        cvxr_cone_item *item = job.items + job.count;
+        if (at->norm[i] <= job.enough) continue;
+        item->group = s->W[i];
+        item->z = at->z + i * dp;
+        item->v = at->v + i * dp;
+        item->norm = at->norm[i];
+        job.count++;
+    }
+    cvxr_core_project_items(&job);
+    for (i = 0; i < job.count; i++)
+        at->norm[(size_t)(job.items[i].v - at->v) / dp] = job.items[i].norm;
+}
+
+/* v, its norm and a: prox_i = a_i v_i. */
 static void cvxr_newton_shrink(const cvxr_newton *s, cvxr_point *at) {
     const size_t dp = s->core->data->dp;
     const double t = s->sigma * s->lam;
     size_t i;
-    for (i = 0; i < s->count; i++) {
-        const double *z = at->z + i * dp;
-        at->norm[i] = sqrt(cvxr_row_square_f64(dp, z));
-        if (s->sides > 1) {
-            double *v = at->v + i * dp, norm = at->norm[i];
-            const int sign = cvxr_group_sign(s, s->W[i]);
-            memcpy(v, z, dp * sizeof(double));
-            if (norm > t) norm = cvxr_core_bound(s->core, s->pattern[i], sign, s->sigma, z, v);
-            if (norm > t)
-                norm = cvxr_core_project(s->core, s->pattern[i], sign, s->sigma, t, z, v);
-            at->norm[i] = norm;
-        }
-        at->a[i] = at->norm[i] > t ? 1 - t / at->norm[i] : 0;
-    }
+    for (i = 0; i < s->count; i++)
+        at->norm[i] = sqrt(cvxr_row_square_f64(dp, at->z + i * dp));
+    if (s->sides > 1) cvxr_newton_project(s, at);
+    for (i = 0; i < s->count; i++) at->a[i] = at->norm[i] > t ? 1 - t / at->norm[i] : 0;
 }
 
 static const double *cvxr_newton_v(const cvxr_newton *s, size_t i) {
@@ -9259,7 +9424,7 @@ static void cvxr_atoms_price(cvxr_atoms *s) {
     const size_t n = core->data->n, dp = core->data->dp, P = s->groups / 2;
     const double rr = cvxr_sum_squares(n, s->r, NULL);
     double most, scale, sum;
-    size_t p, i;
+    size_t p, i, count;
     for (p = 0; p < P; p += CVXR_BLOCK) {
         cvxr_select select;
         memset(&select, 0, sizeof select);
@@ -9267,12 +9432,13 @@ static void cvxr_atoms_price(cvxr_atoms *s) {
         select.count = cvxr_min_z(CVXR_BLOCK, P - p);
         for (i = 0; i < select.count; i++) core->panel_index[i] = p + i;
         cvxr_gradient_f64(&core->op, &select, s->r, core->panel);
-        for (i = 0; i < 2 * select.count; i++) {
-            const double *g = core->panel + i / 2 * dp;
-            s->norm[2 * p + i] =
-                cvxr_core_dual_norm(core, p + i / 2, i % 2 ? -1 : 1, g,
-                                    sqrt(cvxr_row_square_f64(dp, g)), core->lam);
+        for (count = i = 0; i < select.count; i++) {
+            const double *g = core->panel + i * dp, norm = sqrt(cvxr_row_square_f64(dp, g));
+            s->norm[2 * (p + i)] = s->norm[2 * (p + i) + 1] = norm;
+            count = cvxr_core_list(core, count, p + i, g, norm, core->lam);
         }
+        cvxr_core_norms(core, count, core->lam, CVXR_ATOM_NEW);
+        for (i = 0; i < count; i++) s->norm[core->items[i].group] = core->items[i].norm;
     }
     most = cvxr_max(core->lam, cvxr_largest(s->groups, s->norm));
     scale = core->lam / most;
@@ -9328,7 +9494,7 @@ static size_t cvxr_atoms_generate(cvxr_atoms *s) {
         if (s->norm[g] < least) continue;
         one.idx = &p;
         cvxr_gradient_f64(&core->op, &one, s->r, core->panel);
-        norm = cvxr_core_project(core, p, sign, 1, 0, core->panel, core->cone_v);
+        norm = cvxr_core_project(core, 0, p, sign, 1, 0, core->panel, core->cone_v);
         if (norm > 0 && cvxr_atoms_feasible(core, p, sign))
             cvxr_atoms_add(s, g, core->cone_v, norm, 0), room--;
     }
@@ -14953,7 +15119,8 @@ static size_t cvxr_search_bytes(size_t n, size_t d, size_t c, size_t width, size
            + cvxr_bytes(d, sizeof(uint32_t)) + cvxr_bytes(d, sizeof(double))
            + cvxr_bytes(c, sizeof(double))
            + cvxr_max_z(cvxr_descent_bytes(n, d, width, n),
-                        cvxr_core_bytes(n, dp, threads) + cvxr_core_cone_bytes(n, d, dp, room)
+                        cvxr_core_bytes(n, dp, threads)
+                            + cvxr_core_cone_bytes(n, d, dp, room, threads)
                             + cvxr_newton_bytes(n, dp, room, cap, max_factor, CVXRELU_RELU));
 }
 
@@ -15859,7 +16026,8 @@ static void cvxr_plan_bytes(const cvxr_shape *q, const cvxrelu_options *o, int k
     plan->bytes =
         cvxr_data_bytes(q->n, q->features, q->has_bias, q->c)
         + cvxr_patterns_bytes(q->n, q->d, q->P) + cvxr_core_bytes(q->n, dp, q->threads)
-        + (q->kind == CVXRELU_RELU ? cvxr_core_cone_bytes(q->n, q->d, dp, q->P) : 0)
+        + (q->kind == CVXRELU_RELU ? cvxr_core_cone_bytes(q->n, q->d, dp, q->P, q->threads)
+                                   : 0)
         + 2 * cvxr_weights_bytes(plan->capacity, dp) + cvxr_bytes(q->c, sizeof(double))
         + cvxr_bytes(2 * q->n, sizeof(double)) + cvxr_max_z(model, solver);
     if (plan->solver == CVXRELU_SOLVER_FISTA

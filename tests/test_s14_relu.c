@@ -223,7 +223,44 @@ TEST(relu_network_in_the_users_coordinates_has_the_objective) {
     cvxrelu_model_free(model);
 }
 
+/* Groups are projected by several threads: whoever takes them, the bits are the same. */
+TEST(relu_bits_do_not_depend_on_the_number_of_threads) {
+    cvxrelu_problem p = s14_problem(200, 12, 2, 60);
+    cvxrelu_report report, first;
+    cvxrelu_model *one = NULL, *model;
+    size_t most;
+    int threads;
+    p.kind = CVXRELU_RELU;
+    p.search = CVXRELU_SEARCH_OFF;
+    p.lambda = 1e-3 * s14_lambda_max(&p);
+    for (threads = 1; threads <= 3; threads++) {
+        cvxrelu_options o = s14_options(CVXRELU_SOLVER_NEWTON, 0);
+        most = 0;
+        o.threads = threads;
+        o.parallel.context = &most;
+        o.parallel.parallel_for = s14_backwards;
+        model = s14_fit(&p, &o, &report);
+        if (model == NULL) break;
+        CHECK(report.stop == CVXRELU_STOP_GAP && (threads > 1) == (most > 0));
+        if (threads == 1) {
+            first = report, one = model;
+            continue;
+        }
+        CHECK(memcmp(&report.objective, &first.objective, sizeof(double)) == 0);
+        CHECK(memcmp(&report.dual_bound, &first.dual_bound, sizeof(double)) == 0);
+        CHECK(memcmp(&report.lambda_max, &first.lambda_max, sizeof(double)) == 0);
+        CHECK(report.iterations == first.iterations
+              && report.cg_iterations == first.cg_iterations);
+        CHECK(model->m == one->m && model->m > 10);
+        if (model->m == one->m)
+            CHECK(memcmp(model->u, one->u, model->m * 12 * sizeof(double)) == 0);
+        cvxrelu_model_free(model);
+    }
+    cvxrelu_model_free(one);
+}
+
 SUITE(s14_relu) {
+    RUN(relu_bits_do_not_depend_on_the_number_of_threads);
     RUN(relu_gap_closes_and_constraints_hold_for_tall_data);
     RUN(relu_gap_closes_for_more_columns_than_rows);
     RUN(relu_gap_closes_for_two_outputs);

@@ -81,9 +81,11 @@ TEST(search_has_the_same_bits_for_any_number_of_threads) {
     cvxrelu_problem p = s22_relu_problem(70, 4, 1, 1e-3);
     cvxrelu_options o = s22_relu_options();
     double first = 0;
+    size_t most = 0;
     for (o.threads = 1; o.threads <= 3; o.threads++) {
         cvxrelu_report report;
         cvxrelu_model *model;
+        o.parallel.context = &most;
         o.parallel.parallel_for = s14_backwards;
         model = s14_fit(&p, &o, &report);
         if (o.threads == 1) first = report.objective;
