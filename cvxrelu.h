@@ -176,8 +176,8 @@
      CG preconditioned by the last factor; an end phase until the residual itself certifies the
      gap, so that the weights alone prove it. sigma starts at 0.1 n / ||X||_F^2 and is tripled
      after rounds of at most two steps. The working set is the support and the groups with
-     ||X^T D_i xi|| > 0.8 lam, at most max(15 n/d, 2 |support|, 30), the largest first. A factor
-     is n x n by the identity
+     ||X^T D_i xi|| > 0.8 lam, at most max(min(15 n/d, 200), 2 |support|, 30), the largest
+     first. A factor is n x n by the identity
          H = I + sigma (K o (E diag(a) E^T) + V diag(1-a) V^T),  K = X X^T, E the active masks,
          V = E o (X Zh),  a_i = 1 - sigma lam/||z_i||,  Zh the unit vectors z_i/||z_i||
      or (k d) x (k d) by Woodbury for k active groups, whichever costs less; options.max_factor
@@ -7605,6 +7605,7 @@ static cvxrelu_stop cvxr_least_squares(cvxr_core *core, cvxr_weights *weights) {
 #define CVXR_LINEAR      0.3  /* relative gap below which steps are linearised at x */
 #define CVXR_WATCH       2    /* further steps before a failed one is judged */
 #define CVXR_KEEP        0.8 /* groups with ||A_i^T xi|| above this * lam enter W */
+#define CVXR_FEW         200 /* groups that W may have with any support, at most */
 #define CVXR_SLOW        8   /* inner steps before sigma is taken back */
 #define CVXR_IDLE        30  /* rounds without a smaller gap before the run has stalled */
 #define CVXR_STEPS       500 /* default limit of Newton steps an output */
@@ -8494,8 +8495,8 @@ static void cvxr_newton_close(cvxr_newton *s) {
 /* The largest working set. */
 static size_t cvxr_newton_most(const cvxr_newton *s) {
     const size_t n = s->core->data->n, d = s->core->data->d;
-    return cvxr_min_z(s->capacity,
-                      cvxr_max_z(cvxr_max_z(15 * n / d, 2 * s->support_count), 30));
+    return cvxr_min_z(s->capacity, cvxr_max_z(cvxr_min_z(15 * n / d, CVXR_FEW),
+                                              cvxr_max_z(2 * s->support_count, 30)));
 }
 
 /* G = -A^T xi over all patterns, and its norms: exact for cones that may enter W. */
@@ -8521,8 +8522,8 @@ static void cvxr_newton_sweep(cvxr_newton *s) {
 }
 
 
-/* W: the support, and the groups nearest to their bound, at most max(15 n/d, 2 |support|,
-   30); among equal ones the first. */
+/* W: the support, and the groups nearest to their bound, at most max(min(15 n/d, CVXR_FEW),
+   2 |support|, 30); among equal ones the first. */
 static void cvxr_newton_choose(cvxr_newton *s) {
     const size_t P = s->groups, cap = cvxr_newton_most(s);
     size_t p, q, many = 0, room, ties;
@@ -18581,9 +18582,9 @@ CVXRELU_API cvxrelu_result cvxrelu_interpolate(const cvxrelu_problem *problem,
     if (result) return result;
     cvxr_mem_init(&mem, &opt.allocator, 0);
     fit = (cvxrelu_report *)cvxr_alloc_zero(&mem, 1, sizeof *fit);
+    if (fit == NULL) return cvxr_mem_result(&mem, report->message);
     if (tol == 0) tol = 1e-6;
-    result = cvxr_mem_result(&mem, report->message);
-    if (!result) result = cvxrelu_lambda_max(problem, options, &top, report->message);
+    result = cvxrelu_lambda_max(problem, options, &top, report->message);
     if (top == 0) top = 1; /* nothing can be reached, one fit says so */
     if (!result) result = cvxr_gauge_run(problem, options, tol, top, fit, model, report);
     report->reached = !result && report->residual <= tol;
