@@ -9,8 +9,11 @@ PYTHON ?= python3
 
 WARNINGS     = -Wall -Wextra
 TEST_CFLAGS  = -O1
-BENCH_CFLAGS = -O3 -march=native
+BENCH_CFLAGS = -O3 -march=native $(OPENMP)
+OPENMP       = $(shell echo 'int main(void) { return 0; }' | \
+                 $(CC) -fopenmp -x c - -o /dev/null 2>/dev/null && echo -fopenmp)
 BENCH_ARGS   =
+BENCH_PYTHON = --bench $(BUILD)/bench --results $(BUILD)/results --dir $(BUILD)
 SANITIZE     = -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all
 COMPILE      = $(CC) $(CFLAGS) $(WARNINGS) $(CPPFLAGS) -I. $(LDFLAGS)
 CLI          = examples/cvxrelu_cli.c examples/cli_*.h
@@ -43,10 +46,13 @@ check-stranger: $(BUILD)/cvxrelu $(BUILD)/bench ## recompute the benchmark resul
 examples: ## build and run the numbered examples
 	@VERBOSE=1 $(SH) tests/test_examples.sh
 
-bench: $(BUILD)/bench ## speed on fixed problems, beside the reference package if there
-	@PYTHON='$(PYTHON)' $(SH) tests/bench/bench.sh $(BENCH_ARGS)
+bench: $(BUILD)/bench ## speed on the fixed problems, against the machine's limit
+	@$(BUILD)/bench $(BENCH_ARGS)
 
-bench-relu: $(BUILD)/cvxrelu ## ReLU over given patterns, beside the reference's augmented Lagrangian
+bench-peers: $(BUILD)/bench ## beside other programs, to the same accuracy: tests/bench/RESULTS.md
+	@$(PYTHON) tests/bench/bench_peers.py $(BENCH_PYTHON)/peers $(BENCH_ARGS)
+
+bench-relu: $(BUILD)/cvxrelu ## certificates of ReLU over given patterns, recomputed in Python
 	@$(PYTHON) tests/bench/bench_relu.py --tool $(BUILD)/cvxrelu --dir $(BUILD)/bench_relu \
 	    $(BENCH_ARGS)
 
@@ -72,9 +78,9 @@ $(BUILD)/test_main: cvxrelu.h tests/*.c tests/runner.h
 	@mkdir -p $(BUILD)
 	$(CC) $(TEST_CFLAGS) $(WARNINGS) $(CPPFLAGS) $(LDFLAGS) tests/test_main.c -o $@ $(LDLIBS)
 
-$(BUILD)/bench: cvxrelu.h tests/bench/bench.c tests/bench/problems.h
+$(BUILD)/bench: cvxrelu.h tests/bench/bench.c tests/bench/problems.h examples/cli_npy.h
 	@mkdir -p $(BUILD)
 	$(CC) $(BENCH_CFLAGS) tests/bench/bench.c -o $@ $(LDLIBS)
 
-.PHONY: all help demo test check check-contents check-stranger examples bench bench-relu bench-search \
-    bench-dense clean
+.PHONY: all help demo test check check-contents check-stranger examples bench bench-peers \
+    bench-relu bench-search bench-dense clean

@@ -30,48 +30,12 @@ import subprocess
 import sys
 import time
 
-for variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ[variable] = "1"
+import common
+import problems
 
-TABLES = {"heart": "statlog-heart", "pima": "pima", "sonar": "conn-bench-sonar-mines-rocks",
-          "ionosphere": "ionosphere"}
-NAMES = ["fig1-%d" % seed for seed in range(5)] + ["bc", "bc-raw", "diabetes"] + list(TABLES)
 LAMBDAS = (1e-2, 1e-3, 1e-4)
 STEPS = (10, 5, 1, 0.5, 0.1, 0.01, 0.001)
 QUICK = [(name, lam) for name in ("fig1-0", "diabetes") for lam in (1e-2, 1e-3)]
-
-
-def standard(X):
-    spread = X.std(0)
-    return (X - X.mean(0))[:, spread > 0] / spread[spread > 0]
-
-
-def problem_data(np, name, directory):
-    """X with its scaled columns (bias among them) and y; None when the table is not there."""
-    if name.startswith("fig1-"):
-        rng = np.random.default_rng(int(name[5:]))
-        X = rng.standard_normal((250, 50))
-        W, a = rng.standard_normal((50, 100)), rng.standard_normal(100)
-        return X / np.linalg.norm(X, axis=0), np.sign(np.maximum(X @ W, 0) @ a)
-    if name in TABLES:
-        path = os.path.join(directory or "", TABLES[name] + ".csv")
-        if directory is None or not os.path.exists(path):
-            return None
-        table = np.genfromtxt(path, delimiter=",", skip_header=1)
-        X, y = standard(table[:, :-1]), np.where(table[:, -1] == table[:, -1].max(), 1.0, -1.0)
-    else:
-        try:
-            import sklearn.datasets as sets
-        except ImportError:
-            return None
-        if name == "diabetes":
-            X, y = sets.load_diabetes(return_X_y=True)
-            X, y = standard(X), (y - y.mean()) / y.std()
-        else:
-            X, y = sets.load_breast_cancer(return_X_y=True)
-            X, y = standard(X) if name == "bc" else X, 2.0 * y - 1
-    X = np.hstack([X, np.ones((len(X), 1))])
-    return X / np.linalg.norm(X, axis=0), y
 
 
 def train(np, X, y, lam, method, step, m=1000, epochs=2000, seed=0):
@@ -188,7 +152,7 @@ def ours(np, args, name, lam, X, y):
 
 def compare(np, args, name, lam, emit, results):
     """One row of the table, and (key, objective ratio, time ratio) added to the results."""
-    data = problem_data(np, name, args.data)
+    data = problems.network(np, name, args.data)
     key = "%s lambda=%g" % (name, lam)
     if data is None:
         return emit("SKIP %s: no table (--data DIR, or scikit-learn)" % key)
@@ -250,9 +214,8 @@ def main():
         import numpy as np
         import torch  # noqa: F401
     except ImportError as error:
-        print("SKIP bench-search: %s" % error)
-        return 77
-    cases = QUICK if args.quick else [(name, lam) for name in NAMES for lam in LAMBDAS]
+        return common.skip("bench-search: %s" % error) or 77
+    cases = QUICK if args.quick else [(name, lam) for name in problems.NETWORK for lam in LAMBDAS]
     lines, results = [], []
 
     def emit(line):

@@ -1,5 +1,6 @@
 /* The benchmark problems: fixed data from the library's generator, columns of X divided by
-   their 2-norm, gates N(0, I). Included by bench.c, after cvxrelu.h and the C library.
+   their 2-norm, gates N(0, I). Included by bench.c, after cvxrelu.h, cli_npy.h and
+   the C library.
 
      planted    n = 250,  d = 50   y = sign of a ReLU network with 100 neurons, X ~ N(0, S),
                                    cond(S) = 10 [MSP22 D.1]
@@ -13,8 +14,8 @@
 
 typedef struct bench_data {
     const char *name;
-    size_t n, d;
-    double *X, *y;                 /* n x d row-major, n */
+    size_t n, d, c;
+    double *X, *y;                 /* n x d, n x c, row-major */
 } bench_data;
 
 static const size_t bench_patterns[3] = { 100, 1000, 2500 };
@@ -173,6 +174,7 @@ static bench_data bench_make(size_t which, const char *directory) {
     data.name = names[which];
     data.n = rows[which];
     data.d = columns[which];
+    data.c = 1;
     data.X = (double *)bench_alloc(data.n * data.d, sizeof *data.X);
     data.y = (double *)bench_alloc(data.n, sizeof *data.y);
     cvxrelu_random_init(&random, 1000 + which);
@@ -200,25 +202,14 @@ static double *bench_gates(const bench_data *data, size_t P) {
     return G;
 }
 
-/* A .npy file of float64; element (i, j) is values[i * by_row + j * by_column]. Assumes a
-   little-endian machine, as numpy's '<f8' says. */
-static void bench_write_npy(const char *path, const double *values, size_t rows, size_t cols,
-                            size_t by_row, size_t by_column) {
-    char header[128], text[128];
-    size_t i, j, length;
-    FILE *file = fopen(path, "wb");
-    sprintf(text, "{'descr': '<f8', 'fortran_order': False, 'shape': (%lu, %lu), }",
-            (unsigned long)rows, (unsigned long)cols);
-    length = strlen(text);
-    memset(header, ' ', sizeof header);
-    memcpy(header, "\x93NUMPY\x01\x00\x76\x00", 10);
-    memcpy(header + 10, text, length);
-    header[127] = '\n';
-    if (file != NULL) {
-        fwrite(header, 1, sizeof header, file);
-        for (i = 0; i < rows; i++)
-            for (j = 0; j < cols; j++) fwrite(&values[i * by_row + j * by_column], 8, 1, file);
-    }
+/* DIRECTORY/NAME.npy of `axes` axes (npy_write of cli_npy.h). */
+static void bench_write_npy(const char *directory, const char *name, size_t axes,
+                            const size_t *shape, const double *values) {
+    char path[1024];
+    FILE *file;
+    sprintf(path, "%.900s/%.99s.npy", directory, name);
+    file = fopen(path, "wb");
+    if (file != NULL) npy_write(file, axes, shape, values);
     if (file == NULL || fclose(file) != 0) {
         fprintf(stderr, "bench: cannot write %s\n", path);
         exit(1);
@@ -226,14 +217,23 @@ static void bench_write_npy(const char *path, const double *values, size_t rows,
 }
 
 /* NAME_X.npy (n x d), NAME_Y.npy (n x 1) and NAME_GP.npy (d x P, the layout of --gates). */
-static void bench_write(const bench_data *data, const char *directory, size_t P) {
-    char path[1024];
-    double *G = bench_gates(data, P);
-    sprintf(path, "%.900s/%s_X.npy", directory, data->name);
-    bench_write_npy(path, data->X, data->n, data->d, data->d, 1);
-    sprintf(path, "%.900s/%s_Y.npy", directory, data->name);
-    bench_write_npy(path, data->y, data->n, 1, 1, 1);
-    sprintf(path, "%.900s/%s_G%lu.npy", directory, data->name, (unsigned long)P);
-    bench_write_npy(path, G, data->d, P, 1, data->d);
+static void bench_write(const bench_data *data, const char *directory, const double *gates,
+                        size_t P) {
+    char name[100];
+    size_t shape[2], i, j;
+    double *G = (double *)bench_alloc(P * data->d, sizeof *G);
+    for (i = 0; i < P; i++)
+        for (j = 0; j < data->d; j++) G[j * P + i] = gates[i * data->d + j];
+    shape[0] = data->n;
+    shape[1] = data->d;
+    sprintf(name, "%.60s_X", data->name);
+    bench_write_npy(directory, name, 2, shape, data->X);
+    shape[1] = 1;
+    sprintf(name, "%.60s_Y", data->name);
+    bench_write_npy(directory, name, 2, shape, data->y);
+    shape[0] = data->d;
+    shape[1] = P;
+    sprintf(name, "%.60s_G%lu", data->name, (unsigned long)P);
+    bench_write_npy(directory, name, 2, shape, G);
     free(G);
 }
