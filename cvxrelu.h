@@ -2067,8 +2067,8 @@ typedef struct cvxr_la {
 } cvxr_la;
 
 /* A slice of the work space: a packed panel of B (CVXR_KC_BYTES of every one of CVXR_NC
-   columns), a packed strip of A (8 rows at most), one tile of C. CVXR_NC is a multiple of
-   every tile width. */
+   columns; Cholesky's and the solves' last blocks use its place), a packed group of strips of A
+   (a cache line wide), one tile of C. CVXR_NC is a multiple of every tile width. */
 #ifdef CVXRELU_SMALL
 #define CVXR_KC_BYTES ((size_t)256)
 #else
@@ -2076,7 +2076,7 @@ typedef struct cvxr_la {
 #endif
 #define CVXR_NC       ((size_t)192)
 #define CVXR_STRIP_AT (CVXR_KC_BYTES * CVXR_NC)
-#define CVXR_TILE_AT  (CVXR_STRIP_AT + CVXR_KC_BYTES * 8)
+#define CVXR_TILE_AT  (CVXR_STRIP_AT + CVXR_KC_BYTES * 16)
 #define CVXR_SLICE    (CVXR_TILE_AT + (size_t)2048)
 
 CVXR_UNUSED static size_t cvxr_la_work_bytes(int threads) {
@@ -2112,10 +2112,10 @@ static int cvxr_hookable(size_t a, size_t b, size_t c, size_t d, size_t e) {
     return a <= most && b <= most && c <= most && d <= most && e <= most;
 }
 
-/* Recursive factors and solves stop at this order; above it they cut at a multiple of it. */
-#define CVXR_BASE_ORDER ((size_t)32)
+/* Recursive factors and solves stop at this order; above it they cut at a multiple of 32. */
+#define CVXR_BASE_ORDER ((size_t)64)
 static size_t cvxr_half_order(size_t n) {
-    return (n / 2 + CVXR_BASE_ORDER - 1) / CVXR_BASE_ORDER * CVXR_BASE_ORDER;
+    return (n / 2 + 31) / 32 * 32;
 }
 
 /* Instruction sets beyond the baseline. GCC for Windows does not align the stack for their
@@ -2151,6 +2151,14 @@ static int cvxr_la_isa(const cvxr_la *la) {
 #endif
 #else
 #define CVXR_BASE 1
+#endif
+
+/* Squares are transposed in registers. */
+#if CVXR_BASE == 2
+#include <emmintrin.h>
+#define CVXR_SQUARES 1
+#else
+#define CVXR_SQUARES 0
 #endif
 
 #if defined(__GNUC__) || defined(__clang__)
@@ -2330,10 +2338,13 @@ static CVXR_T(cvxr_vector) CVXR_T(cvxr_splat)(CVXR_REAL x) {
 #else
 #define CVXR_HOLD(v) ((void)0)
 #endif
-#define CVXR_NR (3 * CVXR_VN) /* a tile of C: CVXR_MR rows of three vectors */
+/* A tile of C: CVXR_MR rows of one to CVXR_NR / CVXR_UNIT units. */
 #if CVXR_ISA == 0 && CVXR_BASE == 1
-#undef CVXR_NR
-#define CVXR_NR 8
+#define CVXR_UNIT 4
+#define CVXR_NR   8
+#else
+#define CVXR_UNIT CVXR_VN
+#define CVXR_NR   (3 * CVXR_VN)
 #endif
 
 /* Rows of a tile, written out (the last resort of style, but loops over arrays of vectors do
@@ -2347,14 +2358,23 @@ static CVXR_T(cvxr_vector) CVXR_T(cvxr_splat)(CVXR_REAL x) {
 #if CVXR_ISA == 0
 /* One instruction set's kernels. */
 typedef struct CVXR_T(cvxr_kernels) {
-    size_t mr, nr;
-    /* C (mr x nr) = alpha A B + beta C; a's element (i, p) at i ra + p ca, b packed, C unread
-       if beta = 0 */
+    size_t mr, unit, nr;
+    /* C (mr rows, w units) = alpha A B + beta C; a's element (i, p) at i ra + p ca, b's rows sb
+       apart, C unread if beta = 0 */
     void (*tile)(size_t k, const CVXR_REAL *a, size_t ra, size_t ca, const CVXR_REAL *b,
-                 CVXR_REAL alpha, CVXR_REAL beta, CVXR_REAL *c, size_t ldc);
-    /* packed[p nr + j] = element (j, p) of b at j sj + p sp; zeros for cols <= j < nr */
-    void (*pack)(size_t k, size_t cols, const CVXR_REAL *b, size_t sj, size_t sp,
-                 CVXR_REAL *packed);
+                 size_t sb, size_t w, CVXR_REAL alpha, CVXR_REAL beta, CVXR_REAL *c,
+                 size_t ldc);
+    /* to[j ldt + i] = from[i ldf + j], i < m, j < n */
+    void (*turn)(size_t m, size_t n, const CVXR_REAL *from, size_t ldf, CVXR_REAL *to,
+                 size_t ldt);
+    /* C (mr rows, w units) = T^{-1} C; T's element (i, j) at i rt + j ct, the lower triangle,
+       or with back the upper one */
+    void (*triangle)(int back, const CVXR_REAL *t, size_t rt, size_t ct, size_t w, CVXR_REAL *c,
+                     size_t ldc);
+    /* packed[p wide + j] = b[p ldb + j], wide a multiple of the unit */
+    void (*pack)(size_t k, size_t wide, const CVXR_REAL *b, size_t ldb, CVXR_REAL *packed);
+    /* strip[s k mr + p mr + i] = a[p lda + s mr + i], i < mr, s < count */
+    void (*strips)(size_t k, size_t count, const CVXR_REAL *a, size_t lda, CVXR_REAL *strip);
     /* out[r] = a_r . x for four rows; one row */
     void (*dots)(size_t n, const CVXR_REAL *a, size_t lda, const CVXR_REAL *x, CVXR_REAL *out);
     CVXR_REAL (*dot)(size_t n, const CVXR_REAL *x, const CVXR_REAL *y);
@@ -2371,6 +2391,32 @@ static CVXR_REAL CVXR_T(cvxr_fold)(CVXR_REAL *v, size_t count) {
         for (count /= 2, j = 0; j < count; j++) v[j] += v[j + count];
     return v[0];
 }
+
+#if CVXR_SQUARES
+/* The transpose of a square of 4. */
+static void CVXR_T(cvxr_turn_square)(const CVXR_REAL *from, size_t ldf, CVXR_REAL *to,
+                                     size_t ldt) {
+#if CVXR_F32
+    __m128 a = _mm_loadu_ps(from), b = _mm_loadu_ps(from + ldf),
+           c = _mm_loadu_ps(from + 2 * ldf), d = _mm_loadu_ps(from + 3 * ldf);
+    _MM_TRANSPOSE4_PS(a, b, c, d);
+    _mm_storeu_ps(to, a);
+    _mm_storeu_ps(to + ldt, b);
+    _mm_storeu_ps(to + 2 * ldt, c);
+    _mm_storeu_ps(to + 3 * ldt, d);
+#else
+    size_t half;
+    for (half = 0; half < 2; half++, from += 2, to += 2 * ldt) {
+        __m128d a = _mm_loadu_pd(from), b = _mm_loadu_pd(from + ldf),
+                c = _mm_loadu_pd(from + 2 * ldf), d = _mm_loadu_pd(from + 3 * ldf);
+        _mm_storeu_pd(to, _mm_unpacklo_pd(a, b));
+        _mm_storeu_pd(to + 2, _mm_unpacklo_pd(c, d));
+        _mm_storeu_pd(to + ldt, _mm_unpackhi_pd(a, b));
+        _mm_storeu_pd(to + ldt + 2, _mm_unpackhi_pd(c, d));
+    }
+#endif
+}
+#endif
 #endif
 
 #ifndef CVXR_LOAD_PART
@@ -2393,89 +2439,169 @@ static void CVXR_K(cvxr_unpart)(CVXR_REAL *p, size_t r, const CVXR_REAL *space) 
 
 #if CVXR_ISA == 0 && CVXR_BASE == 1
 static void CVXR_K(cvxr_tile)(size_t k, const CVXR_REAL *a, size_t ra, size_t ca,
-                              const CVXR_REAL *b, CVXR_REAL alpha, CVXR_REAL beta, CVXR_REAL *c,
-                              size_t ldc) {
+                              const CVXR_REAL *b, size_t sb, size_t w, CVXR_REAL alpha,
+                              CVXR_REAL beta, CVXR_REAL *c, size_t ldc) {
     CVXR_REAL sum[CVXR_MR * CVXR_NR];
-    size_t i, j;
+    size_t i, j, wide = w * CVXR_UNIT;
     memset(sum, 0, sizeof sum);
-    for (; k > 0; k--, a += ca, b += CVXR_NR)
+    for (; k > 0; k--, a += ca, b += sb)
         for (i = 0; i < CVXR_MR; i++)
-            for (j = 0; j < CVXR_NR; j++) sum[i * CVXR_NR + j] += a[i * ra] * b[j];
+            for (j = 0; j < wide; j++) sum[i * CVXR_NR + j] += a[i * ra] * b[j];
     for (i = 0; i < CVXR_MR; i++, c += ldc)
-        for (j = 0; j < CVXR_NR; j++) {
+        for (j = 0; j < wide; j++) {
             CVXR_REAL s = alpha * sum[i * CVXR_NR + j];
             c[j] = beta == 0 ? s : beta * c[j] + s;
         }
 }
 #else
-#define CVXR_ROW_CLEAR(i) CVXR_V x##i = zero, y##i = zero, z##i = zero;
+/* The steps of a tile for the unit x (or y, z) of row i, at `at` vectors from the left;
+   CVXR_UNITS(M, i) is M for each unit. */
+#define CVXR_CLEAR(i, x, at) CVXR_V x##i = zero;
+#define CVXR_GET(i, x, at)                                                                     \
+    CVXR_V b##x = CVXR_LOAD(b + at * CVXR_VN);                                                 \
+    CVXR_HOLD(b##x);
+#define CVXR_MULTIPLY(i, x, at) x##i = CVXR_FMA(v, b##x, x##i);
+#define CVXR_PUT(i, x, at)      CVXR_STORE(c + at * CVXR_VN, CVXR_MUL(v, x##i));
+#define CVXR_ADD(i, x, at)                                                                     \
+    CVXR_STORE(c + at * CVXR_VN,                                                               \
+               CVXR_FMA(scale, CVXR_LOAD(c + at * CVXR_VN), CVXR_MUL(v, x##i)));
+#define CVXR_ROW_CLEAR(i) CVXR_UNITS(CVXR_CLEAR, i)
 #define CVXR_ROW_FETCH(i)                                                                      \
     CVXR_PREFETCH(c + i * ldc);                                                                \
     CVXR_PREFETCH(c + i * ldc + CVXR_NR - 1);
 #define CVXR_ROW_MULTIPLY(i)                                                                   \
     v = CVXR_SET(a[i * ra]);                                                                   \
-    x##i = CVXR_FMA(v, bx, x##i);                                                              \
-    y##i = CVXR_FMA(v, by, y##i);                                                              \
-    z##i = CVXR_FMA(v, bz, z##i);
-#define CVXR_ROW_STORE(i)                                                                      \
-    CVXR_STORE(c, CVXR_MUL(v, x##i));                                                          \
-    CVXR_STORE(c + CVXR_VN, CVXR_MUL(v, y##i));                                                \
-    CVXR_STORE(c + 2 * CVXR_VN, CVXR_MUL(v, z##i));                                            \
+    CVXR_UNITS(CVXR_MULTIPLY, i)
+#define CVXR_ROW_PUT(i)                                                                        \
+    CVXR_UNITS(CVXR_PUT, i)                                                                    \
     c += ldc;
 #define CVXR_ROW_ADD(i)                                                                        \
-    CVXR_STORE(c, CVXR_FMA(bx, CVXR_LOAD(c), CVXR_MUL(v, x##i)));                              \
-    CVXR_STORE(c + CVXR_VN, CVXR_FMA(bx, CVXR_LOAD(c + CVXR_VN), CVXR_MUL(v, y##i)));          \
-    CVXR_STORE(c + 2 * CVXR_VN, CVXR_FMA(bx, CVXR_LOAD(c + 2 * CVXR_VN), CVXR_MUL(v, z##i)));  \
+    CVXR_UNITS(CVXR_ADD, i)                                                                    \
     c += ldc;
-CVXR_TARGET static void CVXR_K(cvxr_tile)(size_t k, const CVXR_REAL *a, size_t ra, size_t ca,
-                                          const CVXR_REAL *b, CVXR_REAL alpha, CVXR_REAL beta,
-                                          CVXR_REAL *c, size_t ldc) {
-    CVXR_V v, bx, by, bz, zero = CVXR_SET(0);
-    CVXR_ROWS(CVXR_ROW_CLEAR)
-    if (beta != 0) { CVXR_ROWS(CVXR_ROW_FETCH) }
-    for (; k > 0; k--, a += ca, b += CVXR_NR) {
-        bx = CVXR_LOAD(b);
-        by = CVXR_LOAD(b + CVXR_VN);
-        bz = CVXR_LOAD(b + 2 * CVXR_VN);
-        CVXR_HOLD(bx);
-        CVXR_HOLD(by);
-        CVXR_HOLD(bz);
-        CVXR_ROWS(CVXR_ROW_MULTIPLY)
+#define CVXR_TILE(name)                                                                        \
+    CVXR_TARGET static void CVXR_K(name)(size_t k, const CVXR_REAL *a, size_t ra, size_t ca,   \
+                                         const CVXR_REAL *b, size_t sb, CVXR_REAL alpha,       \
+                                         CVXR_REAL beta, CVXR_REAL *c, size_t ldc) {           \
+        CVXR_V v, scale, zero = CVXR_SET(0);                                                   \
+        CVXR_ROWS(CVXR_ROW_CLEAR)                                                              \
+        if (beta != 0) { CVXR_ROWS(CVXR_ROW_FETCH) }                                           \
+        for (; k > 0; k--, a += ca, b += sb) {                                                 \
+            CVXR_UNITS(CVXR_GET, 0)                                                            \
+            CVXR_ROWS(CVXR_ROW_MULTIPLY)                                                       \
+        }                                                                                      \
+        v = CVXR_SET(alpha);                                                                   \
+        scale = CVXR_SET(beta);                                                                \
+        if (beta == 0) {                                                                       \
+            CVXR_ROWS(CVXR_ROW_PUT)                                                            \
+        } else {                                                                               \
+            CVXR_ROWS(CVXR_ROW_ADD)                                                            \
+        }                                                                                      \
     }
-    v = CVXR_SET(alpha);
-    bx = CVXR_SET(beta);
-    if (beta == 0) {
-        CVXR_ROWS(CVXR_ROW_STORE)
-    } else {
-        CVXR_ROWS(CVXR_ROW_ADD)
-    }
+#define CVXR_UNITS(M, i) M(i, x, 0) M(i, y, 1) M(i, z, 2)
+CVXR_TILE(cvxr_tile3)
+#undef CVXR_UNITS
+#define CVXR_UNITS(M, i) M(i, x, 0) M(i, y, 1)
+CVXR_TILE(cvxr_tile2)
+#undef CVXR_UNITS
+#define CVXR_UNITS(M, i) M(i, x, 0)
+CVXR_TILE(cvxr_tile1)
+#undef CVXR_UNITS
+static void CVXR_K(cvxr_tile)(size_t k, const CVXR_REAL *a, size_t ra, size_t ca,
+                              const CVXR_REAL *b, size_t sb, size_t w, CVXR_REAL alpha,
+                              CVXR_REAL beta, CVXR_REAL *c, size_t ldc) {
+    if (w == 3) CVXR_K(cvxr_tile3)(k, a, ra, ca, b, sb, alpha, beta, c, ldc);
+    else if (w == 2) CVXR_K(cvxr_tile2)(k, a, ra, ca, b, sb, alpha, beta, c, ldc);
+    else CVXR_K(cvxr_tile1)(k, a, ra, ca, b, sb, alpha, beta, c, ldc);
 }
+#undef CVXR_CLEAR
+#undef CVXR_GET
+#undef CVXR_MULTIPLY
+#undef CVXR_PUT
+#undef CVXR_ADD
 #undef CVXR_ROW_CLEAR
 #undef CVXR_ROW_FETCH
 #undef CVXR_ROW_MULTIPLY
-#undef CVXR_ROW_STORE
+#undef CVXR_ROW_PUT
 #undef CVXR_ROW_ADD
+#undef CVXR_TILE
 #endif
 
-CVXR_TARGET static void CVXR_K(cvxr_pack)(size_t k, size_t cols, const CVXR_REAL *b, size_t sj,
-                                          size_t sp, CVXR_REAL *packed) {
-    size_t p = 0, q, j;
-    if (cols == CVXR_NR && sj == 1) {
-        for (; p < k; p++, b += sp, packed += CVXR_NR)
-            for (j = 0; j < CVXR_NR; j += CVXR_VN) CVXR_STORE(packed + j, CVXR_LOAD(b + j));
-        return;
+/* By squares of 4 (float32) or 2 on x86, whose 16-byte registers every instruction set here
+   has. */
+CVXR_TARGET static void CVXR_K(cvxr_turn)(size_t m, size_t n, const CVXR_REAL *from, size_t ldf,
+                                          CVXR_REAL *to, size_t ldt) {
+    size_t i = 0, j, q;
+    for (; i + 4 <= m; i += 4, from += 4 * ldf, to += 4) {
+        j = 0;
+#if CVXR_SQUARES
+        for (; j + 4 <= n; j += 4) CVXR_T(cvxr_turn_square)(from + j, ldf, to + j * ldt, ldt);
+#endif
+        for (; j < n; j++)
+            for (q = 0; q < 4; q++) to[j * ldt + q] = from[q * ldf + j];
     }
-    for (; p + 8 <= k; p += 8, b += 8 * sp, packed += 8 * CVXR_NR)
-        for (j = 0; j < CVXR_NR; j++) {
-            const CVXR_REAL *from = b + j * sj;
-            CVXR_REAL *to = packed + j;
-            if (j < cols)
-                for (q = 0; q < 8; q++) to[q * CVXR_NR] = from[q * sp];
-            else
-                for (q = 0; q < 8; q++) to[q * CVXR_NR] = 0;
-        }
-    for (; p < k; p++, b += sp, packed += CVXR_NR)
-        for (j = 0; j < CVXR_NR; j++) packed[j] = j < cols ? b[j * sj] : 0;
+    for (; i < m; i++, from += ldf, to++)
+        for (j = 0; j < n; j++) to[j * ldt] = from[j];
+}
+
+/* Row i less its multiples of the rows before it, then divided by its pivot. */
+#define CVXR_TAKE(i) CVXR_V x##i = CVXR_LOAD(c + (i)*by);
+#define CVXR_LESS(i, j) x##i = CVXR_FMA(CVXR_SET(f[(i)*CVXR_MR + (j)]), x##j, x##i);
+#define CVXR_DONE(i)                                                                           \
+    x##i = CVXR_MUL(CVXR_SET(f[(i)*CVXR_MR + (i)]), x##i);                                     \
+    CVXR_STORE(c + (i)*by, x##i);
+CVXR_TARGET static void CVXR_K(cvxr_triangle)(int back, const CVXR_REAL *t, size_t rt,
+                                              size_t ct, size_t w, CVXR_REAL *c, size_t ldc) {
+    const ptrdiff_t down = (ptrdiff_t)rt, right = (ptrdiff_t)ct, last = back ? CVXR_MR - 1 : 0;
+    const ptrdiff_t by = back ? -(ptrdiff_t)ldc : (ptrdiff_t)ldc, way = back ? -1 : 1;
+    CVXR_REAL f[CVXR_MR * CVXR_MR];
+    ptrdiff_t i, j;
+    size_t u;
+    t += last * (down + right);
+    c += last * (ptrdiff_t)ldc;
+    for (i = 0; i < CVXR_MR; i++) {
+        for (j = 0; j < i; j++) f[i * CVXR_MR + j] = -t[way * (i * down + j * right)];
+        f[i * CVXR_MR + i] = 1 / t[way * i * (down + right)];
+    }
+    for (u = 0; u < w * CVXR_UNIT; u += CVXR_VN, c += CVXR_VN) {
+        CVXR_ROWS(CVXR_TAKE)
+        CVXR_DONE(0)
+        CVXR_LESS(1, 0) CVXR_DONE(1)
+        CVXR_LESS(2, 0) CVXR_LESS(2, 1) CVXR_DONE(2)
+        CVXR_LESS(3, 0) CVXR_LESS(3, 1) CVXR_LESS(3, 2) CVXR_DONE(3)
+#if CVXR_MR == 8
+        CVXR_LESS(4, 0) CVXR_LESS(4, 1) CVXR_LESS(4, 2) CVXR_LESS(4, 3) CVXR_DONE(4)
+        CVXR_LESS(5, 0) CVXR_LESS(5, 1) CVXR_LESS(5, 2) CVXR_LESS(5, 3) CVXR_LESS(5, 4)
+        CVXR_DONE(5)
+        CVXR_LESS(6, 0) CVXR_LESS(6, 1) CVXR_LESS(6, 2) CVXR_LESS(6, 3) CVXR_LESS(6, 4)
+        CVXR_LESS(6, 5) CVXR_DONE(6)
+        CVXR_LESS(7, 0) CVXR_LESS(7, 1) CVXR_LESS(7, 2) CVXR_LESS(7, 3) CVXR_LESS(7, 4)
+        CVXR_LESS(7, 5) CVXR_LESS(7, 6) CVXR_DONE(7)
+#endif
+    }
+}
+#undef CVXR_TAKE
+#undef CVXR_LESS
+#undef CVXR_DONE
+
+/* The `count` strips of a cache line's rows in one pass: an A that is transposed is read by
+   whole lines. */
+CVXR_TARGET static void CVXR_K(cvxr_strips)(size_t k, size_t count, const CVXR_REAL *a,
+                                            size_t lda, CVXR_REAL *strip) {
+    size_t p, s;
+    for (p = 0; p < k; p++, a += lda, strip += CVXR_MR)
+        for (s = 0; s < count; s++)
+            memcpy(strip + s * k * CVXR_MR, a + s * CVXR_MR, CVXR_MR * sizeof *a);
+}
+
+CVXR_TARGET static void CVXR_K(cvxr_pack)(size_t k, size_t wide, const CVXR_REAL *b, size_t ldb,
+                                          CVXR_REAL *packed) {
+    size_t j;
+    if (wide == CVXR_NR)
+        for (; k > 0; k--, b += ldb, packed += CVXR_NR)
+            for (j = 0; j < CVXR_NR; j += CVXR_VN) CVXR_STORE(packed + j, CVXR_LOAD(b + j));
+    else
+        for (; k > 0; k--, b += ldb, packed += wide)
+            for (j = 0; j < wide; j += CVXR_VN) CVXR_STORE(packed + j, CVXR_LOAD(b + j));
 }
 
 /* Four dot products. Lane l of an accumulator takes the elements l mod the vector length. */
@@ -2586,14 +2712,16 @@ CVXR_TARGET static void CVXR_K(cvxr_scale)(size_t n, CVXR_REAL s, CVXR_REAL *y) 
 }
 
 static const CVXR_T(cvxr_kernels) CVXR_K(cvxr_kernels) = {
-    CVXR_MR,           CVXR_NR,          CVXR_K(cvxr_tile),  CVXR_K(cvxr_pack),
-    CVXR_K(cvxr_dots), CVXR_K(cvxr_dot), CVXR_K(cvxr_axpys), CVXR_K(cvxr_axpy),
+    CVXR_MR,           CVXR_UNIT,             CVXR_NR,           CVXR_K(cvxr_tile),
+    CVXR_K(cvxr_turn), CVXR_K(cvxr_triangle), CVXR_K(cvxr_pack), CVXR_K(cvxr_strips),
+    CVXR_K(cvxr_dots), CVXR_K(cvxr_dot),      CVXR_K(cvxr_axpys), CVXR_K(cvxr_axpy),
     CVXR_K(cvxr_scale)
 };
 
 #undef CVXR_K
 #undef CVXR_TARGET
 #undef CVXR_MR
+#undef CVXR_UNIT
 #undef CVXR_NR
 #undef CVXR_ROWS
 #undef CVXR_V
@@ -2619,6 +2747,11 @@ static const CVXR_T(cvxr_kernels) CVXR_K(cvxr_kernels) = {
 #define CVXR_BLAS(name) d##name
 #endif
 #define CVXR_KC (CVXR_KC_BYTES / sizeof(CVXR_REAL))
+#ifndef CVXR_DIRECT_ROWS
+#define CVXR_DIRECT_ROWS 16
+#define CVXR_DIRECT_SIZE 4096
+#define CVXR_DIRECT_TILES 2
+#endif
 
 static const CVXR_T(cvxr_kernels) *CVXR_T(cvxr_kernels_for)(const cvxr_la *la) {
 #if CVXR_DISPATCH
@@ -2687,6 +2820,7 @@ typedef struct CVXR_T(cvxr_product) {
     size_t lda, ldb, ldc;
     void *work;
     size_t tasks;
+    size_t panel_end; /* of the columns that are packed */
 } CVXR_T(cvxr_product);
 
 static void CVXR_T(cvxr_product_init)(CVXR_T(cvxr_product) *g,
@@ -2707,77 +2841,145 @@ static void CVXR_T(cvxr_product_scale)(const CVXR_T(cvxr_product) *g) {
     }
 }
 
+/* Columns of the next tile when `left` are left: nr, or 2 + 2 units rather than 3 + 1, whose
+   one has too few sums to hide the products' latency. */
+static size_t CVXR_T(cvxr_tile_cols)(const CVXR_T(cvxr_kernels) *kernels, size_t left) {
+    const size_t nr = kernels->nr, unit = kernels->unit;
+    return left > nr && left <= nr + unit ? 2 * unit : cvxr_min_z(nr, left);
+}
+
 /* A tile that sticks out of C or crosses the diagonal: the same operations on a copy. */
 static void CVXR_T(cvxr_product_edge)(const CVXR_T(cvxr_product) *g, size_t k,
                                       const CVXR_REAL *a, size_t ra, size_t ca,
-                                      const CVXR_REAL *b, CVXR_REAL beta, size_t i0,
+                                      const CVXR_REAL *b, size_t sb, CVXR_REAL beta, size_t i0,
                                       size_t rows, size_t j0, size_t cols, CVXR_REAL *tile) {
-    size_t i, nr = g->kernels->nr, width;
+    size_t i, nr = g->kernels->nr, width, w = (cols + g->kernels->unit - 1) / g->kernels->unit;
     CVXR_REAL *c = g->C + i0 * g->ldc + j0;
-    memset(tile, 0, g->kernels->mr * nr * sizeof *tile);
-    for (i = 0; i < rows && beta != 0; i++) {
-        width = g->lower ? cvxr_min_z(cols, i0 + i + 1 > j0 ? i0 + i + 1 - j0 : 0) : cols;
-        memcpy(tile + i * nr, c + i * g->ldc, width * sizeof *c);
+    if (beta != 0) {
+        memset(tile, 0, g->kernels->mr * nr * sizeof *tile);
+        for (i = 0; i < rows; i++) {
+            width = g->lower ? cvxr_min_z(cols, i0 + i + 1 > j0 ? i0 + i + 1 - j0 : 0) : cols;
+            memcpy(tile + i * nr, c + i * g->ldc, width * sizeof *c);
+        }
     }
-    g->kernels->tile(k, a, ra, ca, b, g->alpha, beta, tile, nr);
+    g->kernels->tile(k, a, ra, ca, b, sb, w, g->alpha, beta, tile, nr);
     for (i = 0; i < rows; i++) {
         width = g->lower ? cvxr_min_z(cols, i0 + i + 1 > j0 ? i0 + i + 1 - j0 : 0) : cols;
         memcpy(c + i * g->ldc, tile + i * nr, width * sizeof *c);
     }
 }
 
-/* Rows i0 .. i0 + rows - 1 (at most mr) of the panel of columns j0 .. j1 - 1, terms p0 .. p0 +
-   k - 1. */
+/* Rows i0 .. i0 + rows - 1 (at most mr; a's element (i, p) at i ra + p ca) of columns j0 .. j1
+   - 1, terms p0 .. p0 + k - 1. B is packed, or with `direct` read where it is, but for the
+   columns beyond the last full unit. */
 static void CVXR_T(cvxr_product_strip)(const CVXR_T(cvxr_product) *g, size_t i0, size_t rows,
-                                       size_t j0, size_t j1, size_t p0, size_t k, void *slice) {
-    const size_t mr = g->kernels->mr, nr = g->kernels->nr;
-    const CVXR_REAL *packed = (const CVXR_REAL *)slice, *a;
-    CVXR_REAL *strip = (CVXR_REAL *)(void *)((unsigned char *)slice + CVXR_STRIP_AT);
+                                       const CVXR_REAL *a, size_t ra, size_t ca, size_t j0,
+                                       size_t j1, size_t p0, size_t k, int direct,
+                                       void *slice) {
+    const size_t mr = g->kernels->mr, unit = g->kernels->unit;
+    const CVXR_REAL *packed = (const CVXR_REAL *)slice, *b;
     CVXR_REAL *tile = (CVXR_REAL *)(void *)((unsigned char *)slice + CVXR_TILE_AT);
     CVXR_REAL beta = p0 ? 1 : g->beta;
-    size_t ra = g->lda, ca = 1, i, p, cols;
-    a = g->ta ? g->A + p0 * g->lda + i0 : g->A + i0 * g->lda + p0;
-    if (g->ta || rows < mr) {
-        for (p = 0; p < k; p++)
-            if (rows == 8) memcpy(strip + p * mr, a + p * g->lda, 8 * sizeof *a);
-            else if (rows == mr && mr == 4)
-                memcpy(strip + p * mr, a + p * g->lda, 4 * sizeof *a);
-            else
-                for (i = 0; i < mr; i++)
-                    strip[p * mr + i] = i >= rows ? 0
-                                        : g->ta   ? a[p * g->lda + i]
-                                                  : a[i * g->lda + p];
-        a = strip;
-        ra = 1;
-        ca = mr;
+    size_t cols, sb;
+    if (g->lower) {
+        if (j0 >= i0 + rows) return;
+        j1 = cvxr_min_z(j1, j0 + (i0 + rows - j0 + unit - 1) / unit * unit);
     }
-    for (; j0 < j1; j0 += nr, packed += nr * k) {
-        if (g->lower && j0 >= i0 + rows) break;
-        cols = cvxr_min_z(nr, j1 - j0);
-        if (rows == mr && cols == nr && (!g->lower || j0 + nr <= i0 + 1))
-            g->kernels->tile(k, a, ra, ca, packed, g->alpha, beta, g->C + i0 * g->ldc + j0,
-                             g->ldc);
-        else CVXR_T(cvxr_product_edge)(g, k, a, ra, ca, packed, beta, i0, rows, j0, cols, tile);
+    for (; j0 < j1; j0 += cols) {
+        cols = CVXR_T(cvxr_tile_cols)(g->kernels, g->panel_end - j0);
+        if (direct && cols >= unit) {
+            cols -= cols % unit;
+            b = g->B + p0 * g->ldb + j0;
+            sb = g->ldb;
+        } else {
+            sb = (cols + unit - 1) / unit * unit;
+            b = packed;
+            packed += sb * k;
+        }
+        cols = cvxr_min_z(cols, j1 - j0);
+        if (rows == mr && cols % unit == 0 && (!g->lower || j0 + cols <= i0 + 1))
+            g->kernels->tile(k, a, ra, ca, b, sb, cols / unit, g->alpha, beta,
+                             g->C + i0 * g->ldc + j0, g->ldc);
+        else
+            CVXR_T(cvxr_product_edge)
+            (g, k, a, ra, ca, b, sb, beta, i0, rows, j0, cols, tile);
+    }
+}
+
+/* Packs terms p0 .. p0 + k - 1 of columns j0 .. j1 - 1 of op(B) in tiles of nr columns, the
+   last one padded with zeros to a full unit. */
+static void CVXR_T(cvxr_product_pack)(const CVXR_T(cvxr_product) *g, size_t j0, size_t j1,
+                                      size_t p0, size_t k, CVXR_REAL *packed) {
+    const size_t unit = g->kernels->unit;
+    size_t p, cols, wide;
+    for (; j0 < j1; j0 += cols, packed += wide * k) {
+        const CVXR_REAL *b = g->tb ? g->B + j0 * g->ldb + p0 : g->B + p0 * g->ldb + j0;
+        cols = CVXR_T(cvxr_tile_cols)(g->kernels, j1 - j0);
+        wide = (cols + unit - 1) / unit * unit;
+        if (cols < wide) memset(packed, 0, wide * k * sizeof *packed);
+        if (g->tb) g->kernels->turn(cols, k, b, g->ldb, packed, wide);
+        else if (cols == wide) g->kernels->pack(k, wide, b, g->ldb, packed);
+        else
+            for (p = 0; p < k; p++)
+                memcpy(packed + p * wide, b + p * g->ldb, cols * sizeof *b);
+    }
+}
+
+/* Packs rows i0 .. i1 - 1 of op(A) in strips of mr rows, the last one padded with zeros. */
+static void CVXR_T(cvxr_product_strips)(const CVXR_T(cvxr_product) *g, size_t i0, size_t i1,
+                                        size_t p0, size_t k, CVXR_REAL *strip) {
+    const size_t mr = g->kernels->mr, full = g->ta ? (i1 - i0) / mr : 0;
+    size_t i, p;
+    if (full) g->kernels->strips(k, full, g->A + p0 * g->lda + i0, g->lda, strip);
+    for (i0 += full * mr, strip += full * mr * k; i0 < i1; i0 += mr, strip += mr * k)
+        for (p = 0; p < k; p++)
+            for (i = 0; i < mr; i++)
+                strip[p * mr + i] = i0 + i >= i1 ? 0
+                                    : g->ta      ? g->A[(p0 + p) * g->lda + i0 + i]
+                                                 : g->A[(i0 + i) * g->lda + p0 + p];
+}
+
+/* Rows r0 .. r1 - 1 and columns j0 .. j1 - 1 (at most CVXR_NC) of C, terms p0 .. p0 + k - 1. B
+   is read in place when few rows share the packing; so is a transposed A when few tiles do. */
+static void CVXR_T(cvxr_product_block)(CVXR_T(cvxr_product) *g, size_t r0, size_t r1, size_t j0,
+                                       size_t j1, size_t p0, size_t k, void *slice) {
+    const size_t mr = g->kernels->mr, unit = g->kernels->unit, group = 64 / sizeof *g->A;
+    CVXR_REAL *strip = (CVXR_REAL *)(void *)((unsigned char *)slice + CVXR_STRIP_AT);
+    int direct = !g->tb && (r1 - r0 <= CVXR_DIRECT_ROWS || k * (j1 - j0) <= CVXR_DIRECT_SIZE);
+    int pack_a = g->ta && j1 - j0 > CVXR_DIRECT_TILES * g->kernels->nr;
+    size_t i, end, at, rows;
+    g->panel_end = j1;
+    CVXR_T(cvxr_product_pack)(g, direct ? j1 - (j1 - j0) % unit : j0, j1, p0, k,
+                              (CVXR_REAL *)slice);
+    for (i = g->lower ? cvxr_max_z(r0, j0 / mr * mr) : r0; i < r1; i = end) {
+        end = cvxr_min_z(i + group, r1);
+        if (pack_a) CVXR_T(cvxr_product_strips)(g, i, end, p0, k, strip);
+        for (at = i; at < end; at += mr) {
+            const CVXR_REAL *a = g->ta ? g->A + p0 * g->lda + at : g->A + at * g->lda + p0;
+            size_t ra = g->ta ? 1 : g->lda, ca = g->ta ? g->lda : 1;
+            rows = cvxr_min_z(mr, end - at);
+            if (pack_a || rows < mr) {
+                a = strip + (pack_a ? (at - i) * k : 0);
+                if (!pack_a) CVXR_T(cvxr_product_strips)(g, at, end, p0, k, strip);
+                ra = 1;
+                ca = mr;
+            }
+            CVXR_T(cvxr_product_strip)(g, at, rows, a, ra, ca, j0, j1, p0, k, direct, slice);
+        }
     }
 }
 
 /* Rows r0 .. r1 - 1 and columns c0 .. c1 - 1 of C. r0 is a multiple of mr. */
-static void CVXR_T(cvxr_product_range)(const CVXR_T(cvxr_product) *g, size_t r0, size_t r1,
-                                       size_t c0, size_t c1, void *slice) {
-    const size_t mr = g->kernels->mr, nr = g->kernels->nr;
-    size_t p, k, i, j, j0, j1, sj = g->tb ? g->ldb : 1, sp = g->tb ? 1 : g->ldb;
-    if (g->lower) c1 = cvxr_min_z(c1, r1);
-    for (p = 0; p < g->k; p += k) {
-        k = cvxr_min_z(CVXR_KC, g->k - p);
+static void CVXR_T(cvxr_product_range)(const CVXR_T(cvxr_product) *product, size_t r0,
+                                       size_t r1, size_t c0, size_t c1, void *slice) {
+    CVXR_T(cvxr_product) g = *product;
+    size_t p, k, j0, j1;
+    if (g.lower) c1 = cvxr_min_z(c1, r1);
+    for (p = 0; p < g.k; p += k) {
+        k = cvxr_min_z(CVXR_KC, g.k - p);
         for (j0 = c0; j0 < c1; j0 = j1) {
-            CVXR_REAL *packed = (CVXR_REAL *)slice;
             j1 = cvxr_min_z(j0 + CVXR_NC, c1);
-            for (j = j0; j < j1; j += nr, packed += nr * k)
-                g->kernels->pack(k, cvxr_min_z(nr, j1 - j), g->B + j * sj + p * sp, sj, sp,
-                                 packed);
-            i = g->lower ? cvxr_max_z(r0, j0 / mr * mr) : r0;
-            for (; i < r1; i += mr)
-                CVXR_T(cvxr_product_strip)(g, i, cvxr_min_z(mr, r1 - i), j0, j1, p, k, slice);
+            CVXR_T(cvxr_product_block)(&g, r0, r1, j0, j1, p, k, slice);
         }
     }
 }
@@ -2925,7 +3127,9 @@ CVXR_UNUSED static void CVXR_T(cvxr_gemv)(const cvxr_la *la, int ta, size_t m, s
 }
 
 /* ---- Triangular solves, recursive on the order of L: halves that are multiples of 32, the
-   coupling by a product; the last 32 rows by combinations of rows. */
+   coupling by a product. Blocks of up to CVXR_BASE_ORDER go tile by tile down (or up) a panel
+   of B that the first cache level holds: what is known is multiplied, then mr unknowns are
+   found. */
 
 typedef struct CVXR_T(cvxr_solve) {
     const CVXR_T(cvxr_kernels) *kernels;
@@ -2938,46 +3142,91 @@ typedef struct CVXR_T(cvxr_solve) {
     size_t tasks;
 } CVXR_T(cvxr_solve);
 
-/* B (n x m) = op(L)^{-1} B for n <= CVXR_BASE_ORDER, 128 columns at a time. */
-static void CVXR_T(cvxr_solve_base)(const CVXR_T(cvxr_kernels) *kernels, int trans, size_t n,
-                                    size_t m, const CVXR_REAL *L, size_t ldl, CVXR_REAL *B,
-                                    size_t ldb) {
-    CVXR_REAL s[4];
-    size_t step, i, j, r, cols, end;
-    for (; m > 0; m -= cols, B += cols) {
-        cols = cvxr_min_z(128, m);
-        for (step = 0; step < n; step++) {
-            CVXR_REAL *row;
-            i = trans ? n - 1 - step : step;
-            row = B + i * ldb;
-            end = trans ? n : i;
-            for (j = trans ? i + 1 : 0; j + 4 <= end; j += 4) {
-                for (r = 0; r < 4; r++)
-                    s[r] = trans ? -L[(j + r) * ldl + i] : -L[i * ldl + j + r];
-                kernels->axpys(cols, s, B + j * ldb, ldb, row);
-            }
-            for (; j < end; j++)
-                kernels->axpy(cols, trans ? -L[j * ldl + i] : -L[i * ldl + j], B + j * ldb,
-                              row);
-            kernels->scale(cols, 1 / L[i * ldl + i], row);
-        }
+/* For an order that is no multiple of mr, the last rows as a block of mr: a strip of what
+   stands left of their triangle (nothing when op(L) = L^T), then the triangle with ones below.
+   */
+static void CVXR_T(cvxr_solve_last)(const CVXR_T(cvxr_kernels) *kernels, int trans, size_t n,
+                                    const CVXR_REAL *L, size_t ldl, CVXR_REAL *strip) {
+    const size_t mr = kernels->mr, rows = n % mr, k = n - rows;
+    CVXR_REAL *square = strip + mr * CVXR_BASE_ORDER;
+    size_t i, j;
+    if (rows == 0) return;
+    memset(square, 0, mr * mr * sizeof *square);
+    for (i = 0; i < mr; i++) {
+        square[i * mr + i] = 1;
+        if (!trans)
+            for (j = 0; j < k; j++) strip[j * mr + i] = i < rows ? L[(k + i) * ldl + j] : 0;
+        for (j = 0; i < rows && j <= i; j++) square[i * mr + j] = L[(k + i) * ldl + k + j];
     }
 }
 
-/* B (m x n) = B L^{-T} for n <= CVXR_BASE_ORDER: 64 rows at a time, transposed into the slice.
-   */
+/* B (n x w units) = op(L)^{-1} B for n <= CVXR_BASE_ORDER, strip from cvxr_solve_last. */
+static void CVXR_T(cvxr_solve_panel)(const CVXR_T(cvxr_kernels) *kernels, int trans, size_t n,
+                                     const CVXR_REAL *L, size_t ldl, CVXR_REAL *B, size_t ldb,
+                                     size_t w, CVXR_REAL *strip) {
+    const size_t mr = kernels->mr, wide = w * kernels->unit, whole = n / mr * mr;
+    CVXR_REAL *square = strip + mr * CVXR_BASE_ORDER, *tile = square + mr * mr;
+    CVXR_REAL *end = B + whole * ldb;
+    size_t i, at;
+    for (at = 0; at < whole && !trans; at += mr) {
+        const CVXR_REAL *l = L + at * ldl;
+        if (at) kernels->tile(at, l, ldl, 1, B, ldb, w, -1, 1, B + at * ldb, ldb);
+        kernels->triangle(0, l + at, ldl, 1, w, B + at * ldb, ldb);
+    }
+    if (n > whole) {
+        memset(tile, 0, mr * wide * sizeof *tile);
+        for (i = 0; i < n - whole; i++)
+            memcpy(tile + i * wide, end + i * ldb, wide * sizeof *B);
+        if (!trans && whole) kernels->tile(whole, strip, 1, mr, B, ldb, w, -1, 1, tile, wide);
+        if (trans) kernels->triangle(1, square, 1, mr, w, tile, wide);
+        else kernels->triangle(0, square, mr, 1, w, tile, wide);
+        for (i = 0; i < n - whole; i++)
+            memcpy(end + i * ldb, tile + i * wide, wide * sizeof *B);
+    }
+    for (at = trans ? whole : 0; at > 0;) {
+        const CVXR_REAL *l = L + at * ldl + at - mr, *b = B + at * ldb;
+        size_t rest = n - at;
+        at -= mr;
+        if (rest) kernels->tile(rest, l, 1, ldl, b, ldb, w, -1, 1, B + at * ldb, ldb);
+        kernels->triangle(1, L + at * ldl + at, 1, ldl, w, B + at * ldb, ldb);
+    }
+}
+
+/* B (n x m) = op(L)^{-1} B for n <= CVXR_BASE_ORDER; columns beyond the last full unit on a
+   copy. */
+static void CVXR_T(cvxr_solve_base)(const CVXR_T(cvxr_kernels) *kernels, int trans, size_t n,
+                                    size_t m, const CVXR_REAL *L, size_t ldl, CVXR_REAL *B,
+                                    size_t ldb, void *slice) {
+    const size_t unit = kernels->unit;
+    CVXR_REAL *copy = (CVXR_REAL *)slice, *strip = copy + CVXR_BASE_ORDER * kernels->nr;
+    size_t i, cols;
+    CVXR_T(cvxr_solve_last)(kernels, trans, n, L, ldl, strip);
+    for (; m >= unit; m -= cols, B += cols) {
+        cols = CVXR_T(cvxr_tile_cols)(kernels, m / unit * unit);
+        CVXR_T(cvxr_solve_panel)(kernels, trans, n, L, ldl, B, ldb, cols / unit, strip);
+    }
+    if (m == 0) return;
+    memset(copy, 0, n * unit * sizeof *copy);
+    for (i = 0; i < n; i++) memcpy(copy + i * unit, B + i * ldb, m * sizeof *B);
+    CVXR_T(cvxr_solve_panel)(kernels, trans, n, L, ldl, copy, unit, 1, strip);
+    for (i = 0; i < n; i++) memcpy(B + i * ldb, copy + i * unit, m * sizeof *B);
+}
+
+/* B (m x n) = B L^{-T} for n <= CVXR_BASE_ORDER: rows of B as columns of a transposed copy. */
 static void CVXR_T(cvxr_solve_base_right)(const CVXR_T(cvxr_kernels) *kernels, size_t n,
                                           size_t m, const CVXR_REAL *L, size_t ldl,
                                           CVXR_REAL *B, size_t ldb, void *slice) {
-    CVXR_REAL *turned = (CVXR_REAL *)slice;
-    size_t i, j, rows;
+    const size_t unit = kernels->unit;
+    CVXR_REAL *turned = (CVXR_REAL *)slice, *strip = turned + CVXR_BASE_ORDER * kernels->nr;
+    size_t rows, wide;
+    CVXR_T(cvxr_solve_last)(kernels, 0, n, L, ldl, strip);
     for (; m > 0; m -= rows, B += rows * ldb) {
-        rows = cvxr_min_z(64, m);
-        for (i = 0; i < rows; i++)
-            for (j = 0; j < n; j++) turned[j * 64 + i] = B[i * ldb + j];
-        CVXR_T(cvxr_solve_base)(kernels, 0, n, rows, L, ldl, turned, 64);
-        for (i = 0; i < rows; i++)
-            for (j = 0; j < n; j++) B[i * ldb + j] = turned[j * 64 + i];
+        rows = CVXR_T(cvxr_tile_cols)(kernels, m);
+        wide = (rows + unit - 1) / unit * unit;
+        if (rows < wide) memset(turned, 0, n * wide * sizeof *turned);
+        kernels->turn(rows, n, B, ldb, turned, wide);
+        CVXR_T(cvxr_solve_panel)(kernels, 0, n, L, ldl, turned, wide, wide / unit, strip);
+        kernels->turn(n, rows, turned, wide, B, ldb);
     }
 }
 
@@ -2990,7 +3239,7 @@ static void CVXR_T(cvxr_solve_range)(const CVXR_T(cvxr_solve) *s, size_t n, size
     CVXR_REAL *B2;
     if (n <= CVXR_BASE_ORDER) {
         if (s->right) CVXR_T(cvxr_solve_base_right)(s->kernels, n, m, L, ldl, B, ldb, slice);
-        else CVXR_T(cvxr_solve_base)(s->kernels, s->trans, n, m, L, ldl, B, ldb);
+        else CVXR_T(cvxr_solve_base)(s->kernels, s->trans, n, m, L, ldl, B, ldb, slice);
         return;
     }
     h = cvxr_half_order(n);
@@ -3015,7 +3264,8 @@ static void CVXR_T(cvxr_solve_range)(const CVXR_T(cvxr_solve) *s, size_t n, size
 
 static void CVXR_T(cvxr_solve_task)(void *arg, size_t i) {
     const CVXR_T(cvxr_solve) *s = (const CVXR_T(cvxr_solve) *)arg;
-    size_t from = cvxr_share(s->m, s->tasks, i, 64), to = cvxr_share(s->m, s->tasks, i + 1, 64);
+    size_t from = cvxr_share(s->m, s->tasks, i, s->kernels->nr);
+    size_t to = cvxr_share(s->m, s->tasks, i + 1, s->kernels->nr);
     if (from < to)
         CVXR_T(cvxr_solve_range)
         (s, s->n, to - from, s->L, s->B + (s->right ? from * s->ldb : from),
@@ -3059,26 +3309,56 @@ CVXR_UNUSED static void CVXR_T(cvxr_trsm)(const cvxr_la *la, int trans, size_t n
 
 /* ---- Cholesky. */
 
-/* Column by column, four rows at once; n <= CVXR_BASE_ORDER. A pivot must be positive and
-   finite: NaN fails here. */
-static size_t CVXR_T(cvxr_potrf_base)(const CVXR_T(cvxr_kernels) *kernels, size_t n,
-                                      CVXR_REAL *A, size_t lda) {
-    CVXR_REAL sums[4], pivot;
-    size_t i, j, r, rows;
-    for (j = 0; j < n; j++) {
-        const CVXR_REAL *row = A + j * lda;
-        pivot = row[j] - kernels->dot(j, row, row);
-        if (!cvxr_finite((double)pivot) || !(pivot > 0)) return j + 1;
-        A[j * lda + j] = (CVXR_REAL)sqrt((double)pivot);
-        pivot = 1 / row[j];
-        for (i = j + 1; i < n; i += rows) {
-            CVXR_REAL *a = A + i * lda;
-            rows = cvxr_min_z(4, n - i);
-            if (rows == 4) kernels->dots(j, a, lda, row, sums);
-            else
-                for (r = 0; r < rows; r++) sums[r] = kernels->dot(j, a + r * lda, row);
-            for (r = 0; r < rows; r++) a[r * lda + j] = (a[r * lda + j] - sums[r]) * pivot;
+/* The transposed factor of the first `rows` rows and columns of U, in place. A pivot must be
+   positive and finite: NaN fails here. */
+static size_t CVXR_T(cvxr_potrf_corner)(size_t rows, CVXR_REAL *U, size_t ldu) {
+    size_t i, j, p;
+    for (i = 0; i < rows; i++) {
+        CVXR_REAL pivot = U[i * ldu + i];
+        for (p = 0; p < i; p++) pivot -= U[p * ldu + i] * U[p * ldu + i];
+        if (!cvxr_finite((double)pivot) || !(pivot > 0)) return i + 1;
+        U[i * ldu + i] = (CVXR_REAL)sqrt((double)pivot);
+        pivot = 1 / U[i * ldu + i];
+        for (j = i + 1; j < rows; j++) {
+            CVXR_REAL sum = U[i * ldu + j];
+            for (p = 0; p < i; p++) sum -= U[p * ldu + i] * U[p * ldu + j];
+            U[i * ldu + j] = sum * pivot;
         }
+    }
+    return 0;
+}
+
+/* n <= CVXR_BASE_ORDER, in a transposed copy U whose rows the tiles take as they are: mr rows
+   of the factor at a time, the rows above multiplied, then their own triangle solved. U is
+   padded, so that tiles may stick out; what lies below its diagonal is never used. */
+static size_t CVXR_T(cvxr_potrf_base)(const CVXR_T(cvxr_kernels) *kernels, size_t n,
+                                      CVXR_REAL *A, size_t lda, void *slice) {
+    const size_t mr = kernels->mr, unit = kernels->unit;
+    const size_t ldu = (n + 2 * unit - 1) / unit * unit;
+    CVXR_REAL *U = (CVXR_REAL *)slice, *row;
+    size_t at, i, j, w, rows, fail;
+    memset(U, 0, (n + mr - 1) / mr * mr * ldu * sizeof *U);
+    for (at = 0; at < n; at += mr) {
+        rows = cvxr_min_z(mr, n - at);
+        row = U + at * ldu;
+        for (i = 0; i < rows; i++)
+            for (j = 0; j <= i; j++) row[j * ldu + at + i] = A[(at + i) * lda + at + j];
+        if (at + mr < n)
+            kernels->turn(n - at - mr, mr, A + (at + mr) * lda + at, lda, row + at + mr, ldu);
+        for (i = at; i < n && at > 0; i += w * unit) {
+            w = (CVXR_T(cvxr_tile_cols)(kernels, n - i) + unit - 1) / unit;
+            kernels->tile(at, U + at, 1, ldu, U + i, ldu, w, -1, 1, row + i, ldu);
+        }
+        fail = CVXR_T(cvxr_potrf_corner)(rows, row + at, ldu);
+        if (fail) return at + fail;
+        for (i = at + mr; i < n; i += w * unit) {
+            w = (CVXR_T(cvxr_tile_cols)(kernels, n - i) + unit - 1) / unit;
+            kernels->triangle(0, row + at, 1, ldu, w, row + i, ldu);
+        }
+        for (i = 0; i < rows; i++)
+            for (j = 0; j <= i; j++) A[(at + i) * lda + at + j] = row[j * ldu + at + i];
+        if (at + mr < n)
+            kernels->turn(mr, n - at - mr, row + at + mr, ldu, A + (at + mr) * lda + at, lda);
     }
     return 0;
 }
@@ -3093,7 +3373,7 @@ CVXR_UNUSED static size_t CVXR_T(cvxr_potrf)(const cvxr_la *la, size_t n, CVXR_R
     if (la->blas && la->blas->CVXR_BLAS(potrf) && cvxr_hookable(n, lda, 0, 0, 0))
         return la->blas->CVXR_BLAS(potrf)(la->blas->context, 'U', n, A, lda);
     if (n <= CVXR_BASE_ORDER)
-        return CVXR_T(cvxr_potrf_base)(CVXR_T(cvxr_kernels_for)(la), n, A, lda);
+        return CVXR_T(cvxr_potrf_base)(CVXR_T(cvxr_kernels_for)(la), n, A, lda, la->work);
     A21 = A + h * lda;
     fail = CVXR_T(cvxr_potrf)(la, h, A, lda);
     if (fail) return fail;
@@ -3586,6 +3866,7 @@ CVXR_UNUSED static cvxrelu_blas cvxrelu_blas_from_cblas(void) {
 
 #undef CVXR_BASE
 #undef CVXR_BASE_BYTES
+#undef CVXR_SQUARES
 #undef CVXR_PREFETCH
 #undef CVXR_KC_BYTES
 #undef CVXR_NC

@@ -568,6 +568,20 @@ static void s05_check_table(const cvxrelu_blas *blas, int threads) {
     s05_close(&room);
 }
 
+static void s05_check_recursive_factor(const cvxrelu_blas *blas) {
+    s05_room room;
+    double *A, *L;
+    s05_open(&room, 1, 0);
+    A = s05_doubles(&room, 100 * 100), L = s05_doubles(&room, 100 * 100);
+    s05_positive(&room, 100, A, 100);
+    memcpy(L, A, 100 * 100 * sizeof *A);
+    CHECK(cvxr_potrf_f64(&room.la, 100, A, 100) == 0);
+    room.la.blas = blas;
+    CHECK(cvxr_potrf_f64(&room.la, 100, L, 100) == 0);
+    CHECK(s05_distance(1, 100, 100, A, 100, L, 100) < 1e-11);
+    s05_close(&room);
+}
+
 TEST(hooked_table_gives_the_built_in_results) {
     int calls[5] = { 0, 0, 0, 0, 0 };
     cvxrelu_blas blas;
@@ -578,8 +592,10 @@ TEST(hooked_table_gives_the_built_in_results) {
     blas.dsyrk = s05_dsyrk;
     blas.dgemv = s05_dgemv;
     blas.dtrsm = s05_dtrsm;
-    s05_check_table(&blas, 3); /* potrf built on the hooked rest */
-    CHECK(calls[0] == 4 && calls[1] == 5 && calls[2] == 4 && calls[3] == 3 && calls[4] == 0);
+    s05_check_table(&blas, 3);
+    CHECK(calls[0] == 4 && calls[1] == 4 && calls[2] == 4 && calls[3] == 2 && calls[4] == 0);
+    s05_check_recursive_factor(&blas);
+    CHECK(calls[1] == 5 && calls[3] == 3); /* potrf built on the hooked rest */
     blas.dpotrf = s05_dpotrf;
     s05_check_table(&blas, 1);
     CHECK(calls[4] == 1);
