@@ -52,6 +52,12 @@ bench: $(BUILD)/bench ## speed on the fixed problems, against the machine's limi
 bench-peers: $(BUILD)/bench ## beside other programs, to the same accuracy: tests/bench/RESULTS.md
 	@$(PYTHON) tests/bench/bench_peers.py $(BENCH_PYTHON)/peers $(BENCH_ARGS)
 
+bench-profile: $(BUILD)/bench ## the performance profile of [MSP22 Fig. 4] (--data DIR)
+	@$(PYTHON) tests/bench/bench_profile.py $(BENCH_PYTHON)/profile $(BENCH_ARGS)
+
+bench-scaling: $(BUILD)/bench ## seconds and memory against n, P, d and c
+	@$(PYTHON) tests/bench/bench_scaling.py $(BENCH_PYTHON)/scaling $(BENCH_ARGS)
+
 bench-relu: $(BUILD)/cvxrelu ## certificates of ReLU over given patterns, recomputed in Python
 	@$(PYTHON) tests/bench/bench_relu.py --tool $(BUILD)/cvxrelu --dir $(BUILD)/bench_relu \
 	    $(BENCH_ARGS)
@@ -83,4 +89,4 @@ $(BUILD)/bench: cvxrelu.h tests/bench/bench.c tests/bench/problems.h examples/cl
 	$(CC) $(BENCH_CFLAGS) tests/bench/bench.c -o $@ $(LDLIBS)
 
 .PHONY: all help demo test check check-contents check-stranger examples bench bench-peers \
-    bench-relu bench-search bench-dense clean
+    bench-profile bench-scaling bench-relu bench-search bench-dense clean

@@ -9,12 +9,13 @@ The optimum of each problem is our solution at a gap of 1e-9, its objective reco
 ReLU point counts by the objective of the network that its weights are, feasible or not, which favours peers
 whose weights break constraints. cvxrelu: the whole fit with patterns, stopped at each level (build/bench
 --stop-objective), and to its own certified 1e-6; the median of three. Peers: peers.py, their solve without set-up; the
-median of three where a run takes less than 5 s in all, else one. A peer that does not get there within the cap counts
+median of three where a run takes less than 1.5 s, else one. A peer that does not get there within the cap counts
 as the cap: its ratio is a lower bound. Everything is kept in --results (optimum.json, peers.json, ours.json) and what
 is there is not run again, except ours, which are run anew unless --keep-ours is given. RESULTS.md is written from
 these files. Peers that are not installed are skipped and named."""
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -56,12 +57,12 @@ def optimum(np, args, kind, problem, arrays):
 
 
 def run_peer(args, kind, peer, problem, best, threads):
-    """One process of peers.py: {"points": [...], "memory", "own"} or {"missing" or "unsupported": why}."""
+    """One process of peers.py: its runs {"points", "cap", "memory", "own"}, or with why "missing", "unsupported"."""
     files = {w: os.path.join(args.dir, "%s_%s.npy" % (problem[0], w)) for w in ("x", "y", "gates")}
     job = {"peer": peer, "files": files, "lam": problem[2], "kind": kind, "cap": args.cap, "threads": threads,
-           "target": best["objective"] * (1 + common.LEVELS[-1])}
+           "once": args.quick, "target": best["objective"] * (1 + common.LEVELS[-1])}
     environment = dict(os.environ, **{name: str(threads) for name in common.THREAD_VARIABLES})
-    result = {"points": [], "cap": args.cap}
+    runs, new = [], {"points": [], "cap": args.cap}
     child = subprocess.Popen([sys.executable, os.path.join(common.HERE, "peers.py"), json.dumps(job)],
                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment)
     try:
@@ -71,12 +72,15 @@ def run_peer(args, kind, peer, problem, best, threads):
         out, error = child.communicate()
     for line in out.decode().splitlines():
         if line.startswith("["):
-            result["points"].append(json.loads(line))
+            new["points"].append(json.loads(line))
         elif line.startswith("{"):
-            result.update(json.loads(line))
-    if child.returncode not in (0, -27) and not result["points"]:        # 27: SIGPROF, the cap
-        result["failed"] = (error.decode().strip().splitlines() or ["exit %d" % child.returncode])[-1][:200]
-    return result
+            runs.append({**new, **json.loads(line)})
+            new = {"points": [], "cap": args.cap}
+    if new["points"] or not runs:                                        # ended before its end, by the cap or otherwise
+        if child.returncode != -signal.SIGPROF and not new["points"]:
+            new["failed"] = (error.decode().strip().splitlines() or ["exit %d" % child.returncode])[-1][:200]
+        runs = runs or [new]
+    return runs
 
 
 def run_peers(args, kind, problem, best, store):
@@ -87,10 +91,7 @@ def run_peers(args, kind, problem, best, store):
         kept = store.get(entry)
         if kept is not None and not (kept and "missing" in kept[0]):
             continue
-        runs = [run_peer(args, kind, peer, problem, best, args.threads)]
-        while not args.quick and len(runs) < 3 and runs[0]["points"] and sum(p[0] for p in runs[0]["points"][-9:]) < 5 \
-                and runs[0]["points"][-1][0] < 2:
-            runs.append(run_peer(args, kind, peer, problem, best, args.threads))
+        runs = run_peer(args, kind, peer, problem, best, args.threads)
         store.put(entry, runs)
         ends = runs[0]["points"]
         said = runs[0].get("unsupported") or runs[0].get("missing") or runs[0].get("failed") or "no point"

@@ -145,8 +145,8 @@ def kind_section(args, kind, threads, optimum, ours, peers):
     clock = "CPU seconds" if threads == 1 else "wall seconds"
     title = {"gated": "Gated ReLU", "relu": "ReLU over given patterns"}[kind]
     out = ["## %s, %d thread%s\n" % (title, threads, "" if threads == 1 else "s"),
-           "`make bench-peers BENCH_ARGS='--kind %s%s'`; %s; %d problems. Ratio: the peer's time over ours, worst: its "
-           "smallest.\n" % (kind, "" if threads == 1 else " --threads 2", clock, len(found))]
+           "`make bench-peers BENCH_ARGS='--kind %s%s'`; %s; %d problems. Ratio: the peer's time over ours, worst: "
+           "its smallest.\n" % (kind, "" if threads == 1 else " --threads 2", clock, len(found))]
     for level in common.LEVELS:
         out.append("### To %g\n" % level)
         columns = ["peer", "problems", "reached", "geometric mean", "worst"]
@@ -172,12 +172,12 @@ def head(args):
     lacking = ", ".join(name for name in PACKAGES if not common.version(name))
     return """# Results of the benchmarks
 
-Written by `tests/bench/results.py` from the files that the programs keep; `tests/bench/requirements.txt` pins the peers.
+Written by `tests/bench/results.py` from the files that the programs keep; `requirements.txt` pins the peers.
 
-* Machine: %s, %d cores; %s, `-O3 -march=native -fopenmp`; Python %s; %s. float64, no BLAS
-  hooked into cvxrelu; OpenBLAS behind numpy.
-* Peers: %s.%s CRONOS is not among them: its authors publish no package, and what bears the name elsewhere is another
-  program.
+* Machine: %s, %d cores; %s, `-O3 -march=native -fopenmp`;
+  Python %s; %s. float64, no BLAS hooked into cvxrelu; OpenBLAS behind numpy.
+* Peers: %s.%s
+  CRONOS is not among them: its authors publish no package, and what bears the name elsewhere is another program.
 * One-thread times are CPU seconds, as the machine was shared; two-thread times are wall seconds.
 * `>` in front of a time and `>=` in front of a ratio: not reached within the cap, which then counts; the ratio is
   a lower bound.
