@@ -8773,10 +8773,11 @@ static void cvxr_newton_close(cvxr_newton *s) {
     cvxr_system_close(&s->system);
 }
 
-/* The largest working set. */
+/* The largest working set: max(min(15 n/d, CVXR_FEW), 2 |support|, 30) groups; of cones 3 n/d,
+   each of which costs a projection a trial point. */
 static size_t cvxr_newton_most(const cvxr_newton *s) {
-    const size_t n = s->core->data->n, d = s->core->data->d;
-    return cvxr_min_z(s->capacity, cvxr_max_z(cvxr_min_z(15 * n / d, CVXR_FEW),
+    const size_t ratio = (s->sides > 1 ? 3 : 15) * s->core->data->n / s->core->data->d;
+    return cvxr_min_z(s->capacity, cvxr_max_z(cvxr_min_z(ratio, CVXR_FEW),
                                               cvxr_max_z(2 * s->support_count, 30)));
 }
 
@@ -8803,8 +8804,7 @@ static void cvxr_newton_sweep(cvxr_newton *s) {
 }
 
 
-/* W: the support, and the groups nearest to their bound, at most max(min(15 n/d, CVXR_FEW),
-   2 |support|, 30); among equal ones the first. */
+/* W: the support, and the groups nearest to their bound; among equal ones the first. */
 static void cvxr_newton_choose(cvxr_newton *s) {
     const size_t P = s->groups, cap = cvxr_newton_most(s);
     size_t p, q, many = 0, room, ties;
