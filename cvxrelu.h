@@ -177,12 +177,15 @@
      gap, so that the weights alone prove it. sigma starts at 0.1 n / ||X||_F^2 and is tripled
      after rounds of at most two steps. The working set is the support and the groups with
      ||X^T D_i xi|| > 0.8 lam, at most max(min(15 n/d, 200), 2 |support|, 30), the largest
-     first. A factor is n x n by the identity
+     first. With
          H = I + sigma (K o (E diag(a) E^T) + V diag(1-a) V^T),  K = X X^T, E the active masks,
          V = E o (X Zh),  a_i = 1 - sigma lam/||z_i||,  Zh the unit vectors z_i/||z_i||
-     or (k d) x (k d) by Woodbury for k active groups, whichever costs less; options.max_factor
-     caps the order and so the memory; without a factor CG goes on with a diagonal and a rank-d
-     term. Where rounding in sigma w holds the end phase up, sigma is divided by 10. A run that
+     the preconditioner is a diagonal, the mean mask's X diag(e) (rank d) and all of V, which is
+     what grows with sigma: order k + d for k active groups, in float32, each time that CG has
+     cost its price. Where CG goes on for long all the same, it is a factor of all of H, n x n,
+     or (k d) x (k d) by Woodbury, whichever costs less. options.max_factor caps the order of
+     those two and the memory of all three; with none of them diagonal and mean mask remain.
+     Where rounding in sigma w holds the end phase up, sigma is divided by 10. A run that
      ends without its proof hands back the point of least objective; one that stalled, or used
      up the default 500 steps, goes on by R-FISTA over its working set
      (at most 2000 iterations).
@@ -203,7 +206,8 @@
      product over some of them as that part. report.flops counts 2 n d a pattern of such a
      product, 2 n^2 k + n^3/3 an n x n factor for k active groups, n (k d)^2 + (k d)^3/3 a
      Woodbury factor, 2 n^2, or 4 n k d + 2 (k d)^2, a solve with one (4 n d before the first
-     factor, which costs 2 n d (d + k)). These are the operations of dense algebra; the mask
+     factor, which costs 2 n d (d + k)); n q^2 + q^3/3 and 4 n q + 2 q^2, q = k + d, those of
+     NEWTON's float32 preconditioner. These are the operations of dense algebra; the mask
      kernels of S08 do the same with n d P / 4 additions a pass, so flops / seconds can exceed
      the machine's peak. The report's own certificate is not counted.
 
@@ -249,7 +253,7 @@
        workspace   0.6 MB a thread (585728 bytes, whatever the problem), 4120 dp + 32 n
        weights     2 c W (8 dp + 16)
        model       8 P d + c W (32 d + 41); it counts only when larger than the solver
-       Newton      8 N^2 + 8 dp (P + 16 W) + 3 n W/8 + 128 W + 16 P + 1136 n + 8 dp^2
+       Newton      8 N^2 + 8 dp (P + 16 W) + 3 n W/8 + 136 W + 16 P + 1140 n + 8 dp^2
        FISTA       4 c P dp e + (3 c + 1) n e + 8 n + 8 P; in float32 4 n dp more for X
        lambda = 0  24 P dp + 16 n
        ReLU        2 W groups in the place of W, 24 P d for the faces; Newton's bases
@@ -7872,10 +7876,10 @@ static cvxrelu_stop cvxr_least_squares(cvxr_core *core, cvxr_weights *weights) {
    (watchdog). The last steps are linearised at x too and converge quadratically, until the
    residual itself, scaled, certifies the gap, so that the weights alone prove it.
 
-   Newton systems: conjugate gradients preconditioned by the last factor of H, whatever its
-   sigma and active set; a new factor, n x n by K o (E diag(a) E^T) + V diag(1-a) V^T or (k
-   d) x (k d) by Woodbury, when the work in CG since the last one exceeds its price. All of
-   it is float64. Uses S05-S13. Used by S22. Tests: tests/test_s14_newton.c. Source: [LST18]
+   Newton systems: conjugate gradients preconditioned by the last factor, whatever its sigma
+   and active set; a new one when the work in CG since the last exceeds its price: of the rays
+   (order k + d, float32), or, where those were tried for long, of all of H, n x n by K o (E
+   diag(a) E^T) + V diag(1-a) V^T or (k d) x (k d) by Woodbury. The rest is float64. Uses S05-S13. Used by S22. Tests: tests/test_s14_newton.c. Source: [LST18]
    for the family, the manual's NEWTON entry for what differs. */
 
 #define CVXR_SIGMA_START 0.1 /* sigma_0 = this * n / trace(K) */
@@ -7897,9 +7901,20 @@ static cvxrelu_stop cvxr_least_squares(cvxr_core *core, cvxr_weights *weights) {
 #define CVXR_AGAIN_CUTS  4   /* short steps */
 #define CVXR_AGAIN_IDLE  6   /* or rounds without progress, then the next digit by directions */
 #define CVXR_LINEAR_CUTS 3   /* cones: short steps before none is linearised at x any more */
+#define CVXR_DENSE       2.0 /* a dense flop's time in that of a masked one */
+#define CVXR_RENT        4.0 /* rays: up to this many prices of a factor of all of H */
 #define CVXR_VBLOCK      128 /* columns of V handled together */
 
 /* ---- The Newton system. */
+
+/* Float32 where a few digits do: rays, below. */
+#ifdef CVXRELU_NO_FLOAT32
+typedef double cvxr_ray;
+#define CVXR_RAY(name) name##_f64
+#else
+typedef float cvxr_ray;
+#define CVXR_RAY(name) name##_f32
+#endif
 
 /* A set of active groups with its Jacobian: pattern indices, a, zhat (packed). For cones
    J = N (a I + (1 - a) zh zh^T) N with N the projection on the null space of the active rows,
@@ -7917,6 +7932,7 @@ typedef struct cvxr_active {
 
 typedef enum cvxr_factor_kind {
     CVXR_FACTOR_NONE,
+    CVXR_FACTOR_RAYS, /* diagonal, mean mask and one direction a group: not all of H */
     CVXR_FACTOR_ROWS,
     CVXR_FACTOR_GROUPS
 } cvxr_factor_kind;
@@ -7936,10 +7952,15 @@ typedef struct cvxr_system {
     double *T, *V,
         *row_norms; /* capacity x dp (small vectors), n x CVXR_VBLOCK, n */
     double *small;  /* mean mask: dp x dp */
+    cvxr_ray *C, *L, /* rays: n x ldc and order x ldc, in the factor's buffer */
+        *rays;       /* 2 (capacity + d) + n */
+    size_t ldc;
     double *mean_e,
         *mean_diag;         /* n each */
     double *r, *q, *p, *Hp; /* n each */
+    double paid;            /* since the last factor of all of H, rays and CG before them */
     double spent, use;      /* flops in CG since the last factor; of one preconditioner solve */
+    int whole;              /* rays were too little: factors are of all of H from now on */
 } cvxr_system;
 
 static size_t cvxr_active_bytes(size_t n, size_t dp, size_t capacity, size_t room) {
@@ -8004,7 +8025,7 @@ static size_t cvxr_system_bytes(size_t n, size_t dp, size_t capacity, size_t max
                     : 0)
            + cvxr_bytes(capacity * dp, sizeof(double))
            + cvxr_bytes(n * CVXR_VBLOCK, sizeof(double)) + 7 * cvxr_bytes(n, sizeof(double))
-           + cvxr_bytes(dp * dp, sizeof(double));
+           + cvxr_bytes(dp * dp, sizeof(double)) + cvxr_bytes(2 * (capacity + dp) + n, sizeof(cvxr_ray));
 }
 
 static void cvxr_system_open(cvxr_system *s, cvxr_core *core, size_t capacity) {
@@ -8034,6 +8055,7 @@ static void cvxr_system_open(cvxr_system *s, cvxr_core *core, size_t capacity) {
     s->p = (double *)cvxr_alloc(mem, n, sizeof(double));
     s->Hp = (double *)cvxr_alloc(mem, n, sizeof(double));
     s->small = (double *)cvxr_alloc(mem, dp * dp, sizeof(double));
+    s->rays = (cvxr_ray *)cvxr_alloc(mem, 2 * (capacity + dp) + n, sizeof(cvxr_ray));
     if (mem->failed) return;
     for (i = 0; i < n; i++) s->row_norms[i] = cvxr_row_square_f64(dp, core->data->X + i * dp);
 }
@@ -8041,6 +8063,7 @@ static void cvxr_system_open(cvxr_system *s, cvxr_core *core, size_t capacity) {
 static void cvxr_system_close(cvxr_system *s) {
     const size_t n = s->core->data->n, dp = s->core->data->dp;
     cvxr_mem *mem = s->core->mem;
+    cvxr_release(mem, s->rays, 2 * (s->capacity + dp) + n, sizeof(cvxr_ray));
     cvxr_release(mem, s->small, dp * dp, sizeof(double));
     cvxr_release(mem, s->Hp, n, sizeof(double));
     cvxr_release(mem, s->p, n, sizeof(double));
@@ -8073,6 +8096,17 @@ static double cvxr_price_groups(const cvxr_system *s, const cvxr_active *act) {
     if (act->rank) m = (double)act->used;
     if (m > (double)(act->rank ? s->width : s->order)) return HUGE_VAL;
     return n * m * m + m * m * m / 3;
+}
+
+static size_t cvxr_ray_stride(size_t columns) { return (columns + 15) / 16 * 16; }
+
+/* Of the rays, which cones go without; C and L share the factor's buffer. */
+static double cvxr_price_rays(const cvxr_system *s, const cvxr_active *act) {
+    const size_t n = s->core->data->n, m = act->count + s->core->data->d,
+                 ld = cvxr_ray_stride(m);
+    if (act->rank || (n + ld) * ld * sizeof(cvxr_ray) > s->order * s->ld * sizeof(double))
+        return HUGE_VAL;
+    return ((double)n + (double)m / 3) * (double)m * (double)m;
 }
 
 /* Row T of a cone's group: a N T + (1 - a) zh <zh, T>, Z the basis of N. */
@@ -8109,12 +8143,14 @@ static void cvxr_jacobian(const cvxr_active *s, size_t dp, double *T, int root, 
 }
 
 /* Four bits of a mask as numbers. */
-static const double cvxr_nibble[16][4] = {
-    { 0, 0, 0, 0 }, { 1, 0, 0, 0 }, { 0, 1, 0, 0 }, { 1, 1, 0, 0 }, { 0, 0, 1, 0 },
-    { 1, 0, 1, 0 }, { 0, 1, 1, 0 }, { 1, 1, 1, 0 }, { 0, 0, 0, 1 }, { 1, 0, 0, 1 },
-    { 0, 1, 0, 1 }, { 1, 1, 0, 1 }, { 0, 0, 1, 1 }, { 1, 0, 1, 1 }, { 0, 1, 1, 1 },
+#define CVXR_NIBBLES \
+    { 0, 0, 0, 0 }, { 1, 0, 0, 0 }, { 0, 1, 0, 0 }, { 1, 1, 0, 0 }, { 0, 0, 1, 0 }, \
+    { 1, 0, 1, 0 }, { 0, 1, 1, 0 }, { 1, 1, 1, 0 }, { 0, 0, 0, 1 }, { 1, 0, 0, 1 }, \
+    { 0, 1, 0, 1 }, { 1, 1, 0, 1 }, { 0, 0, 1, 1 }, { 1, 0, 1, 1 }, { 0, 1, 1, 1 }, \
     { 1, 1, 1, 1 }
-};
+static const double cvxr_nibble[16][4] = { CVXR_NIBBLES };
+static const cvxr_ray cvxr_nibble_ray[16][4] = { CVXR_NIBBLES };
+#undef CVXR_NIBBLES
 
 /* Work on rows of the system, shared out among the team. */
 typedef struct cvxr_rows_job {
@@ -8123,6 +8159,8 @@ typedef struct cvxr_rows_job {
     double sigma;
     size_t j0, width, tasks;
     double by[CVXR_VBLOCK]; /* zero from `width` on */
+    double total;           /* rays: sum of a; Zh diag(1 - a)^{1/2} */
+    const cvxr_ray *zh;
 } cvxr_rows_job;
 
 /* One thread's products: the built-in kernels on its own slice of the work space. */
@@ -8411,34 +8449,6 @@ static void cvxr_system_cone_groups(cvxr_system *s, const cvxr_active *act, doub
     for (i = 0; i < s->factor_order; i++) s->factor[i * s->ld + i] += 1 / sigma;
 }
 
-/* A new factor of H at this active set. A pivot that fails adds to the diagonal: it is a
-   preconditioner. */
-static void cvxr_system_refactor(cvxr_system *s, const cvxr_active *act, double sigma) {
-    const size_t n = s->core->data->n, d = s->core->data->d, k = act->count;
-    const double rows = cvxr_price_rows(s, act), groups = cvxr_price_groups(s, act),
-                 m = (double)(act->rank ? act->used : k * d);
-    const cvxr_factor_kind kind = groups < rows ? CVXR_FACTOR_GROUPS : CVXR_FACTOR_ROWS;
-    double jitter = 0, most = 0;
-    size_t i;
-    do {
-        if (act->rank && kind == CVXR_FACTOR_GROUPS) cvxr_system_cone_groups(s, act, sigma);
-        else if (act->rank) cvxr_system_cone_rows(s, act, sigma);
-        else if (kind == CVXR_FACTOR_GROUPS) cvxr_system_groups(s, act, sigma);
-        else cvxr_system_rows(s, act, sigma);
-        for (i = 0; i < s->factor_order; i++) {
-            most = cvxr_max(most, s->factor[i * s->ld + i]);
-            s->factor[i * s->ld + i] += jitter;
-        }
-        jitter = jitter > 0 ? 100 * jitter : 1e-13 * most;
-        s->core->op.flops += cvxr_min(rows, groups);
-        s->core->report->factors++;
-    } while (cvxr_potrf_f64(&s->core->la, s->factor_order, s->factor, s->ld) && jitter < most);
-    s->kind = jitter < most ? kind : CVXR_FACTOR_NONE;
-    s->use =
-        kind == CVXR_FACTOR_GROUPS ? 4 * (double)n * m + 2 * m * m : 2 * (double)n * (double)n;
-    s->spent = 0;
-}
-
 /* ---- Before the first factor: E diag(a) E^T ~ (sum a) e e^T with e = E a / sum a, so that
    H is about a diagonal plus rank d. */
 
@@ -8527,6 +8537,149 @@ static void cvxr_system_mean(cvxr_system *s, const cvxr_active *act, double sigm
     s->use = 4 * (double)n * (double)core->data->d;
 }
 
+/* ---- Rays: the part of H that grows with sigma is sigma V diag(1 - a) V^T, of rank k, V = E o
+   (X Zh); sigma a stays below ||x_i||/lam. So P = diag + B B^T, B the mean mask and the columns
+   of V: a factor of order k + d. Float32 will do: P with its last digits wrong serves as well. */
+
+/* Rows r0 .. r1 - 1: of mean_diag = diag^{-1/2}, mean_e for C's last columns, and sqrt(sigma)
+   diag^{-1/2} X in their place. */
+static void cvxr_rays_begin(const cvxr_rows_job *job, size_t r0, size_t r1) {
+    cvxr_system *s = job->system;
+    const cvxr_active *act = job->act;
+    const size_t dp = s->core->data->dp, n = s->core->data->n, d = s->core->data->d;
+    size_t i, j, g;
+    for (i = r0; i < r1; i++) {
+        const double *x = s->core->data->X + i * dp;
+        cvxr_ray *to = s->C + i * s->ldc + act->count;
+        double e = 0, share, f;
+        for (g = 0; 32 * g < act->count; g++) {
+            uint32_t w = act->select.row_words[g * n + i];
+            for (j = 32 * g; w; j++, w >>= 1) e += w & 1 ? act->a[j] : 0.0;
+        }
+        share = e / job->total;
+        f = 1 / sqrt(1 + job->sigma * s->row_norms[i] * cvxr_max(e - e * share, 0));
+        s->mean_diag[i] = f;
+        s->mean_e[i] = share * sqrt(job->total);
+        for (j = 0; j < d; j++) to[j] = (cvxr_ray)(sqrt(job->sigma) * f * x[j]);
+        for (; act->count + j < s->ldc; j++) to[j] = 0;
+    }
+}
+
+/* A share of the rows of C = diag^{-1/2} B. */
+static void cvxr_rays_task(void *arg, size_t task) {
+    const cvxr_rows_job *job = (const cvxr_rows_job *)arg;
+    cvxr_system *s = job->system;
+    const size_t n = s->core->data->n, dp = s->core->data->dp, d = s->core->data->d,
+                 m = job->act->count, end = cvxr_share(n, job->tasks, task + 1, 64);
+    const cvxr_la la = cvxr_la_single(&s->core->la, task);
+    size_t r0, r1, i, j, k;
+    for (r0 = cvxr_share(n, job->tasks, task, 64); r0 < end; r0 = r1) {
+        cvxr_ray *C = s->C + r0 * s->ldc;
+        r1 = cvxr_min_z(end, r0 + 64);
+        cvxr_rays_begin(job, r0, r1);
+        CVXR_RAY(cvxr_gemm)(&la, 0, 1, r1 - r0, m, d, 1, C + m, s->ldc, job->zh, dp, 0, C,
+                            s->ldc);
+        for (i = r0; i < r1; i++, C += s->ldc) {
+            for (j = 0; j + 4 <= m; j += 4) {
+                const uint32_t w = job->act->select.row_words[j / 32 * n + i] >> j % 32;
+                for (k = 0; k < 4; k++) C[j + k] *= cvxr_nibble_ray[w & 15][k];
+            }
+            for (; j < m; j++)
+                if (!(job->act->select.row_words[j / 32 * n + i] >> j % 32 & 1)) C[j] = 0;
+            for (j = m; j < m + d; j++) C[j] *= (cvxr_ray)s->mean_e[i];
+        }
+    }
+}
+
+/* L L^T = I + C^T C scaled to a unit diagonal; what the lower triangle held is kept in the upper
+   one for the case that a pivot fails. */
+static int cvxr_rays_cholesky(cvxr_system *s, size_t all) {
+    cvxr_ray *L = s->L, *scale = s->rays, jitter;
+    const size_t ld = s->ldc;
+    size_t i, j;
+    for (i = 0; i < all; i++) scale[i] = 1 / (cvxr_ray)sqrt(1 + (double)L[i * ld + i]);
+    for (i = 0; i < all; i++)
+        for (j = 0; j < i; j++) L[j * ld + i] = L[i * ld + j] *= scale[i] * scale[j];
+    for (jitter = (cvxr_ray)1e-6; jitter < 1; jitter *= 10) {
+        for (i = 0; i < all; i++) L[i * ld + i] = 1 + jitter;
+        if (CVXR_RAY(cvxr_potrf)(&s->core->la, all, L, ld) == 0) return 1;
+        for (i = 0; i < all; i++)
+            for (j = 0; j < i; j++) L[i * ld + j] = L[j * ld + i];
+    }
+    return 0;
+}
+
+static void cvxr_system_rays(cvxr_system *s, const cvxr_active *act, double sigma) {
+    const cvxr_core *core = s->core;
+    const size_t n = core->data->n, dp = core->data->dp, m = act->count, all = m + core->data->d;
+    cvxr_ray *zh = (cvxr_ray *)(void *)s->T;
+    cvxr_rows_job job;
+    size_t i, j;
+    job.system = s;
+    job.act = act;
+    job.sigma = sigma;
+    job.zh = zh;
+    for (job.total = 1e-300, i = 0; i < m; i++) {
+        const double root = sqrt(cvxr_max(0, 1 - act->a[i]));
+        job.total += act->a[i];
+        for (j = 0; j < dp; j++) zh[i * dp + j] = (cvxr_ray)(root * act->zh[i * dp + j]);
+    }
+    s->ldc = cvxr_ray_stride(all);
+    s->C = (cvxr_ray *)(void *)s->factor;
+    s->L = s->C + n * s->ldc;
+    cvxr_rows_run(&job, n / 64, (double)n * (double)m * (double)dp, cvxr_rays_task);
+    CVXR_RAY(cvxr_syrk)(&core->la, 1, all, n, 1, s->C, s->ldc, 0, s->L, s->ldc);
+    s->factor_order = all;
+    s->kind = cvxr_rays_cholesky(s, all) ? CVXR_FACTOR_RAYS : CVXR_FACTOR_NONE;
+    s->core->op.flops += cvxr_price_rays(s, act);
+    s->core->report->factors++;
+    s->use = 4 * (double)n * (double)all + 2 * (double)all * (double)all;
+    s->spent = 0;
+}
+
+/* out = P^{-1} v, by Woodbury. */
+static void cvxr_rays_precondition(cvxr_system *s, const double *v, double *out) {
+    const cvxr_la *la = &s->core->la;
+    const size_t n = s->core->data->n, all = s->factor_order;
+    cvxr_ray *b = s->rays + all, *w = b + all;
+    size_t i;
+    for (i = 0; i < n; i++) w[i] = (cvxr_ray)(v[i] * s->mean_diag[i]);
+    CVXR_RAY(cvxr_gemv)(la, 1, n, all, 1, s->C, s->ldc, w, 0, b);
+    for (i = 0; i < all; i++) b[i] *= s->rays[i];
+    CVXR_RAY(cvxr_potrs)(la, all, s->L, s->ldc, b);
+    for (i = 0; i < all; i++) b[i] *= s->rays[i];
+    CVXR_RAY(cvxr_gemv)(la, 0, n, all, -1, s->C, s->ldc, b, 1, w);
+    for (i = 0; i < n; i++) out[i] = (double)w[i] * s->mean_diag[i];
+}
+
+/* A new factor of H at this active set. A pivot that fails adds to the diagonal: it is a
+   preconditioner. */
+static void cvxr_system_refactor(cvxr_system *s, const cvxr_active *act, double sigma) {
+    const size_t n = s->core->data->n, d = s->core->data->d, k = act->count;
+    const double rows = cvxr_price_rows(s, act), groups = cvxr_price_groups(s, act),
+                 m = (double)(act->rank ? act->used : k * d);
+    const cvxr_factor_kind kind = groups < rows ? CVXR_FACTOR_GROUPS : CVXR_FACTOR_ROWS;
+    double jitter = 0, most = 0;
+    size_t i;
+    do {
+        if (act->rank && kind == CVXR_FACTOR_GROUPS) cvxr_system_cone_groups(s, act, sigma);
+        else if (act->rank) cvxr_system_cone_rows(s, act, sigma);
+        else if (kind == CVXR_FACTOR_GROUPS) cvxr_system_groups(s, act, sigma);
+        else cvxr_system_rows(s, act, sigma);
+        for (i = 0; i < s->factor_order; i++) {
+            most = cvxr_max(most, s->factor[i * s->ld + i]);
+            s->factor[i * s->ld + i] += jitter;
+        }
+        jitter = jitter > 0 ? 100 * jitter : 1e-13 * most;
+        s->core->op.flops += cvxr_min(rows, groups);
+        s->core->report->factors++;
+    } while (cvxr_potrf_f64(&s->core->la, s->factor_order, s->factor, s->ld) && jitter < most);
+    s->kind = jitter < most ? kind : CVXR_FACTOR_NONE;
+    s->use =
+        kind == CVXR_FACTOR_GROUPS ? 4 * (double)n * m + 2 * m * m : 2 * (double)n * (double)n;
+    s->spent = 0;
+}
+
 /* out = P^{-1} v with the factor at hand. */
 static void cvxr_system_precondition(cvxr_system *s, const double *v, double *out) {
     cvxr_core *core = s->core;
@@ -8540,7 +8693,8 @@ static void cvxr_system_precondition(cvxr_system *s, const double *v, double *ou
         cvxr_potrs_f64(&core->la, s->factor_order, s->factor, s->ld, s->b);
         memcpy(out, v, n * sizeof(double));
         cvxr_gemv_f64(&core->la, 0, n, s->factor_order, -1.0, s->B, s->width, s->b, 1.0, out);
-    } else if (s->kind == CVXR_FACTOR_GROUPS) {
+    } else if (s->kind == CVXR_FACTOR_RAYS) cvxr_rays_precondition(s, v, out);
+    else if (s->kind == CVXR_FACTOR_GROUPS) {
         const double flops = core->op.flops, passes = core->op.passes;
         cvxr_gradient_f64(&core->op, &s->held.select, v, s->T);
         cvxr_jacobian(&s->held, dp, s->T, 1, NULL);
@@ -8577,6 +8731,24 @@ static void cvxr_system_apply(cvxr_system *s, const cvxr_active *act, double sig
     for (i = 0; i < core->data->n; i++) out[i] = v[i] + sigma * out[i];
 }
 
+/* Is a new factor worth its price? Rays for every solve that goes on long enough; all of H
+   once rays and CG have cost several times its price. Dense flops take twice the time of masked
+   ones, hence CVXR_DENSE. */
+static int cvxr_system_due(cvxr_system *s, double part, double price, int fresh) {
+    const int rays = !s->whole && part < 0.5 * price;
+    if (rays && s->paid + s->spent > CVXR_RENT * price) return s->whole = 1;
+    return !fresh && s->spent > CVXR_DENSE * (rays ? part : price);
+}
+
+static void cvxr_system_renew(cvxr_system *s, const cvxr_active *act, double sigma, double part,
+                              double price) {
+    const int rays = !s->whole && part < 0.5 * price;
+    s->paid = rays ? s->paid + s->spent + CVXR_DENSE * part : 0;
+    if (rays) cvxr_system_rays(s, act, sigma);
+    else cvxr_system_refactor(s, act, sigma);
+    if (s->kind == CVXR_FACTOR_NONE) cvxr_system_mean(s, act, sigma);
+}
+
 /* dx ~ -H^{-1} rhs by preconditioned CG to ||residual|| <= tol. Returns the residual's last
    norm. */
 static double cvxr_system_solve(cvxr_system *s, const cvxr_active *act, double sigma,
@@ -8584,12 +8756,14 @@ static double cvxr_system_solve(cvxr_system *s, const cvxr_active *act, double s
     cvxr_core *core = s->core;
     const size_t n = core->data->n, k = act->count;
     const double price = cvxr_min(cvxr_price_rows(s, act), cvxr_price_groups(s, act));
+    const double part = cvxr_price_rays(s, act);
     double rz = 0, norm = sqrt(cvxr_sum_squares(n, rhs, NULL));
     int fresh = 0, begin = 1, it;
     size_t i;
     for (i = 0; i < n; i++) dx[i] = k ? 0.0 : -rhs[i], s->r[i] = -rhs[i];
     if (k == 0) return 0;
-    if (price == HUGE_VAL) s->kind = CVXR_FACTOR_NONE; /* an old one costs more than it gives */
+    if (cvxr_min(price, part) == HUGE_VAL)
+        s->kind = CVXR_FACTOR_NONE; /* an old one costs more than it gives */
     if (s->kind == CVXR_FACTOR_NONE) cvxr_system_mean(s, act, sigma);
     for (it = 0; it < 500 && norm > tol; it++) {
         double alpha, beta, old = rz, curve;
@@ -8607,9 +8781,8 @@ static double cvxr_system_solve(cvxr_system *s, const cvxr_active *act, double s
         core->report->cg_iterations++;
         core->op.flops += s->use;
         s->spent += 4 * (double)n * (double)core->data->d * (double)k + s->use;
-        if (norm > tol && s->spent > price && !fresh) {
-            cvxr_system_refactor(s, act, sigma);
-            if (s->kind == CVXR_FACTOR_NONE) cvxr_system_mean(s, act, sigma);
+        if (norm > tol && cvxr_system_due(s, part, price, fresh)) {
+            cvxr_system_renew(s, act, sigma, part, price);
             fresh = begin = 1;
         }
     }
@@ -9217,7 +9390,7 @@ static void cvxr_newton_begin(cvxr_newton *s, const cvxr_rows *start, double sig
     s->cut = s->steps = s->idle = s->proven = 0;
     s->least = HUGE_VAL;
     s->system.kind = CVXR_FACTOR_NONE;
-    s->system.spent = 0;
+    s->system.spent = s->system.paid = s->system.whole = 0;
     cvxr_newton_restrict(s);
 }
 
@@ -9237,6 +9410,7 @@ static int cvxr_newton_round(cvxr_newton *s, int closed, int *first) {
         gap = cvxr_newton_residual_gap(s);
         s->proven = gap <= s->tol * s->primal;
         if (s->proven) return 1;
+        if (!s->tight) s->least = HUGE_VAL, s->idle = 0; /* of another gap */
         s->tight = 1;
     }
     if (gap < 0.9 * s->least) s->least = gap, s->idle = 0;

@@ -394,6 +394,40 @@ TEST(mean_mask_is_exact_for_one_group_of_all_rows) {
     s14_close(&s);
 }
 
+/* Float32: P^{-1} to 1e-5 of v, symmetric to that and positive definite. */
+TEST(rays_are_positive_definite_and_all_of_H_where_a_is_zero) {
+    static const size_t sizes[][3] = {
+        { 40, 3, 1 }, { 40, 7, 20 }, { 33, 1, 8 }, { 260, 5, 90 }, { 600, 4, 130 }
+    };
+    size_t i, j, q;
+    for (i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        const size_t n = sizes[i][0];
+        double across;
+        s14_system s;
+        s14_open(&s, n, sizes[i][1], sizes[i][2], i == 1 ? 1e4 : 3);
+        CHECK(cvxr_price_rays(&s.system, &s.act) < HUGE_VAL);
+        cvxr_system_rays(&s.system, &s.act, s.sigma);
+        CHECK(s.system.kind == CVXR_FACTOR_RAYS);
+        for (q = 0; q < 3; q++) {
+            for (j = 0; j < n; j++) s.expect[j] = sin(2.0 * (double)j + (double)q);
+            cvxr_system_precondition(&s.system, s.v, s.out);
+            CHECK(s14_dot(n, s.v, s.out) > 0);
+            across = s14_dot(n, s.expect, s.out);
+            cvxr_system_precondition(&s.system, s.expect, s.out);
+            CHECK_NEAR(across, s14_dot(n, s.v, s.out),
+                       1e-5 * sqrt(s14_dot(n, s.v, s.v) * s14_dot(n, s.expect, s.expect)));
+        }
+        s.sigma = 3;
+        for (j = 0; j < sizes[i][2]; j++) s.act.a[j] = 0;
+        s14_dense(&s);
+        cvxr_system_rays(&s.system, &s.act, s.sigma);
+        CHECK(s14_dense_solve(n, s.H, s.v, s.expect));
+        cvxr_system_precondition(&s.system, s.v, s.out);
+        CHECK_NEAR(s14_distance(n, s.out, s.expect), 0, 1e-5 * sqrt(s14_dot(n, s.v, s.v)));
+        s14_close(&s);
+    }
+}
+
 static void s14_check_solve(size_t n, size_t d, size_t k, double sigma) {
     s14_system s;
     double norm, *dx;
@@ -871,6 +905,7 @@ SUITE(s14_newton) {
     RUN(factor_over_groups_inverts_the_dense_newton_matrix);
     RUN(mean_mask_is_positive_definite);
     RUN(mean_mask_is_exact_for_one_group_of_all_rows);
+    RUN(rays_are_positive_definite_and_all_of_H_where_a_is_zero);
     RUN(conjugate_gradients_reach_the_tolerance);
     RUN(no_active_group_makes_the_newton_matrix_the_identity);
     RUN(failed_pivot_adds_to_the_diagonal);
