@@ -66,6 +66,9 @@ bench-search: $(BUILD)/cvxrelu ## pattern search beside Adam and SGD in PyTorch 
 	@$(PYTHON) tests/bench/bench_search.py --tool $(BUILD)/cvxrelu --dir $(BUILD)/bench_search \
 	    $(BENCH_ARGS)
 
+bench-threads: $(BUILD)/bench_threads ## two threads beside one: same bits, speed (OpenMP)
+	@$(BUILD)/bench_threads $(BENCH_ARGS)
+
 bench-dense: ## the built-in dense algebra beside a CBLAS if there (BENCH_ARGS: classes)
 	@$(SH) tests/bench/bench_dense.sh '$(BENCH_CFLAGS)' $(BENCH_ARGS)
 
@@ -88,5 +91,9 @@ $(BUILD)/bench: cvxrelu.h tests/bench/bench.c tests/bench/problems.h examples/cl
 	@mkdir -p $(BUILD)
 	$(CC) $(BENCH_CFLAGS) tests/bench/bench.c -o $@ $(LDLIBS)
 
+$(BUILD)/bench_threads: cvxrelu.h tests/bench/bench_threads.c tests/bench/problems.h
+	@mkdir -p $(BUILD)
+	$(CC) $(BENCH_CFLAGS) -fopenmp tests/bench/bench_threads.c -o $@ $(LDLIBS)
+
 .PHONY: all help demo test check check-contents check-stranger examples bench bench-peers \
-    bench-profile bench-scaling bench-relu bench-search bench-dense clean
+    bench-profile bench-scaling bench-relu bench-search bench-dense bench-threads clean
