@@ -93,7 +93,7 @@ $(BUILD)/bench: cvxrelu.h tests/bench/bench.c tests/bench/problems.h examples/cl
 
 $(BUILD)/bench_threads: cvxrelu.h tests/bench/bench_threads.c tests/bench/problems.h
 	@mkdir -p $(BUILD)
-	$(CC) $(BENCH_CFLAGS) -fopenmp tests/bench/bench_threads.c -o $@ $(LDLIBS)
+	$(CC) $(BENCH_CFLAGS) tests/bench/bench_threads.c -o $@ $(LDLIBS)
 
 .PHONY: all help demo test check check-contents check-stranger examples bench bench-peers \
     bench-profile bench-scaling bench-relu bench-search bench-dense bench-threads clean

@@ -8291,13 +8291,13 @@ static void cvxr_product_at(size_t q, size_t *a, size_t *b) {
 }
 
 /* s->V rows (stride 32) = the products of every data row. */
-static void cvxr_pairs_products(cvxr_pairs_job *job) {
+static void cvxr_pairs_products_task(void *arg, size_t task) {
+    const cvxr_pairs_job *job = (const cvxr_pairs_job *)arg;
     const cvxr_system *s = job->system;
     const size_t n = s->core->data->n, dp = s->core->data->dp;
+    const size_t end = cvxr_share(n, job->tasks, task + 1, 64);
     size_t i, q;
-    for (q = 0; q < job->width; q++)
-        cvxr_product_at(job->first + q, &job->a[q], &job->b[q]);
-    for (i = 0; i < n; i++) {
+    for (i = cvxr_share(n, job->tasks, task, 64); i < end; i++) {
         const double *x = s->core->data->X + i * dp;
         double *v = s->V + i * CVXR_TILE;
         for (q = 0; q < job->width; q++) v[q] = x[job->a[q]] * x[job->b[q]];
@@ -8346,12 +8346,16 @@ static void cvxr_pairs_task(void *arg, size_t task) {
     }
 }
 
-/* Block (j, i) becomes Q_j block Q_i, Q = J^{1/2}; only what the lower triangle needs. */
-static void cvxr_pairs_roots(cvxr_system *s, const cvxr_active *act) {
+/* Block (j, i) becomes Q_j block Q_i, Q = J^{1/2}; only what the lower triangle needs. Tasks
+   take their j in turn. */
+static void cvxr_pairs_roots_task(void *arg, size_t task) {
+    const cvxr_pairs_job *job = (const cvxr_pairs_job *)arg;
+    const cvxr_system *s = job->system;
+    const cvxr_active *act = job->act;
     const size_t d = s->core->data->d, dp = s->core->data->dp, ld = s->ld;
-    double *dots = s->small;
+    double *dots = s->small + task * dp;
     size_t i, j, a, b;
-    for (j = 0; j < act->count; j++)
+    for (j = task; j < act->count; j += job->tasks)
         for (i = 0; i <= j; i++) {
             double *B = s->factor + j * d * ld + i * d;
             const double *hj = act->zh + j * dp, *hi = act->zh + i * dp;
@@ -8378,10 +8382,12 @@ static void cvxr_system_groups(cvxr_system *s, const cvxr_active *act, double si
     job.tasks = cvxr_min_z((size_t)s->core->op.team.threads, act->count);
     for (job.first = 0; job.first < products; job.first += CVXR_TILE) {
         job.width = cvxr_min_z(CVXR_TILE, products - job.first);
-        cvxr_pairs_products(&job);
+        for (i = 0; i < job.width; i++) cvxr_product_at(job.first + i, &job.a[i], &job.b[i]);
+        cvxr_team_run(&s->core->op.team, job.tasks, cvxr_pairs_products_task, &job);
         cvxr_team_run(&s->core->op.team, job.tasks, cvxr_pairs_task, &job);
     }
-    cvxr_pairs_roots(s, act);
+    job.tasks = cvxr_min_z(job.tasks, s->core->data->dp); /* rows of s->small */
+    cvxr_team_run(&s->core->op.team, job.tasks, cvxr_pairs_roots_task, &job);
     s->factor_order = act->count * d;
     for (i = 0; i < s->factor_order; i++) s->factor[i * s->ld + i] += 1 / sigma;
     s->held.count = act->count;
@@ -10197,20 +10203,8 @@ static uint64_t cvxr_hinge_flip(const cvxr_hinges *h, size_t g) {
     return cvxr_hinge_sign(h, g) > 0 ? 0 : ~(uint64_t)0;
 }
 
-/* image = rows X^T, or back: rows = image X. */
-static void cvxr_hinge_product(cvxr_hinges *h, size_t count, int back) {
-    const cvxr_data *data = h->core->data;
-    if (back)
-        cvxr_gemm_f64(&h->core->la, 0, 0, count, h->dp, h->n, 1, h->image, h->ld, data->X,
-                      h->dp, 0, h->rows, h->dp);
-    else
-        cvxr_gemm_f64(&h->core->la, 0, 1, count, h->n, data->d, 1, h->rows, h->dp, data->X,
-                      h->dp, 0, h->image, h->ld);
-    h->core->op.flops += 2.0 * (double)count * (double)h->n * (double)data->d;
-}
-
-/* Packs the next groups from *next on that W, or else W2, has non-zero, and makes X w in
-   h->image: rows of W first, then those of W2 when given. Returns how many groups. */
+/* Packs the next groups from *next on that W, or else W2, has non-zero: rows of W first, then
+   those of W2 when given. Returns how many groups. */
 static size_t cvxr_hinge_panel(cvxr_hinges *h, const double *W, const double *W2,
                                size_t *next) {
     const size_t dp = h->dp, most = CVXR_HINGE;
@@ -10224,7 +10218,6 @@ static size_t cvxr_hinge_panel(cvxr_hinges *h, const double *W, const double *W2
     }
     for (j = 0; W2 && j < count; j++)
         memcpy(h->rows + (count + j) * dp, W2 + h->list[j] * dp, dp * sizeof(double));
-    if (count) cvxr_hinge_product(h, W2 ? 2 * count : count, 0);
     return count;
 }
 
@@ -10320,12 +10313,91 @@ static double cvxr_hinge_excess(const cvxr_hinges *h, size_t g, const double *V,
 #undef CVXR_ZERO
 #undef CVXR_QUAD
 
-/* The residuals of a panel in h->image and their products with X, s Xt^T (gamma - delta Xt
-   w)_+, in h->rows. */
-static void cvxr_hinge_pull(cvxr_hinges *h, size_t count) {
+/* What is done with a panel. The groups are dealt out to the team; every task makes the images
+   X w of its own and works on them. */
+typedef enum cvxr_hinge_what {
+    CVXR_HINGE_PULL, /* residuals in h->image, s Xt^T (gamma - delta Xt w)_+ in h->rows */
+    CVXR_HINGE_EXCESS,
+    CVXR_HINGE_VALUE,
+    CVXR_HINGE_GAP
+} cvxr_hinge_what;
+
+typedef struct cvxr_hinge_job {
+    cvxr_hinges *h;
+    cvxr_hinge_what what;
+    size_t count, tasks;
+    double sums[CVXR_HINGE]; /* of the groups */
+} cvxr_hinge_job;
+
+/* image = rows X^T for `count` groups from `first` on, or back: rows = image X. */
+static void cvxr_hinge_product(const cvxr_hinges *h, const cvxr_la *la, size_t first,
+                               size_t count, int back) {
+    const cvxr_data *data = h->core->data;
+    double *rows = h->rows + first * h->dp, *image = h->image + first * h->ld;
+    if (back)
+        cvxr_gemm_f64(la, 0, 0, count, h->dp, h->n, 1, image, h->ld, data->X, h->dp, 0, rows,
+                      h->dp);
+    else
+        cvxr_gemm_f64(la, 0, 1, count, h->n, data->d, 1, rows, h->dp, data->X, h->dp, 0, image,
+                      h->ld);
+}
+
+/* The sum of squares of (Xt w)_- for one group. */
+static double cvxr_hinge_gap(const cvxr_hinges *h, size_t g, const double *T) {
+    const uint64_t *bits = cvxr_hinge_bits(h, g), flip = cvxr_hinge_flip(h, g);
+    double sum = 0;
+    size_t i;
+    for (i = 0; i < h->n; i++) {
+        const double z = *cvxr_signs_at(bits, flip, i) * T[i];
+        if (z < 0) sum += z * z;
+    }
+    return sum;
+}
+
+static void cvxr_hinge_task(void *arg, size_t task) {
+    cvxr_hinge_job *job = (cvxr_hinge_job *)arg;
+    const cvxr_hinges *h = job->h;
+    const cvxr_la *whole = &h->core->la;
+    const cvxr_la la = job->tasks > 1 ? cvxr_la_single(whole, task) : *whole;
+    const size_t from = cvxr_share(job->count, job->tasks, task, 4);
+    const size_t to = cvxr_share(job->count, job->tasks, task + 1, 4);
     size_t j;
-    for (j = 0; j < count; j++) cvxr_hinge_residual(h, h->list[j], h->image + j * h->ld);
-    cvxr_hinge_product(h, count, 1);
+    if (from == to) return;
+    cvxr_hinge_product(h, &la, from, to - from, 0);
+    if (job->what == CVXR_HINGE_EXCESS)
+        cvxr_hinge_product(h, &la, job->count + from, to - from, 0);
+    for (j = from; j < to; j++) {
+        double *T = h->image + j * h->ld;
+        const size_t g = h->list[j];
+        if (job->what == CVXR_HINGE_EXCESS)
+            job->sums[j] = cvxr_hinge_excess(h, g, T, T + job->count * h->ld);
+        else if (job->what == CVXR_HINGE_GAP) job->sums[j] = cvxr_hinge_gap(h, g, T);
+        else cvxr_hinge_residual(h, g, T);
+        if (job->what == CVXR_HINGE_VALUE) job->sums[j] = cvxr_sum_squares(h->n, T, NULL);
+    }
+    if (job->what == CVXR_HINGE_PULL) cvxr_hinge_product(h, &la, from, to - from, 1);
+}
+
+/* A panel of `count` groups; returns the sum over them. A BLAS of the caller's is called by
+   his thread alone. */
+static double cvxr_hinge_run(cvxr_hinges *h, cvxr_hinge_what what, size_t count) {
+    const cvxr_core *core = h->core;
+    const size_t products = what == CVXR_HINGE_PULL || what == CVXR_HINGE_EXCESS ? 2 : 1;
+    const double size = (double)count * (double)h->n * (double)core->data->d;
+    cvxr_hinge_job job;
+    double sum = 0;
+    size_t j;
+    memset(&job, 0, sizeof job);
+    job.h = h;
+    job.what = what;
+    job.count = count;
+    job.tasks = cvxr_min_z(cvxr_task_count(&core->la, (double)products * size, 1e5),
+                           (count + 3) / 4);
+    if (core->la.blas && core->la.blas->dgemm) job.tasks = 1;
+    cvxr_team_run(&core->la.team, job.tasks, cvxr_hinge_task, &job);
+    h->core->op.flops += 2.0 * (double)products * size;
+    for (j = 0; j < count; j++) sum += job.sums[j];
+    return sum;
 }
 
 /* G -= the gradient at W. */
@@ -10336,7 +10408,7 @@ static void cvxr_hinges_gradient(cvxr_hinges *h, const double *W, double *G) {
         if (cvxr_row_is_zero_f64(dp, W + g * dp))
             cvxr_axpby_f64(dp, h->scale, h->slope + g * dp, 1, G + g * dp);
     while ((count = cvxr_hinge_panel(h, W, NULL, &next)) > 0) {
-        cvxr_hinge_pull(h, count);
+        (void)cvxr_hinge_run(h, CVXR_HINGE_PULL, count);
         for (j = 0; j < count; j++)
             cvxr_axpby_f64(dp, h->scale, h->rows + j * dp, 1, G + h->list[j] * dp);
     }
@@ -10346,7 +10418,7 @@ static void cvxr_hinges_gradient(cvxr_hinges *h, const double *W, double *G) {
 static void cvxr_hinges_update(cvxr_hinges *h, const double *W) {
     size_t i, j, next = 0, count;
     while ((count = cvxr_hinge_panel(h, W, NULL, &next)) > 0) {
-        cvxr_hinge_pull(h, count);
+        (void)cvxr_hinge_run(h, CVXR_HINGE_PULL, count);
         for (j = 0; j < count; j++) {
             double *gamma = h->gamma + h->list[j] * h->ld;
             for (i = 0; i < h->n; i++) gamma[i] = fabs(h->image[j * h->ld + i]);
@@ -10359,41 +10431,29 @@ static void cvxr_hinges_update(cvxr_hinges *h, const double *W) {
 /* f(V) - f(Y) - <f'(Y), V - Y>. */
 static double cvxr_hinges_excess(cvxr_hinges *h, const double *V, const double *Y) {
     double sum = 0;
-    size_t j, next = 0, count;
+    size_t next = 0, count;
     while ((count = cvxr_hinge_panel(h, V, Y, &next)) > 0)
-        for (j = 0; j < count; j++)
-            sum += cvxr_hinge_excess(h, h->list[j], h->image + j * h->ld,
-                                     h->image + (count + j) * h->ld);
+        sum += cvxr_hinge_run(h, CVXR_HINGE_EXCESS, count);
     return h->scale * sum / (2 * h->delta);
 }
 
 static double cvxr_hinges_value(cvxr_hinges *h, const double *W) {
     double sum = 0;
-    size_t g, j, next = 0, count;
+    size_t g, next = 0, count;
     for (g = 0; g < h->groups; g++)
         if (cvxr_row_is_zero_f64(h->dp, W + g * h->dp))
             sum += cvxr_sum_squares(h->n, h->gamma + g * h->ld, NULL);
     while ((count = cvxr_hinge_panel(h, W, NULL, &next)) > 0)
-        for (j = 0; j < count; j++) {
-            cvxr_hinge_residual(h, h->list[j], h->image + j * h->ld);
-            sum += cvxr_sum_squares(h->n, h->image + j * h->ld, NULL);
-        }
+        sum += cvxr_hinge_run(h, CVXR_HINGE_VALUE, count);
     return h->scale * sum / (2 * h->delta);
 }
 
 /* c_gap: the sum of squares of (Xt w)_-. */
 static double cvxr_hinges_gap(cvxr_hinges *h, const double *W) {
     double sum = 0;
-    size_t i, j, next = 0, count;
+    size_t next = 0, count;
     while ((count = cvxr_hinge_panel(h, W, NULL, &next)) > 0)
-        for (j = 0; j < count; j++) {
-            const uint64_t *bits = cvxr_hinge_bits(h, h->list[j]);
-            const uint64_t flip = cvxr_hinge_flip(h, h->list[j]);
-            for (i = 0; i < h->n; i++) {
-                const double z = *cvxr_signs_at(bits, flip, i) * h->image[j * h->ld + i];
-                if (z < 0) sum += z * z;
-            }
-        }
+        sum += cvxr_hinge_run(h, CVXR_HINGE_GAP, count);
     return sum;
 }
 

@@ -81,16 +81,16 @@ TEST(newton_with_three_outputs_has_the_same_bits_for_any_number_of_threads) {
     CHECK(report.gap <= 1e-6 && report.factors > 0);
 }
 
-/* max_factor below n: no factor by rows, and the factors by groups where they fit. */
-TEST(newton_by_groups_has_the_same_bits_for_any_number_of_threads) {
-    cvxrelu_problem p = s14_problem(900, 6, 1, 200);
-    cvxrelu_options o = s14_options(CVXRELU_SOLVER_NEWTON, 0);
+/* max_factor below n: no factor by rows, those by groups where they fit. */
+TEST(newton_with_small_factors_has_the_same_bits_for_any_number_of_threads) {
+    cvxrelu_problem p = s14_problem(1200, 4, 1, 150);
+    cvxrelu_options o = s14_options(CVXRELU_SOLVER_NEWTON, 1e-3);
     cvxrelu_report report;
     memset(&report, 0, sizeof report);
-    o.max_factor = 400;
-    p.lambda = 1e-2 * s14_lambda_max(&p);
+    o.max_factor = 500;
+    p.lambda = 1e-4 * s14_lambda_max(&p);
     s22_every_count(&p, &o, &report);
-    CHECK(report.gap <= 1e-6 && report.factors > 0);
+    CHECK(report.gap <= 1e-3 && report.factors > 0);
 }
 
 TEST(fista_has_the_same_bits_for_any_number_of_threads) {
@@ -123,7 +123,7 @@ TEST(relu_solvers_have_the_same_bits_for_any_number_of_threads) {
     CHECK(report.gap <= 1e-6);
     o.solver = CVXRELU_SOLVER_AL;
     o.tol = 1e-3;
-    o.max_iters = 150;
+    o.max_iters = 60;
     s22_every_count(&p, &o, &report);
     CHECK(report.iterations > 20);
 }
@@ -203,7 +203,7 @@ TEST(small_problems_stay_on_one_thread) {
 
 SUITE(s22_threads) {
     RUN(newton_with_three_outputs_has_the_same_bits_for_any_number_of_threads);
-    RUN(newton_by_groups_has_the_same_bits_for_any_number_of_threads);
+    RUN(newton_with_small_factors_has_the_same_bits_for_any_number_of_threads);
     RUN(fista_has_the_same_bits_for_any_number_of_threads);
     RUN(relu_solvers_have_the_same_bits_for_any_number_of_threads);
     RUN(search_of_two_outputs_has_the_same_bits_for_any_number_of_threads);

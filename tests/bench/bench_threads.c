@@ -14,6 +14,7 @@
 
 #define CVXRELU_IMPLEMENTATION
 #include "../../cvxrelu.h"
+#include "../../examples/cli_npy.h"
 #include "problems.h"
 
 typedef struct threads_options {
@@ -134,6 +135,7 @@ static void threads_large(const threads_options *options, threads_totals *totals
     data.name = "large";
     data.n = 4000;
     data.d = 50;
+    data.c = 1;
     data.X = (double *)bench_alloc(data.n * data.d, sizeof *data.X);
     data.y = (double *)bench_alloc(data.n, sizeof *data.y);
     cvxrelu_random_init(&random, 7);
