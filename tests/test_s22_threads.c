@@ -1,6 +1,6 @@
-/* Threads: every solver gives the same bits for 1, 2, 3 and 5 of them. The parallel for of these
-   tests runs the tasks one after the other, in an order that no loop has, so that a task that
-   needs what another has written is found out. Uses the problems of test_s14_newton.c. */
+/* Threads: every solver gives the same bits for 1, 2, 3 and 5 of them. The parallel for of
+   these tests runs the tasks one after the other, in an order that no loop has, so that a task
+   that needs what another has written is found out. Problems: test_s14_newton.c. */
 
 typedef struct s22_team {
     size_t calls, tasks;
