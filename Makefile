@@ -72,6 +72,9 @@ bench-threads: $(BUILD)/bench_threads ## two threads beside one: same bits, spee
 bench-dense: ## the built-in dense algebra beside a CBLAS if there (BENCH_ARGS: classes)
 	@$(SH) tests/bench/bench_dense.sh '$(BENCH_CFLAGS)' $(BENCH_ARGS)
 
+bench-operator: ## the masked forward and gradient beside gemm (BENCH_ARGS=--quick: fewer shapes)
+	@$(SH) tests/bench/bench_operator.sh '$(BENCH_CFLAGS)' $(BENCH_ARGS)
+
 clean: ## remove what was built
 	rm -rf $(BUILD)
 
@@ -96,4 +99,4 @@ $(BUILD)/bench_threads: cvxrelu.h tests/bench/bench_threads.c tests/bench/proble
 	$(CC) $(BENCH_CFLAGS) tests/bench/bench_threads.c -o $@ $(LDLIBS)
 
 .PHONY: all help demo test check check-contents check-stranger examples bench bench-peers \
-    bench-profile bench-scaling bench-relu bench-search bench-dense bench-threads clean
+    bench-profile bench-scaling bench-relu bench-search bench-dense bench-threads bench-operator clean

@@ -208,7 +208,7 @@
      Woodbury factor, 2 n^2, or 4 n k d + 2 (k d)^2, a solve with one (4 n d before the first
      factor, which costs 2 n d (d + k)); n q^2 + q^3/3 and 4 n q + 2 q^2, q = k + d, those of
      NEWTON's float32 preconditioner. These are the operations of dense algebra; the mask
-     kernels of S08 do the same with n d P / 4 additions a pass, so flops / seconds can exceed
+     kernels of S08 do the same with n d P / 6 additions a pass, so flops / seconds can exceed
      the machine's peak. The report's own certificate is not counted.
 
    CONFIGURATION MACROS (each where the implementation is, unless "everywhere")
@@ -4951,13 +4951,23 @@ static cvxrelu_result cvxr_patterns_make(cvxr_mem *mem, const cvxr_data *data,
    need.
 
    Method (the "four Russians"): D is a matrix of bits, so D U and D^T (r o X) are sums of
-   rows chosen by bits. Rows are taken four at a time; their 16 subset sums are tabulated
-   once and every pattern (or data row) then adds one table row per four bits: n d P / 4
-   additions a pass where a matrix product takes n d P multiply-adds, and no product with a
-   zero. Tables for 32 rows and 256 bytes of columns stay in the first-level cache. One
-   kernel, cvxr_table_add, serves all. The order of additions is fixed by the data, so
-   results do not depend on threads. Uses S01, S02, S05-S07. Used by S10-S24. Tests:
-   tests/test_s08_operator.c. Source: [ADKF70]; the Gram identity is [MSP22]'s expanded
+   rows chosen by bits. The 64 subset sums of six rows are tabulated once, and every pattern
+   (or data row) then adds one table row per six bits: n d P / 6 additions a pass where a
+   matrix product takes n d P multiply-adds, and no product with a zero.
+
+   Panels: six tables of 64 lines (a cache line, 64 bytes, of columns) for 32 rows are 24 KB
+   and stay in the first-level cache; so does the line of X that they meet, over 2048 rows, in
+   the second. Forward tabulates 32 patterns' weights and takes the dot product with x_i at
+   once, so no sum of weights is stored. The gradient of many patterns tabulates 32 data rows;
+   that of few (CVXR_FILLED) turns the sum around: rows are added to the table entry that their
+   bits name, and entries are summed into patterns at the end of a block of rows. Masks by row
+   are made from the bits 64 x 32 at a time, into at most 128 KB. Everything lives in one
+   fixed slice of work a thread; the bits, n P / 8 bytes, are all that grows with n P. Gram
+   pieces and the descent use tables of four rows and 256 bytes.
+
+   The order of additions is fixed by the sizes, so results do not depend on threads. Uses
+   S01, S02, S05-S07. Used by S10-S24. Tests: tests/test_s08_operator.c, speed:
+   tests/bench/bench_operator.c. Source: [ADKF70]; the Gram identity is [MSP22]'s expanded
    matrix M(X) written blockwise. */
 
 #define CVXR_TILE        32 /* rows tabulated together: eight tables of four */
@@ -4968,6 +4978,11 @@ static cvxrelu_result cvxr_patterns_make(cvxr_mem *mem, const cvxr_data *data,
 #define CVXR_BLOCK 256
 #endif
 #define CVXR_CHUNK_BYTES 256 /* bytes of columns handled together */
+#define CVXR_LINE_BYTES  64  /* the same, where six bits are looked up at a time */
+#define CVXR_LINE_TABLE  (64 * CVXR_LINE_BYTES)
+#define CVXR_FAR         4096 /* bytes a row from which on the next line is fetched early */
+#define CVXR_PANEL_ROWS  2048 /* rows of X whose mask words are made together */
+#define CVXR_FILLED      224  /* up to so many patterns the gradient fills tables */
 
 /* A list of patterns. idx NULL means 0 .. count-1. row_words, when made by cvxr_select_rows,
    holds the masks by data row: word g * n + i has the bits of patterns 32 g .. 32 g + 31 for
@@ -5024,33 +5039,83 @@ static uint64_t cvxr_transpose8(uint64_t x) {
     return x ^ t ^ t << 28;
 }
 
-/* The bits of patterns 32 g .. of the selection for rows 64 w .. 64 w + count - 1 (count <=
-   64). */
-static void cvxr_rows_of_word(const cvxr_op *op, const cvxr_select *s, size_t g, size_t w,
-                              size_t count, uint32_t *out) {
-    uint32_t rows[64];
+/* rows[r] bit j = bit r of x[j]: 32 words of 64 bits by columns. */
+static void cvxr_transpose_words(const uint64_t *x, uint32_t *rows) {
     size_t q, b, j;
-    memset(rows, 0, sizeof rows);
-    for (q = 0; q < 4; q++) {
-        uint64_t x[8], any = 0;
-        for (j = 0; j < 8; j++) {
-            size_t p = 32 * g + 8 * q + j;
-            x[j] = p < s->count ? op->bits[cvxr_select_at(s, p) * op->words + w] : 0;
-            any |= x[j];
-        }
-        if (any == 0) continue;
+    memset(rows, 0, 64 * sizeof *rows);
+    for (q = 0; q < 4; q++, x += 8)
         for (b = 0; b < 8; b++) {
             uint64_t y = 0;
             for (j = 0; j < 8; j++) y |= (x[j] >> (8 * b) & 0xff) << (8 * j);
+            if (y == 0) continue;
             y = cvxr_transpose8(y);
             for (j = 0; j < 8; j++)
                 rows[8 * b + j] |= (uint32_t)(y >> (8 * j) & 0xff) << (8 * q);
         }
+}
+
+#if CVXR_DISPATCH
+/* The same: the bytes are transposed by four rounds of interleaving, then the sign bits of 32
+   bytes are a row. Lane l of v[k] holds patterns 16 l + k and 16 l + k + 8. */
+__attribute__((target("avx2"))) static void cvxr_transpose_words_avx2(const uint64_t *x,
+                                                                      uint32_t *rows) {
+    __m256i v[8], w[8];
+    size_t k, r;
+    for (k = 0; k < 8; k++)
+        v[k] = _mm256_setr_epi64x((long long)x[k], (long long)x[k + 8], (long long)x[k + 16],
+                                  (long long)x[k + 24]);
+    for (k = 0; k < 4; k++) {
+        w[k] = _mm256_unpacklo_epi8(v[2 * k], v[2 * k + 1]);
+        w[k + 4] = _mm256_unpackhi_epi8(v[2 * k], v[2 * k + 1]);
     }
-    memcpy(out, rows, count * sizeof *out);
+    for (k = 0; k < 4; k++) {
+        v[k] = _mm256_unpacklo_epi16(w[2 * k], w[2 * k + 1]);
+        v[k + 4] = _mm256_unpackhi_epi16(w[2 * k], w[2 * k + 1]);
+    }
+    for (k = 0; k < 4; k++) {
+        w[k] = _mm256_unpacklo_epi32(v[2 * k], v[2 * k + 1]);
+        w[k + 4] = _mm256_unpackhi_epi32(v[2 * k], v[2 * k + 1]);
+    }
+    v[0] = _mm256_unpacklo_epi64(w[0], w[1]), v[1] = _mm256_unpackhi_epi64(w[0], w[1]);
+    v[2] = _mm256_unpacklo_epi64(w[4], w[5]), v[3] = _mm256_unpackhi_epi64(w[4], w[5]);
+    v[4] = _mm256_unpacklo_epi64(w[2], w[3]), v[5] = _mm256_unpackhi_epi64(w[2], w[3]);
+    v[6] = _mm256_unpacklo_epi64(w[6], w[7]), v[7] = _mm256_unpackhi_epi64(w[6], w[7]);
+    for (k = 0; k < 8; k++)
+        for (r = 8; r-- > 0; v[k] = _mm256_add_epi8(v[k], v[k]))
+            rows[8 * k + r] = (uint32_t)_mm256_movemask_epi8(v[k]);
+}
+#endif
+
+/* The bits of patterns 32 g .. of the selection for rows 64 w .. 64 w + count - 1 (count <=
+   64). */
+static void cvxr_rows_of_word(const cvxr_op *op, const cvxr_select *s, size_t g, size_t w,
+                              size_t count, uint32_t *out) {
+    uint64_t x[32];
+    uint32_t rows[64], *to = count == 64 ? out : rows;
+    size_t j, p = 32 * g, some = cvxr_min_z(32, s->count - p);
+    for (j = 0; j < some; j++) x[j] = op->bits[cvxr_select_at(s, p + j) * op->words + w];
+    for (; j < 32; j++) x[j] = 0;
+#if CVXR_DISPATCH
+    if (op->isa) cvxr_transpose_words_avx2(x, to);
+    else
+#endif
+        cvxr_transpose_words(x, to);
+    if (to == rows) memcpy(out, rows, count * sizeof *out);
 }
 
 static size_t cvxr_select_words(size_t n, size_t count) { return n * ((count + 31) / 32); }
+
+/* Blocks of rows of a gradient of few patterns: a power of two that depends on n alone, since
+   their sums are added up in their order; and the first row of one, on a word of the masks. */
+static size_t cvxr_few_blocks(size_t n) {
+    size_t blocks = 1;
+    while (blocks < 16 && n / (2 * blocks) >= 1536) blocks *= 2;
+    return blocks;
+}
+
+static size_t cvxr_few_row(size_t n, size_t blocks, size_t b) {
+    return b == blocks ? n : n / 64 * b / blocks * 64;
+}
 
 /* Fill s->row_words (cvxr_select_words entries) so that repeated forwards need no
    transposing. */
@@ -5260,18 +5325,292 @@ CVXR_TARGET static void CVXR_K(cvxr_table_add)(size_t count, const uint32_t *w, 
 #endif
 }
 
-/* out[i] += <S_i, X_i> over width elements (a multiple of 8), in a fixed order. */
-CVXR_TARGET static void CVXR_K(cvxr_row_dots)(size_t count, const CVXR_REAL *S, size_t lds,
-                                              const CVXR_REAL *X, size_t ldx, size_t width,
-                                              CVXR_REAL *out) {
-    size_t i, j, k;
-    for (i = 0; i < count; i++, S += lds, X += ldx) {
-        CVXR_REAL a[8] = { 0, 0, 0, 0, 0, 0, 0, 0 };
-        for (j = 0; j < width; j += 8)
-            for (k = 0; k < 8; k++) a[k] += S[j + k] * X[j + k];
-        out[i] += ((a[0] + a[4]) + (a[2] + a[6])) + ((a[1] + a[5]) + (a[3] + a[7]));
+/* ---- Lines: one cache line of columns, and tables of 64 entries for six rows each, which
+   need two thirds of the look-ups. Six tables (32 rows) are 24 KB. A word w of mask bits
+   names entry (w >> 6 t) % 64 of table t; an odd number of tables may be taken for one more,
+   whose entry 0 must be zero. */
+#undef CVXR_LINE
+#define CVXR_LINE (CVXR_LINE_BYTES / sizeof(CVXR_REAL))
+
+#if CVXR_ISA == 0
+typedef struct CVXR_T(cvxr_lines) {
+    /* tables of `rows` (at most 32) source rows, each times its coefficient (NULL: 1) */
+    void (*build)(size_t rows, const CVXR_REAL *const *source, const CVXR_REAL *scale,
+                  CVXR_REAL *T);
+    /* out[i] += <x_i, the entries that w[i] names> */
+    void (*dots)(size_t count, const uint32_t *w, size_t tables, const CVXR_REAL *T,
+                 const CVXR_REAL *X, size_t ldx, CVXR_REAL *out);
+    /* row i of out += the entries that w[i] names */
+    void (*add)(size_t count, const uint32_t *w, size_t tables, const CVXR_REAL *T,
+                CVXR_REAL *out, size_t ldo);
+    /* the entries that w[i] names += r_i x_i (r NULL: x_i) */
+    void (*fill)(size_t count, const uint32_t *w, size_t tables, const CVXR_REAL *X, size_t ldx,
+                 const CVXR_REAL *r, CVXR_REAL *T);
+    /* row j of out += the entries whose index has bit j; T is spent */
+    void (*drain)(size_t rows, CVXR_REAL *T, CVXR_REAL *out, size_t ldo);
+} CVXR_T(cvxr_lines);
+#endif
+
+#if CVXR_VECTORS
+#define CVXR_AT(p) (*(CVXR_K(cvxr_vec) *)(void *)(p))
+#define CVXR_SEE(p) (*(const CVXR_K(cvxr_vec) *)(const void *)(p))
+#define CVXR_NV     (CVXR_LINE_BYTES / CVXR_VBYTES) /* vectors of a line: 4, 2, 1 */
+
+/* to = a + s b, a line each. */
+CVXR_TARGET CVXR_INLINE void CVXR_K(cvxr_line_sum)(CVXR_REAL *to, const CVXR_REAL *a,
+                                                   const CVXR_REAL *b, CVXR_REAL s) {
+    size_t j;
+    for (j = 0; j < CVXR_LINE; j += CVXR_LANES)
+        CVXR_AT(to + j) = CVXR_SEE(a + j) + CVXR_SEE(b + j) * s;
+}
+#else
+static void CVXR_K(cvxr_line_sum)(CVXR_REAL *to, const CVXR_REAL *a, const CVXR_REAL *b,
+                                  CVXR_REAL s) {
+    size_t j;
+    for (j = 0; j < CVXR_LINE; j++) to[j] = a[j] + b[j] * s;
+}
+#endif
+
+CVXR_TARGET static void CVXR_K(cvxr_line_build)(size_t rows, const CVXR_REAL *const *source,
+                                                const CVXR_REAL *scale, CVXR_REAL *T) {
+    size_t t, b, e;
+    for (t = 0; 6 * t < rows; t++, T += 64 * CVXR_LINE) {
+        memset(T, 0, CVXR_LINE_BYTES);
+        for (b = 0; b < 6 && 6 * t + b < rows; b++) {
+            const CVXR_REAL s = scale ? scale[6 * t + b] : (CVXR_REAL)1;
+            CVXR_REAL *to = T + CVXR_LINE * ((size_t)1 << b);
+            CVXR_K(cvxr_line_sum)(to, T, source[6 * t + b], s);
+            for (e = 1; e < (size_t)1 << b; e++)
+                CVXR_K(cvxr_line_sum)(to + e * CVXR_LINE, to, T + e * CVXR_LINE, 1);
+        }
+    }
+    if (t % 2) memset(T, 0, CVXR_LINE_BYTES);
+}
+
+CVXR_TARGET static void CVXR_K(cvxr_line_drain)(size_t rows, CVXR_REAL *T, CVXR_REAL *out,
+                                                size_t ldo) {
+    size_t t, b, e;
+    for (t = 0; 6 * t < rows; t++, T += 64 * CVXR_LINE)
+        for (b = cvxr_min_z(6, rows - 6 * t); b-- > 0;) {
+            CVXR_REAL *from = T + CVXR_LINE * ((size_t)1 << b);
+            for (e = 1; e < (size_t)1 << b; e++) {
+                CVXR_REAL *down = T + e * CVXR_LINE, *up = from + e * CVXR_LINE;
+                CVXR_K(cvxr_line_sum)(down, down, up, 1);
+                CVXR_K(cvxr_line_sum)(from, from, up, 1);
+            }
+            CVXR_K(cvxr_line_sum)(out + (6 * t + b) * ldo, out + (6 * t + b) * ldo, from, 1);
+        }
+}
+
+#if CVXR_VECTORS
+/* Byte offset in a table that word w, shifted left by six, names. */
+#define CVXR_ENTRY(t) ((t) * CVXR_LINE_TABLE + (w >> (6 * (t)) & 0xfc0))
+#define CVXR_LOOK(t)                                                                           \
+    if (tables > (t)) {                                                                        \
+        const unsigned char *e = T + CVXR_ENTRY(t);                                            \
+        a0 += CVXR_SEE(e);                                                                     \
+        if (CVXR_NV > 1) a1 += CVXR_SEE(e + CVXR_VBYTES);                                      \
+        if (CVXR_NV > 2) a2 += CVXR_SEE(e + 2 * CVXR_VBYTES);                                  \
+        if (CVXR_NV > 2) a3 += CVXR_SEE(e + 3 * CVXR_VBYTES);                                  \
+    }
+#define CVXR_FILL(t)                                                                           \
+    if (tables > (t)) {                                                                        \
+        unsigned char *e = T + CVXR_ENTRY(t);                                                  \
+        CVXR_AT(e) += a0;                                                                      \
+        if (CVXR_NV > 1) CVXR_AT(e + CVXR_VBYTES) += a1;                                       \
+        if (CVXR_NV > 2) CVXR_AT(e + 2 * CVXR_VBYTES) += a2;                                   \
+        if (CVXR_NV > 2) CVXR_AT(e + 3 * CVXR_VBYTES) += a3;                                   \
+    }
+#define CVXR_SIX(M) M(0) M(1) M(2) M(3) M(4) M(5)
+
+/* The products of a row x with the entries' sum, folded into one vector. */
+CVXR_TARGET CVXR_INLINE CVXR_K(cvxr_vec)
+    CVXR_K(cvxr_line_product)(uint32_t bits, const unsigned char *T, const CVXR_REAL *x,
+                              const size_t tables, int far) {
+    const uint64_t w = (uint64_t)bits << 6;
+    const unsigned char *first = T + (w & 0xfc0);
+    CVXR_K(cvxr_vec) a0 = CVXR_SEE(first), a1 = a0, a2 = a0, a3 = a0;
+    if (CVXR_NV > 1) a1 = CVXR_SEE(first + CVXR_VBYTES);
+    if (CVXR_NV > 2) a2 = CVXR_SEE(first + 2 * CVXR_VBYTES);
+    if (CVXR_NV > 2) a3 = CVXR_SEE(first + 3 * CVXR_VBYTES);
+    if (far) __builtin_prefetch(x + CVXR_LINE);
+    CVXR_LOOK(1) CVXR_LOOK(2) CVXR_LOOK(3) CVXR_LOOK(4) CVXR_LOOK(5)
+    a0 *= CVXR_SEE(x);
+    if (CVXR_NV > 1) a0 += a1 * CVXR_SEE(x + CVXR_LANES);
+    if (CVXR_NV > 2) a0 += a2 * CVXR_SEE(x + 2 * CVXR_LANES);
+    if (CVXR_NV > 2) a0 += a3 * CVXR_SEE(x + 3 * CVXR_LANES);
+    return a0;
+}
+
+/* The sum of the elements of v, in a fixed order. */
+CVXR_TARGET CVXR_INLINE CVXR_REAL CVXR_K(cvxr_vec_sum)(CVXR_K(cvxr_vec) v) {
+    CVXR_REAL e[CVXR_LANES];
+    size_t k = CVXR_LANES, j;
+    memcpy(e, &v, sizeof e);
+    while (k > 1)
+        for (k /= 2, j = 0; j < k; j++) e[j] += e[j + k];
+    return e[0];
+}
+
+/* out[k] += the sum of v_k, k = 0 .. 3. */
+CVXR_TARGET CVXR_INLINE void CVXR_K(cvxr_four_sums)(CVXR_K(cvxr_vec) v0, CVXR_K(cvxr_vec) v1,
+                                                    CVXR_K(cvxr_vec) v2, CVXR_K(cvxr_vec) v3,
+                                                    CVXR_REAL *out) {
+#if CVXR_DISPATCH && CVXR_ISA && CVXR_F32
+#if CVXR_ISA == 2
+#define CVXR_HALF(v)                                                                           \
+    _mm256_add_ps(_mm512_castps512_ps256((__m512)(v)),                                         \
+                  _mm256_castpd_ps(_mm512_maskz_extractf64x4_pd(15, (__m512d)(v), 1)))
+#else
+#define CVXR_HALF(v) ((__m256)(v))
+#endif
+    const __m256 s = _mm256_hadd_ps(_mm256_hadd_ps(CVXR_HALF(v0), CVXR_HALF(v1)),
+                                    _mm256_hadd_ps(CVXR_HALF(v2), CVXR_HALF(v3)));
+    const __m128 sum = _mm_add_ps(_mm256_castps256_ps128(s), _mm256_extractf128_ps(s, 1));
+    _mm_storeu_ps(out, _mm_add_ps(_mm_loadu_ps(out), sum));
+#undef CVXR_HALF
+#elif CVXR_DISPATCH && CVXR_ISA
+#if CVXR_ISA == 2
+#define CVXR_HALF(v)                                                                           \
+    _mm256_add_pd(_mm512_castpd512_pd256((__m512d)(v)),                                        \
+                  _mm512_maskz_extractf64x4_pd(15, (__m512d)(v), 1))
+#else
+#define CVXR_HALF(v) ((__m256d)(v))
+#endif
+    const __m256d s = _mm256_hadd_pd(CVXR_HALF(v0), CVXR_HALF(v1));
+    const __m256d t = _mm256_hadd_pd(CVXR_HALF(v2), CVXR_HALF(v3));
+    const __m256d sum =
+        _mm256_add_pd(_mm256_permute2f128_pd(s, t, 0x20), _mm256_permute2f128_pd(s, t, 0x31));
+    _mm256_storeu_pd(out, _mm256_add_pd(_mm256_loadu_pd(out), sum));
+#undef CVXR_HALF
+#else
+    out[0] += CVXR_K(cvxr_vec_sum)(v0), out[1] += CVXR_K(cvxr_vec_sum)(v1);
+    out[2] += CVXR_K(cvxr_vec_sum)(v2), out[3] += CVXR_K(cvxr_vec_sum)(v3);
+#endif
+}
+
+/* The three loops over rows, `tables` a constant at every call. */
+CVXR_TARGET CVXR_INLINE void CVXR_K(cvxr_line_dots_n)(size_t count, const uint32_t *w,
+                                                      const CVXR_REAL *table,
+                                                      const CVXR_REAL *X, size_t ldx,
+                                                      CVXR_REAL *out, const size_t tables) {
+    const unsigned char *T = (const unsigned char *)(const void *)table;
+    const int far = ldx * sizeof(CVXR_REAL) >= CVXR_FAR;
+    size_t i = 0;
+    for (; i + 4 <= count; i += 4, X += 4 * ldx)
+        CVXR_K(cvxr_four_sums)(CVXR_K(cvxr_line_product)(w[i], T, X, tables, far),
+                               CVXR_K(cvxr_line_product)(w[i + 1], T, X + ldx, tables, far),
+                               CVXR_K(cvxr_line_product)(w[i + 2], T, X + 2 * ldx, tables, far),
+                               CVXR_K(cvxr_line_product)(w[i + 3], T, X + 3 * ldx, tables, far),
+                               out + i);
+    for (; i < count; i++, X += ldx)
+        out[i] += CVXR_K(cvxr_vec_sum)(CVXR_K(cvxr_line_product)(w[i], T, X, tables, far));
+}
+
+CVXR_TARGET CVXR_INLINE void CVXR_K(cvxr_line_add_n)(size_t count, const uint32_t *words,
+                                                     const CVXR_REAL *table, CVXR_REAL *out,
+                                                     size_t ldo, const size_t tables) {
+    const unsigned char *T = (const unsigned char *)(const void *)table;
+    size_t i;
+    for (i = 0; i < count; i++, out += ldo) {
+        const uint64_t w = (uint64_t)words[i] << 6;
+        CVXR_K(cvxr_vec) a0 = CVXR_SEE(out), a1 = a0, a2 = a0, a3 = a0;
+        if (CVXR_NV > 1) a1 = CVXR_SEE(out + CVXR_LANES);
+        if (CVXR_NV > 2) a2 = CVXR_SEE(out + 2 * CVXR_LANES);
+        if (CVXR_NV > 2) a3 = CVXR_SEE(out + 3 * CVXR_LANES);
+        CVXR_SIX(CVXR_LOOK)
+        CVXR_AT(out) = a0;
+        if (CVXR_NV > 1) CVXR_AT(out + CVXR_LANES) = a1;
+        if (CVXR_NV > 2) CVXR_AT(out + 2 * CVXR_LANES) = a2;
+        if (CVXR_NV > 2) CVXR_AT(out + 3 * CVXR_LANES) = a3;
     }
 }
+
+CVXR_TARGET CVXR_INLINE void CVXR_K(cvxr_line_fill_n)(size_t count, const uint32_t *words,
+                                                      const CVXR_REAL *x, size_t ldx,
+                                                      const CVXR_REAL *r, CVXR_REAL *table,
+                                                      const size_t tables) {
+    unsigned char *T = (unsigned char *)(void *)table;
+    const int far = ldx * sizeof(CVXR_REAL) >= CVXR_FAR;
+    size_t i;
+    for (i = 0; i < count; i++, x += ldx) {
+        const uint64_t w = (uint64_t)words[i] << 6;
+        const CVXR_REAL s = r ? r[i] : (CVXR_REAL)1;
+        CVXR_K(cvxr_vec) a0 = CVXR_SEE(x) * s, a1 = a0, a2 = a0, a3 = a0;
+        if (CVXR_NV > 1) a1 = CVXR_SEE(x + CVXR_LANES) * s;
+        if (CVXR_NV > 2) a2 = CVXR_SEE(x + 2 * CVXR_LANES) * s;
+        if (CVXR_NV > 2) a3 = CVXR_SEE(x + 3 * CVXR_LANES) * s;
+        if (far) __builtin_prefetch(x + CVXR_LINE);
+        CVXR_SIX(CVXR_FILL)
+    }
+}
+#endif
+
+CVXR_TARGET static void CVXR_K(cvxr_line_dots)(size_t count, const uint32_t *w, size_t tables,
+                                               const CVXR_REAL *T, const CVXR_REAL *X,
+                                               size_t ldx, CVXR_REAL *out) {
+#if CVXR_VECTORS
+    if (tables == 1) CVXR_K(cvxr_line_dots_n)(count, w, T, X, ldx, out, 1);
+    else if (tables == 2) CVXR_K(cvxr_line_dots_n)(count, w, T, X, ldx, out, 2);
+    else if (tables <= 4) CVXR_K(cvxr_line_dots_n)(count, w, T, X, ldx, out, 4);
+    else CVXR_K(cvxr_line_dots_n)(count, w, T, X, ldx, out, 6);
+#else
+    size_t i, j, t;
+    for (i = 0; i < count; i++, X += ldx)
+        for (t = 0; t < tables; t++) {
+            const CVXR_REAL *row = T + (64 * t + (w[i] >> (6 * t) & 63)) * CVXR_LINE;
+            for (j = 0; j < CVXR_LINE; j++) out[i] += row[j] * X[j];
+        }
+#endif
+}
+
+CVXR_TARGET static void CVXR_K(cvxr_line_add)(size_t count, const uint32_t *w, size_t tables,
+                                              const CVXR_REAL *T, CVXR_REAL *out, size_t ldo) {
+#if CVXR_VECTORS
+    if (tables == 1) CVXR_K(cvxr_line_add_n)(count, w, T, out, ldo, 1);
+    else if (tables == 2) CVXR_K(cvxr_line_add_n)(count, w, T, out, ldo, 2);
+    else if (tables <= 4) CVXR_K(cvxr_line_add_n)(count, w, T, out, ldo, 4);
+    else CVXR_K(cvxr_line_add_n)(count, w, T, out, ldo, 6);
+#else
+    size_t i, j, t;
+    for (i = 0; i < count; i++, out += ldo)
+        for (t = 0; t < tables; t++) {
+            const CVXR_REAL *row = T + (64 * t + (w[i] >> (6 * t) & 63)) * CVXR_LINE;
+            for (j = 0; j < CVXR_LINE; j++) out[j] += row[j];
+        }
+#endif
+}
+
+CVXR_TARGET static void CVXR_K(cvxr_line_fill)(size_t count, const uint32_t *w, size_t tables,
+                                               const CVXR_REAL *X, size_t ldx,
+                                               const CVXR_REAL *r, CVXR_REAL *T) {
+#if CVXR_VECTORS
+    if (tables == 1) CVXR_K(cvxr_line_fill_n)(count, w, X, ldx, r, T, 1);
+    else if (tables == 2) CVXR_K(cvxr_line_fill_n)(count, w, X, ldx, r, T, 2);
+    else if (tables <= 4) CVXR_K(cvxr_line_fill_n)(count, w, X, ldx, r, T, 4);
+    else CVXR_K(cvxr_line_fill_n)(count, w, X, ldx, r, T, 6);
+#else
+    size_t i, j, t;
+    for (i = 0; i < count; i++, X += ldx)
+        for (t = 0; t < tables; t++) {
+            CVXR_REAL *row = T + (64 * t + (w[i] >> (6 * t) & 63)) * CVXR_LINE;
+            for (j = 0; j < CVXR_LINE; j++) row[j] += X[j] * (r ? r[i] : (CVXR_REAL)1);
+        }
+#endif
+}
+
+static const CVXR_T(cvxr_lines) CVXR_K(cvxr_lines) = {
+    CVXR_K(cvxr_line_build), CVXR_K(cvxr_line_dots), CVXR_K(cvxr_line_add),
+    CVXR_K(cvxr_line_fill), CVXR_K(cvxr_line_drain)
+};
+
+#undef CVXR_AT
+#undef CVXR_SEE
+#undef CVXR_NV
+#undef CVXR_ENTRY
+#undef CVXR_LOOK
+#undef CVXR_FILL
+#undef CVXR_SIX
 #endif
 
 /* ---- The operator, for each element type. */
@@ -5302,16 +5641,13 @@ static void CVXR_T(cvxr_op_add)(const cvxr_op *op, size_t count, const uint32_t 
     (void)op;
 }
 
-static void CVXR_T(cvxr_op_dots)(const cvxr_op *op, size_t count, const CVXR_REAL *S,
-                                 size_t lds, const CVXR_REAL *X, size_t ldx, size_t width,
-                                 CVXR_REAL *out) {
+static const CVXR_T(cvxr_lines) *CVXR_T(cvxr_lines_for)(const cvxr_op *op) {
 #if defined(__x86_64__) && CVXR_VECTORS
-    if (op->isa == 2) CVXR_T(cvxr_row_dots_avx512)(count, S, lds, X, ldx, width, out);
-    else if (op->isa == 1) CVXR_T(cvxr_row_dots_avx2)(count, S, lds, X, ldx, width, out);
-    else
+    if (op->isa == 2) return &CVXR_T(cvxr_lines_avx512);
+    if (op->isa == 1) return &CVXR_T(cvxr_lines_avx2);
 #endif
-        CVXR_T(cvxr_row_dots_plain)(count, S, lds, X, ldx, width, out);
     (void)op;
+    return &CVXR_T(cvxr_lines_plain);
 }
 
 /* The parts of one slice of op->work. */
@@ -5341,11 +5677,13 @@ typedef struct CVXR_T(cvxr_job) {
         *U; /* X: n x ldx */
     CVXR_REAL *out;
     size_t ldx, width, ldo, share;
+    size_t columns;       /* gradient: a task's, when columns are shared out, else 0 */
+    size_t first, c0, c1; /* gradient of few patterns: blocks of rows and columns at hand */
     int spread;
-    const double *a;
 } CVXR_T(cvxr_job);
 
-/* Gradient for the patterns of one block and one chunk of columns. */
+#if !CVXR_F32
+/* Gradient for the patterns of one block and one chunk of columns, for Newton's pairs (S14). */
 static void CVXR_T(cvxr_gradient_block)(const CVXR_T(cvxr_job) * job,
                                         const CVXR_T(cvxr_slice) * part, size_t p0,
                                         size_t count, size_t c0, size_t width) {
@@ -5370,17 +5708,145 @@ static void CVXR_T(cvxr_gradient_block)(const CVXR_T(cvxr_job) * job,
          job->out + p0 * job->ldo + c0, job->ldo);
     }
 }
+#endif
 
+/* Two tiles of rows from i0 on (a multiple of 64): their tables serve all patterns of a block,
+   whose mask words were collected. */
+static void CVXR_T(cvxr_gradient_tiles)(const CVXR_T(cvxr_job) * job,
+                                        const CVXR_T(cvxr_slice) * part, size_t i0,
+                                        const uint32_t *words, size_t count, size_t c0,
+                                        CVXR_REAL *out) {
+    const CVXR_T(cvxr_lines) *lines = CVXR_T(cvxr_lines_for)(job->op);
+    const size_t end = cvxr_min_z(i0 + 64, job->op->n);
+    size_t i;
+    for (; i0 < end; i0 += CVXR_TILE, words += count) {
+        const CVXR_REAL *rows[CVXR_TILE];
+        size_t m = cvxr_min_z(CVXR_TILE, end - i0);
+        for (i = 0; i < m; i++) rows[i] = job->X + (i0 + i) * job->ldx + c0;
+        lines->build(m, rows, job->r ? job->r + i0 : NULL, part->tables);
+        lines->add(count, words, (m + 5) / 6, part->tables, out, job->ldo);
+    }
+}
+
+/* Many patterns: tables of rows, from which the patterns take. */
 static void CVXR_T(cvxr_gradient_task)(void *arg, size_t task) {
     const CVXR_T(cvxr_job) *job = (const CVXR_T(cvxr_job) *)arg;
+    const cvxr_op *op = job->op;
+    CVXR_T(cvxr_slice) part = CVXR_T(cvxr_op_part)(op, task);
+    const size_t line = CVXR_LINE_BYTES / sizeof(CVXR_REAL), block = 4 * CVXR_BLOCK;
+    uint32_t *words = (uint32_t *)(void *)part.sums;
+    const size_t all = job->select->count, cut = job->columns;
+    const size_t part_c = cut ? task * cut : 0, end_c = cut ? part_c + cut : job->width;
+    const size_t part_p = cut ? 0 : task * job->share;
+    const size_t end_p = cut ? all : cvxr_min_z(all, part_p + job->share);
+    size_t p, q, c, i;
+    for (c = part_c; c < end_c; c += line)
+        for (p = part_p; p < end_p; p += block) {
+            const size_t count = cvxr_min_z(block, end_p - p);
+            CVXR_REAL *out = job->out + p * job->ldo + c;
+            for (q = 0; q < count; q++) memset(out + q * job->ldo, 0, CVXR_LINE_BYTES);
+            for (i = 0; i < op->n; i += 64) {
+                for (q = 0; q < count; q++) {
+                    uint64_t w =
+                        op->bits[cvxr_select_at(job->select, p + q) * op->words + i / 64];
+                    words[q] = (uint32_t)w;
+                    words[count + q] = (uint32_t)(w >> 32);
+                }
+                CVXR_T(cvxr_gradient_tiles)(job, &part, i, words, count, c, out);
+            }
+        }
+}
+
+/* Few patterns: tables of patterns, which the rows fill; a table is drained once for all rows
+   of a block. Adds the rows i0 to i1 and the columns c0 to c1 to `to` (column c0 first). */
+static void CVXR_T(cvxr_gradient_few)(const CVXR_T(cvxr_job) * job,
+                                      const CVXR_T(cvxr_slice) * part, size_t i0, size_t i1,
+                                      size_t c0, size_t c1, CVXR_REAL *to, size_t ldt) {
+    const cvxr_op *op = job->op;
+    const CVXR_T(cvxr_lines) *lines = CVXR_T(cvxr_lines_for)(op);
+    const cvxr_select *s = job->select;
+    const size_t rows = 2 * CVXR_BLOCK;
+    size_t g, c, i, w;
+    for (c = c0; c < c1; c += CVXR_LINE_BYTES / sizeof(CVXR_REAL))
+        for (g = 0; CVXR_TILE * g < s->count; g++) {
+            const size_t m = cvxr_min_z(CVXR_TILE, s->count - CVXR_TILE * g);
+            const size_t tables = (m + 5) / 6;
+            memset(part->tables, 0, tables * CVXR_LINE_TABLE);
+            for (i = i0; i < i1; i += rows) {
+                const size_t count = cvxr_min_z(rows, i1 - i);
+                const uint32_t *words = s->row_words ? s->row_words + g * op->n + i
+                                                     : part->words;
+                for (w = 0; w < count && !s->row_words; w += 64)
+                    cvxr_rows_of_word(op, s, g, (i + w) / 64, cvxr_min_z(64, count - w),
+                                      part->words + w);
+                lines->fill(count, words, tables, job->X + i * job->ldx + c, job->ldx,
+                            job->r ? job->r + i : NULL, part->tables);
+            }
+            lines->drain(m, part->tables, to + CVXR_TILE * g * ldt + (c - c0), ldt);
+        }
+}
+
+/* The columns of a task, all blocks of rows in turn. */
+static void CVXR_T(cvxr_few_columns_task)(void *arg, size_t task) {
+    const CVXR_T(cvxr_job) *job = (const CVXR_T(cvxr_job) *)arg;
+    const size_t n = job->op->n, blocks = cvxr_few_blocks(n);
     CVXR_T(cvxr_slice) part = CVXR_T(cvxr_op_part)(job->op, task);
-    const size_t chunk = CVXR_CHUNK_BYTES / sizeof(CVXR_REAL), count = job->select->count;
-    size_t p, c, end = cvxr_min_z(count, (task + 1) * job->share);
-    for (c = 0; c < job->width; c += chunk)
-        for (p = task * job->share; p < end; p += CVXR_BLOCK)
-            CVXR_T(cvxr_gradient_block)
-            (job, &part, p, cvxr_min_z(CVXR_BLOCK, end - p), c,
-             cvxr_min_z(chunk, job->width - c));
+    const size_t c0 = cvxr_min_z(job->width, task * job->share);
+    const size_t c1 = cvxr_min_z(job->width, c0 + job->share);
+    size_t b;
+    for (b = 0; b < blocks && c0 < c1; b++)
+        CVXR_T(cvxr_gradient_few)
+        (job, &part, cvxr_few_row(n, blocks, b), cvxr_few_row(n, blocks, b + 1), c0, c1,
+         job->out + c0, job->ldo);
+}
+
+/* One block of rows (job->first + task) of some columns (job->c0 to c1), into the slice. */
+static void CVXR_T(cvxr_few_rows_task)(void *arg, size_t task) {
+    const CVXR_T(cvxr_job) *job = (const CVXR_T(cvxr_job) *)arg;
+    const size_t n = job->op->n, blocks = cvxr_few_blocks(n), b = job->first + task;
+    const size_t width = job->c1 - job->c0;
+    CVXR_T(cvxr_slice) part = CVXR_T(cvxr_op_part)(job->op, task);
+    memset(part.sums, 0, job->select->count * width * sizeof(CVXR_REAL));
+    CVXR_T(cvxr_gradient_few)
+    (job, &part, cvxr_few_row(n, blocks, b), cvxr_few_row(n, blocks, b + 1), job->c0, job->c1,
+     part.sums, width);
+}
+
+/* Blocks of rows to the threads, as many columns at a time as a slice holds the sums of. */
+static void CVXR_T(cvxr_few_by_rows)(CVXR_T(cvxr_job) * job, size_t threads) {
+    cvxr_op *op = job->op;
+    const size_t line = CVXR_LINE_BYTES / sizeof(CVXR_REAL), count = job->select->count;
+    const size_t held = 2 * (size_t)CVXR_BLOCK * CVXR_CHUNK_BYTES / (count * CVXR_LINE_BYTES);
+    const size_t blocks = cvxr_few_blocks(op->n);
+    size_t t, p, j;
+    for (job->c0 = 0; job->c0 < job->width; job->c0 = job->c1) {
+        job->c1 = cvxr_min_z(job->width, job->c0 + held * line);
+        for (job->first = 0; job->first < blocks; job->first += threads) {
+            const size_t tasks = cvxr_min_z(threads, blocks - job->first);
+            const size_t width = job->c1 - job->c0;
+            cvxr_team_run(&op->team, tasks, CVXR_T(cvxr_few_rows_task), job);
+            for (t = 0; t < tasks; t++) {
+                const CVXR_REAL *from = CVXR_T(cvxr_op_part)(op, t).sums;
+                for (p = 0; p < count; p++, from += width)
+                    for (j = 0; j < width; j++)
+                        job->out[p * job->ldo + job->c0 + j] += from[j];
+            }
+        }
+    }
+}
+
+static void CVXR_T(cvxr_few_run)(CVXR_T(cvxr_job) * job) {
+    cvxr_op *op = job->op;
+    const size_t line = CVXR_LINE_BYTES / sizeof(CVXR_REAL), lines = job->width / line;
+    const double work = (double)op->n * (double)job->width * (double)job->select->count;
+    const size_t threads = work < 2e6 ? 1 : (size_t)op->team.threads;
+    memset(job->out, 0, job->select->count * job->ldo * sizeof(CVXR_REAL));
+    if (threads > 1 && lines < 8 * threads && cvxr_few_blocks(op->n) > 1) {
+        CVXR_T(cvxr_few_by_rows)(job, threads);
+        return;
+    }
+    job->share = (lines + threads - 1) / threads * line;
+    cvxr_team_run(&op->team, cvxr_min_z(threads, lines), CVXR_T(cvxr_few_columns_task), job);
 }
 
 /* Work is shared out in equal parts, one a thread; below this many additions it stays on
@@ -5391,7 +5857,7 @@ static size_t CVXR_T(cvxr_op_tasks)(const cvxr_op *op, size_t items, double addi
 }
 
 /* out (select->count rows of op->dp, packed) = X^T (D_p o r). r NULL means ones. Cost: n dp
-   count / 4 additions. */
+   count / 6 additions. */
 static void CVXR_T(cvxr_gradient)(cvxr_op *op, const cvxr_select *select, const CVXR_REAL *r,
                                   CVXR_REAL *out) {
     CVXR_T(cvxr_job) job;
@@ -5405,60 +5871,71 @@ static void CVXR_T(cvxr_gradient)(cvxr_op *op, const cvxr_select *select, const 
     job.out = out;
     op->passes += (double)select->count / (double)op->patterns;
     op->flops += 2.0 * (double)op->n * (double)op->d * (double)select->count;
+    if (select->count <= CVXR_FILLED) {
+        CVXR_T(cvxr_few_run)(&job);
+        return;
+    }
     tasks = CVXR_T(cvxr_op_tasks)(op, select->count,
                                   (double)op->n * (double)op->dp * (double)select->count / 4);
+    if (tasks > 1 && op->dp * sizeof(CVXR_REAL) / CVXR_LINE_BYTES % tasks == 0)
+        job.columns = op->dp / tasks; /* no table is made twice */
     job.share = (select->count + tasks - 1) / tasks;
     cvxr_team_run(&op->team, tasks, CVXR_T(cvxr_gradient_task), &job);
 }
 
-/* Sums of one block of rows (at most 2 CVXR_BLOCK) and one chunk of columns: D U restricted
-   to them. */
-static void CVXR_T(cvxr_forward_sums)(const CVXR_T(cvxr_job) * job,
+/* Forward of `count` rows from i0 on for the groups of 32 patterns from g0 to g1 and a line of
+   columns. Mask words of group g at words + (g - g0) * ldw. */
+static void CVXR_T(cvxr_forward_line)(const CVXR_T(cvxr_job) * job,
                                       const CVXR_T(cvxr_slice) * part, size_t i0, size_t count,
-                                      size_t c0, size_t width) {
-    const cvxr_op *op = job->op;
+                                      size_t g0, size_t g1, size_t c0, const uint32_t *words,
+                                      size_t ldw) {
+    const CVXR_T(cvxr_lines) *lines = CVXR_T(cvxr_lines_for)(job->op);
     const cvxr_select *s = job->select;
-    size_t g, j, w;
-    memset(part->sums, 0, count * width * sizeof(CVXR_REAL));
-    for (g = 0; CVXR_TILE * g < s->count; g++) {
+    const size_t dp = job->op->dp;
+    size_t g, j;
+    for (g = g0; g < g1; g++) {
         const CVXR_REAL *rows[CVXR_TILE];
-        const uint32_t *words = part->words;
         size_t m = cvxr_min_z(CVXR_TILE, s->count - CVXR_TILE * g);
         for (j = 0; j < m; j++) {
             size_t p = CVXR_TILE * g + j;
-            rows[j] = job->U + (job->spread ? cvxr_select_at(s, p) : p) * op->dp + c0;
+            rows[j] = job->U + (job->spread ? cvxr_select_at(s, p) : p) * dp + c0;
         }
-        CVXR_T(cvxr_op_build)(op, m, rows, NULL, width, part->tables);
-        if (s->row_words) words = s->row_words + g * op->n + i0;
-        else
-            for (w = 0; w < count; w += 64)
-                cvxr_rows_of_word(op, s, g, (i0 + w) / 64, cvxr_min_z(64, count - w),
-                                  part->words + w);
-        CVXR_T(cvxr_op_add)
-        (op, count, words, (m + 3) / 4, part->tables, width, part->sums, width);
+        lines->build(m, rows, NULL, part->tables);
+        lines->dots(count, words + (g - g0) * ldw, (m + 5) / 6, part->tables,
+                    job->X + i0 * dp + c0, dp, job->out + i0);
     }
 }
 
+/* Rows of a task, a panel at a time: the mask words of as many patterns as fit into the slice
+   are made once, then a line of X's panel stays in the cache while the patterns pass. */
 static void CVXR_T(cvxr_forward_task)(void *arg, size_t task) {
     const CVXR_T(cvxr_job) *job = (const CVXR_T(cvxr_job) *)arg;
     const cvxr_op *op = job->op;
+    const cvxr_select *s = job->select;
     CVXR_T(cvxr_slice) part = CVXR_T(cvxr_op_part)(op, task);
-    const size_t chunk = CVXR_CHUNK_BYTES / sizeof(CVXR_REAL);
-    size_t i, c, end = cvxr_min_z(op->n, (task + 1) * job->share);
-    for (i = task * job->share; i < end; i += 2 * CVXR_BLOCK) {
-        size_t count = cvxr_min_z(2 * CVXR_BLOCK, end - i);
+    const size_t groups = (s->count + CVXR_TILE - 1) / CVXR_TILE, rows = CVXR_PANEL_ROWS;
+    const size_t most = 2 * (size_t)CVXR_BLOCK * CVXR_CHUNK_BYTES / (4 * rows);
+    uint32_t *made = (uint32_t *)(void *)part.sums;
+    size_t i, g, g0, c, w, end = cvxr_min_z(op->n, (task + 1) * job->share);
+    for (i = task * job->share; i < end; i += rows) {
+        size_t count = cvxr_min_z(rows, end - i);
         memset(job->out + i, 0, count * sizeof(CVXR_REAL));
-        for (c = 0; c < op->dp; c += chunk) {
-            size_t width = cvxr_min_z(chunk, op->dp - c);
-            CVXR_T(cvxr_forward_sums)(job, &part, i, count, c, width);
-            CVXR_T(cvxr_op_dots)
-            (op, count, part.sums, width, job->X + i * op->dp + c, op->dp, width, job->out + i);
+        for (g0 = 0; g0 < groups; g0 += most) {
+            size_t g1 = cvxr_min_z(groups, g0 + most);
+            const uint32_t *words = s->row_words ? s->row_words + g0 * op->n + i : made;
+            for (g = g0; g < g1 && !s->row_words; g++)
+                for (w = 0; w < count; w += 64)
+                    cvxr_rows_of_word(op, s, g, (i + w) / 64, cvxr_min_z(64, count - w),
+                                      made + (g - g0) * rows + w);
+            for (c = 0; c < op->dp; c += CVXR_LINE_BYTES / sizeof(CVXR_REAL))
+                CVXR_T(cvxr_forward_line)(job, &part, i, count, g0, g1, c, words,
+                                          s->row_words ? op->n : rows);
         }
     }
 }
 
 /* out (n) = sum_p D_p X u_p over the selection. Rows of U are packed in its order, or with
-   `spread` at the patterns' own places. Cost: n dp count / 4 additions. */
+   `spread` at the patterns' own places. Cost: n dp count / 6 additions. */
 static void CVXR_T(cvxr_forward)(cvxr_op *op, const cvxr_select *select, const CVXR_REAL *U,
                                  int spread, CVXR_REAL *out) {
     CVXR_T(cvxr_job) job;
