@@ -2592,9 +2592,11 @@ CVXR_TARGET static void CVXR_K(cvxr_triangle)(int back, const CVXR_REAL *t, size
 CVXR_TARGET static void CVXR_K(cvxr_strips)(size_t k, size_t count, const CVXR_REAL *a,
                                             size_t lda, CVXR_REAL *strip) {
     size_t p, s;
-    for (p = 0; p < k; p++, a += lda, strip += CVXR_MR)
+    for (p = 0; p < k; p++, a += lda, strip += CVXR_MR) {
+        if (p + 16 < k) CVXR_PREFETCH(a + 16 * lda);
         for (s = 0; s < count; s++)
             memcpy(strip + s * k * CVXR_MR, a + s * CVXR_MR, CVXR_MR * sizeof *a);
+    }
 }
 
 CVXR_TARGET static void CVXR_K(cvxr_pack)(size_t k, size_t wide, const CVXR_REAL *b, size_t ldb,
@@ -2874,8 +2876,8 @@ static void CVXR_T(cvxr_product_edge)(const CVXR_T(cvxr_product) *g, size_t k,
 }
 
 /* Rows i0 .. i0 + rows - 1 (at most mr; a's element (i, p) at i ra + p ca) of columns j0 .. j1
-   - 1, terms p0 .. p0 + k - 1. B is packed, or with `direct` read where it is, but for the
-   columns beyond the last full unit. */
+   - 1, terms p0 .. p0 + k - 1. B is packed, or with `direct` read where it is, but for a
+   last tile that is no multiple of the unit. */
 static void CVXR_T(cvxr_product_strip)(const CVXR_T(cvxr_product) *g, size_t i0, size_t rows,
                                        const CVXR_REAL *a, size_t ra, size_t ca, size_t j0,
                                        size_t j1, size_t p0, size_t k, int direct,
@@ -2891,8 +2893,7 @@ static void CVXR_T(cvxr_product_strip)(const CVXR_T(cvxr_product) *g, size_t i0,
     }
     for (; j0 < j1; j0 += cols) {
         cols = CVXR_T(cvxr_tile_cols)(g->kernels, g->panel_end - j0);
-        if (direct && cols >= unit) {
-            cols -= cols % unit;
+        if (direct && cols % unit == 0) {
             b = g->B + p0 * g->ldb + j0;
             sb = g->ldb;
         } else {
@@ -2951,10 +2952,13 @@ static void CVXR_T(cvxr_product_block)(CVXR_T(cvxr_product) *g, size_t r0, size_
     CVXR_REAL *strip = (CVXR_REAL *)(void *)((unsigned char *)slice + CVXR_STRIP_AT);
     int direct = !g->tb && (r1 - r0 <= CVXR_DIRECT_ROWS || k * (j1 - j0) <= CVXR_DIRECT_SIZE);
     int pack_a = g->ta && j1 - j0 > CVXR_DIRECT_TILES * g->kernels->nr;
-    size_t i, end, at, rows;
+    size_t i, end, at, rows, cols;
     g->panel_end = j1;
-    CVXR_T(cvxr_product_pack)(g, direct ? j1 - (j1 - j0) % unit : j0, j1, p0, k,
-                              (CVXR_REAL *)slice);
+    for (i = j0; direct && i < j1; i += cols) {
+        cols = CVXR_T(cvxr_tile_cols)(g->kernels, j1 - i);
+        if (cols % unit) break;
+    }
+    CVXR_T(cvxr_product_pack)(g, direct ? i : j0, j1, p0, k, (CVXR_REAL *)slice);
     for (i = g->lower ? cvxr_max_z(r0, j0 / mr * mr) : r0; i < r1; i = end) {
         end = cvxr_min_z(i + group, r1);
         if (pack_a) CVXR_T(cvxr_product_strips)(g, i, end, p0, k, strip);
@@ -3196,24 +3200,29 @@ static void CVXR_T(cvxr_solve_panel)(const CVXR_T(cvxr_kernels) *kernels, int tr
     }
 }
 
-/* B (n x m) = op(L)^{-1} B for n <= CVXR_BASE_ORDER; columns beyond the last full unit on a
-   copy. */
+/* B (n x m) = op(L)^{-1} B for n <= CVXR_BASE_ORDER. A tile of columns whose rows lie far
+   apart, where a cache holds few of them, or that is no multiple of the unit is copied. */
 static void CVXR_T(cvxr_solve_base)(const CVXR_T(cvxr_kernels) *kernels, int trans, size_t n,
                                     size_t m, const CVXR_REAL *L, size_t ldl, CVXR_REAL *B,
                                     size_t ldb, void *slice) {
     const size_t unit = kernels->unit;
     CVXR_REAL *copy = (CVXR_REAL *)slice, *strip = copy + CVXR_BASE_ORDER * kernels->nr;
-    size_t i, cols;
+    size_t i, cols, wide;
     CVXR_T(cvxr_solve_last)(kernels, trans, n, L, ldl, strip);
-    for (; m >= unit; m -= cols, B += cols) {
-        cols = CVXR_T(cvxr_tile_cols)(kernels, m / unit * unit);
-        CVXR_T(cvxr_solve_panel)(kernels, trans, n, L, ldl, B, ldb, cols / unit, strip);
+    for (; m > 0; m -= cols, B += cols) {
+        cols = CVXR_T(cvxr_tile_cols)(kernels, m);
+        wide = (cols + unit - 1) / unit * unit;
+        if (cols == wide && ldb <= CVXR_NC) {
+            CVXR_T(cvxr_solve_panel)(kernels, trans, n, L, ldl, B, ldb, cols / unit, strip);
+            continue;
+        }
+        if (cols < wide) memset(copy, 0, n * wide * sizeof *copy);
+        if (cols == wide) kernels->pack(n, wide, B, ldb, copy);
+        else
+            for (i = 0; i < n; i++) memcpy(copy + i * wide, B + i * ldb, cols * sizeof *B);
+        CVXR_T(cvxr_solve_panel)(kernels, trans, n, L, ldl, copy, wide, wide / unit, strip);
+        for (i = 0; i < n; i++) memcpy(B + i * ldb, copy + i * wide, cols * sizeof *B);
     }
-    if (m == 0) return;
-    memset(copy, 0, n * unit * sizeof *copy);
-    for (i = 0; i < n; i++) memcpy(copy + i * unit, B + i * ldb, m * sizeof *B);
-    CVXR_T(cvxr_solve_panel)(kernels, trans, n, L, ldl, copy, unit, 1, strip);
-    for (i = 0; i < n; i++) memcpy(B + i * ldb, copy + i * unit, m * sizeof *B);
 }
 
 /* B (m x n) = B L^{-T} for n <= CVXR_BASE_ORDER: rows of B as columns of a transposed copy. */
