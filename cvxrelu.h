@@ -2116,6 +2116,15 @@ static int cvxr_hookable(size_t a, size_t b, size_t c, size_t d, size_t e) {
     return a <= most && b <= most && c <= most && d <= most && e <= most;
 }
 
+/* A factor of a product is read in place when its packed copy would be used by few: B by at
+   most this many rows, or with at most so many elements; a transposed A by at most so many
+   tiles. Rows further apart than CVXR_CLOSE share few sets of the first cache level: then B is
+   packed, and A but for two tiles. */
+#define CVXR_DIRECT_ROWS  16
+#define CVXR_DIRECT_SIZE  4096
+#define CVXR_DIRECT_TILES 5
+#define CVXR_CLOSE        192
+
 /* Recursive factors and solves stop at this order; above it they cut at a multiple of 32. */
 #define CVXR_BASE_ORDER ((size_t)64)
 static size_t cvxr_half_order(size_t n) {
@@ -2753,11 +2762,6 @@ static const CVXR_T(cvxr_kernels) CVXR_K(cvxr_kernels) = {
 #define CVXR_BLAS(name) d##name
 #endif
 #define CVXR_KC (CVXR_KC_BYTES / sizeof(CVXR_REAL))
-#ifndef CVXR_DIRECT_ROWS
-#define CVXR_DIRECT_ROWS 16
-#define CVXR_DIRECT_SIZE 4096
-#define CVXR_DIRECT_TILES 2
-#endif
 
 static const CVXR_T(cvxr_kernels) *CVXR_T(cvxr_kernels_for)(const cvxr_la *la) {
 #if CVXR_DISPATCH
@@ -2912,21 +2916,28 @@ static void CVXR_T(cvxr_product_strip)(const CVXR_T(cvxr_product) *g, size_t i0,
 }
 
 /* Packs terms p0 .. p0 + k - 1 of columns j0 .. j1 - 1 of op(B) in tiles of nr columns, the
-   last one padded with zeros to a full unit. */
+   last one padded with zeros to a full unit; a B that is not transposed by 8 rows at a time, as
+   they come from memory. */
 static void CVXR_T(cvxr_product_pack)(const CVXR_T(cvxr_product) *g, size_t j0, size_t j1,
                                       size_t p0, size_t k, CVXR_REAL *packed) {
-    const size_t unit = g->kernels->unit;
-    size_t p, cols, wide;
-    for (; j0 < j1; j0 += cols, packed += wide * k) {
-        const CVXR_REAL *b = g->tb ? g->B + j0 * g->ldb + p0 : g->B + p0 * g->ldb + j0;
-        cols = CVXR_T(cvxr_tile_cols)(g->kernels, j1 - j0);
-        wide = (cols + unit - 1) / unit * unit;
-        if (cols < wide) memset(packed, 0, wide * k * sizeof *packed);
-        if (g->tb) g->kernels->turn(cols, k, b, g->ldb, packed, wide);
-        else if (cols == wide) g->kernels->pack(k, wide, b, g->ldb, packed);
-        else
-            for (p = 0; p < k; p++)
-                memcpy(packed + p * wide, b + p * g->ldb, cols * sizeof *b);
+    const size_t unit = g->kernels->unit, step = g->tb ? k : 8;
+    size_t p, q, j, rows, cols, wide;
+    for (p = 0; p < k; p += step) {
+        CVXR_REAL *tile = packed;
+        rows = cvxr_min_z(step, k - p);
+        for (j = j0; j < j1; j += cols, tile += wide * k) {
+            const CVXR_REAL *b = g->B + (g->tb ? j * g->ldb + p0 : (p0 + p) * g->ldb + j);
+            CVXR_REAL *to;
+            cols = CVXR_T(cvxr_tile_cols)(g->kernels, j1 - j);
+            wide = (cols + unit - 1) / unit * unit;
+            to = tile + p * wide;
+            if (cols < wide) memset(to, 0, wide * rows * sizeof *to);
+            if (g->tb) g->kernels->turn(cols, k, b, g->ldb, to, wide);
+            else if (cols == wide) g->kernels->pack(rows, wide, b, g->ldb, to);
+            else
+                for (q = 0; q < rows; q++)
+                    memcpy(to + q * wide, b + q * g->ldb, cols * sizeof *b);
+        }
     }
 }
 
@@ -2944,14 +2955,16 @@ static void CVXR_T(cvxr_product_strips)(const CVXR_T(cvxr_product) *g, size_t i0
                                                  : g->A[(i0 + i) * g->lda + p0 + p];
 }
 
-/* Rows r0 .. r1 - 1 and columns j0 .. j1 - 1 (at most CVXR_NC) of C, terms p0 .. p0 + k - 1. B
-   is read in place when few rows share the packing; so is a transposed A when few tiles do. */
+/* Rows r0 .. r1 - 1 and columns j0 .. j1 - 1 (at most CVXR_NC) of C, terms p0 .. p0 + k - 1.
+   */
 static void CVXR_T(cvxr_product_block)(CVXR_T(cvxr_product) *g, size_t r0, size_t r1, size_t j0,
                                        size_t j1, size_t p0, size_t k, void *slice) {
-    const size_t mr = g->kernels->mr, unit = g->kernels->unit, group = 64 / sizeof *g->A;
+    const size_t mr = g->kernels->mr, nr = g->kernels->nr, unit = g->kernels->unit;
+    const size_t group = 64 / sizeof *g->A;
     CVXR_REAL *strip = (CVXR_REAL *)(void *)((unsigned char *)slice + CVXR_STRIP_AT);
-    int direct = !g->tb && (r1 - r0 <= CVXR_DIRECT_ROWS || k * (j1 - j0) <= CVXR_DIRECT_SIZE);
-    int pack_a = g->ta && j1 - j0 > CVXR_DIRECT_TILES * g->kernels->nr;
+    int direct = !g->tb && ((r1 - r0 <= CVXR_DIRECT_ROWS && g->ldb <= CVXR_CLOSE) ||
+                            k * (j1 - j0) <= CVXR_DIRECT_SIZE);
+    int pack_a = g->ta && j1 - j0 > nr * (g->lda <= CVXR_CLOSE ? CVXR_DIRECT_TILES : 2);
     size_t i, end, at, rows, cols;
     g->panel_end = j1;
     for (i = j0; direct && i < j1; i += cols) {
@@ -3212,7 +3225,7 @@ static void CVXR_T(cvxr_solve_base)(const CVXR_T(cvxr_kernels) *kernels, int tra
     for (; m > 0; m -= cols, B += cols) {
         cols = CVXR_T(cvxr_tile_cols)(kernels, m);
         wide = (cols + unit - 1) / unit * unit;
-        if (cols == wide && ldb <= CVXR_NC) {
+        if (cols == wide && ldb <= CVXR_CLOSE) {
             CVXR_T(cvxr_solve_panel)(kernels, trans, n, L, ldl, B, ldb, cols / unit, strip);
             continue;
         }
@@ -3885,6 +3898,11 @@ CVXR_UNUSED static cvxrelu_blas cvxrelu_blas_from_cblas(void) {
 #undef CVXR_NC
 #undef CVXR_STRIP_AT
 #undef CVXR_TILE_AT
+#undef CVXR_DIRECT_ROWS
+#undef CVXR_DIRECT_SIZE
+#undef CVXR_DIRECT_TILES
+#undef CVXR_CLOSE
+#undef CVXR_BASE_ORDER
 
 /* ==== S06 DATA ===========================================================================
    The caller's views become the solver's matrices: everything about X and Y is checked, X is
