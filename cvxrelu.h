@@ -4254,6 +4254,7 @@ static cvxrelu_result cvxr_data_make(cvxr_mem *mem, const cvxrelu_problem *p, cv
    Sources: [MSP22] sections 2 and 3.2, E.1 (share of active rows), F (patches).              */
 
 #define CVXR_PANEL   8         /* gates multiplied with X together                            */
+#define CVXR_SUMS    16        /* tasks that share a panel's product, at most                 */
 #define CVXR_REDRAWS 10        /* how often a gate with an uncertain sign is drawn anew       */
 
 typedef struct cvxr_patterns {
@@ -4270,6 +4271,8 @@ typedef struct cvxr_sampling {
     const cvxr_data *data;
     const cvxrelu_gates *recipe;
     cvxr_patterns *out;
+    const cvxr_team *team;
+    size_t tasks;                  /* of the product at hand                                  */
     size_t draws, slots;           /* gates in all, and in a panel (POINTS: half)             */
     cvxrelu_random seeds;          /* one number a draw                                       */
     cvxrelu_random random[CVXR_PANEL];
@@ -4281,7 +4284,7 @@ typedef struct cvxr_sampling {
     double *real_block;            /* scratch:                                                */
     double *margin;                /*   n: see cvxr_margins                                   */
     double *panel;                 /*   d x CVXR_PANEL: gates of the panel, as columns        */
-    double *sum;                   /*   2 x CVXR_PANEL: products of two rows                  */
+    double *sum;                   /*   CVXR_SUMS x 2 x CVXR_PANEL: products of two rows      */
     double *z;                     /*   CVXR_PANEL x n: products of the panel                 */
     double *aim;                   /*   CVXR_PANEL/2 x d: POINTS, directions off the points   */
     double *spare;                 /*   active_share: n projections; POINTS: the rows         */
@@ -4320,7 +4323,8 @@ static size_t cvxr_points_reals(size_t n, size_t d) {
 static size_t cvxr_sampling_reals(size_t n, size_t d, size_t spare) {
     size_t reals;
     if (n > SIZE_MAX / 64 || d > SIZE_MAX / 64 || spare > SIZE_MAX / 4) return 0;
-    reals = (CVXR_PANEL + 1) * n + (CVXR_PANEL + CVXR_PANEL / 2) * d + 2 * CVXR_PANEL;
+    reals = (CVXR_PANEL + 1) * n + (CVXR_PANEL + CVXR_PANEL / 2) * d;
+    reals += CVXR_SUMS * 2 * CVXR_PANEL;
     return reals + spare;
 }
 
@@ -4361,7 +4365,7 @@ static void cvxr_sampling_allocate(cvxr_mem *mem, cvxr_sampling *s) {
     if (mem->failed) return;
     s->panel = s->real_block;              /* these two on cache lines                        */
     s->sum = s->panel + CVXR_PANEL * d;
-    s->z = s->sum + 2 * CVXR_PANEL;
+    s->z = s->sum + CVXR_SUMS * 2 * CVXR_PANEL;
     s->margin = s->z + CVXR_PANEL * n;
     s->aim = s->margin + n;
     s->spare = s->aim + CVXR_PANEL / 2 * d;
@@ -4553,16 +4557,25 @@ static void cvxr_two_rows(const double *x, const double *y, const size_t *used, 
 }
 #endif
 
-/* z = X times the panel. */
-static void cvxr_panel_product(cvxr_sampling *s) {
-    size_t n = s->data->n, dp = s->data->dp, i, b;
-    double *z = s->z, *sum = s->sum;
-    for (i = 0; i < n; i += 2) {
+/* Rows of z = X times the panel: pairs of rows, shared out among the team. */
+static void cvxr_panel_task(void *arg, size_t task) {
+    const cvxr_sampling *s = (const cvxr_sampling *)arg;
+    const size_t n = s->data->n, dp = s->data->dp, pairs = (n + 1) / 2;
+    const size_t end = 2 * (pairs * (task + 1) / s->tasks);
+    double *z = s->z, *sum = s->sum + task * 2 * CVXR_PANEL;
+    size_t i, b;
+    for (i = 2 * (pairs * task / s->tasks); i < end; i += 2) {
         const double *x = s->data->X + i * dp;
         cvxr_two_rows(x, i + 1 < n ? x + dp : x, s->used, s->used_count, s->panel, sum);
         for (b = 0; b < CVXR_PANEL; b++) z[b * n + i] = sum[b];
         for (b = 0; b < CVXR_PANEL && i + 1 < n; b++) z[b * n + i + 1] = sum[CVXR_PANEL + b];
     }
+}
+
+static void cvxr_panel_product(cvxr_sampling *s) {
+    const double work = (double)s->data->n * (double)(s->used_count * CVXR_PANEL);
+    s->tasks = work < 4e5 ? 1 : cvxr_min_z((size_t)s->team->threads, CVXR_SUMS);
+    cvxr_team_run(s->team, s->tasks, cvxr_panel_task, s);
 }
 
 /* Packs `gates` rows of d, and for POINTS the aims after them, as columns of the panel. */
@@ -4939,15 +4952,16 @@ static cvxrelu_result cvxr_take_given(cvxr_sampling *s, char *message) {
    uncertain sign is drawn anew CVXR_REDRAWS times, then dropped. Given: all, as they are,
    near-ties counted.
    On an error nothing is held, out is zero and message says why.                             */
-static cvxrelu_result cvxr_patterns_make(cvxr_mem *mem, const cvxr_data *data,
-                                         const cvxrelu_gates *recipe, cvxr_patterns *out,
-                                         char *message) {
+static cvxrelu_result cvxr_patterns_by(const cvxr_team *team, cvxr_mem *mem,
+                                       const cvxr_data *data, const cvxrelu_gates *recipe,
+                                       cvxr_patterns *out, char *message) {
     cvxr_sampling s;
     cvxrelu_result result;
     memset(out, 0, sizeof *out);
     result = cvxr_gates_check(data, recipe, message);
     if (result) return result;
     memset(&s, 0, sizeof s);
+    s.team = team;
     s.data = data;
     s.recipe = recipe;
     s.out = out;
@@ -4969,8 +4983,19 @@ static cvxrelu_result cvxr_patterns_make(cvxr_mem *mem, const cvxr_data *data,
     return result;
 }
 
+/* The same on the calling thread alone. */
+static cvxrelu_result cvxr_patterns_make(cvxr_mem *mem, const cvxr_data *data,
+                                         const cvxrelu_gates *recipe, cvxr_patterns *out,
+                                         char *message) {
+    cvxr_team one;
+    memset(&one, 0, sizeof one);
+    one.threads = 1;
+    return cvxr_patterns_by(&one, mem, data, recipe, out, message);
+}
+
 #undef CVXR_PANEL
 #undef CVXR_REDRAWS
+#undef CVXR_SUMS
 
 /* ==== S08 VECTORS AND MODEL OPERATOR =====================================================
    The only code that touches the n x P masks: forward sum_i D_i X u_i, gradient X^T (D_i r),
@@ -17256,11 +17281,14 @@ static cvxrelu_result cvxr_fit_open(cvxr_fit *f, const cvxrelu_problem *problem,
                                     const cvxrelu_options *options, int least_squares,
                                     cvxrelu_report *report) {
     char *message = report->message;
+    cvxr_team team;
     cvxrelu_result result = cvxr_problem_check(problem, message);
     memset(f, 0, sizeof *f);
     if (!result) result = cvxr_options_resolve(options, &f->opt, message);
     if (result) return result;
     f->problem = *problem;
+    team.hook = f->opt.parallel;
+    team.threads = f->opt.threads;
     cvxr_mem_init(&f->mem, &f->opt.allocator, f->opt.memory_limit);
     f->core.opt = &f->opt;
     f->core.started = cvxr_now(&f->opt.clock);
@@ -17272,7 +17300,8 @@ static cvxrelu_result cvxr_fit_open(cvxr_fit *f, const cvxrelu_problem *problem,
     if (!result && problem->search == CVXRELU_SEARCH_EXACT)
         result = cvxr_fit_enumerate(f, message);
     else if (!result)
-        result = cvxr_patterns_make(&f->mem, &f->data, &problem->gates, &f->patterns, message);
+        result = cvxr_patterns_by(&team, &f->mem, &f->data, &problem->gates, &f->patterns,
+                                  message);
     if (!result) result = cvxr_fit_open_solver(f, report);
     if (result) cvxr_fit_close(f);
     return result;
@@ -20446,7 +20475,7 @@ static cvxrelu_result cvxr_check_patterns(cvxr_check *k, char *message) {
         recipe.given.cols = model->d;
         recipe.given_scaled = 1;
     }
-    result = cvxr_patterns_make(&k->mem, &k->data, &recipe, &k->patterns, message);
+    result = cvxr_patterns_by(&k->team, &k->mem, &k->data, &recipe, &k->patterns, message);
     cvxr_release(&k->mem, gates, count, sizeof(double));
     return result;
 }
