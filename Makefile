@@ -64,7 +64,7 @@ bench-relu: $(BUILD)/cvxrelu ## certificates of ReLU over given patterns, recomp
 
 bench-search: $(BUILD)/cvxrelu ## pattern search beside Adam and SGD in PyTorch (--data DIR)
 	@$(PYTHON) tests/bench/bench_search.py --tool $(BUILD)/cvxrelu --dir $(BUILD)/bench_search \
-	    $(BENCH_ARGS)
+	    --results $(BUILD)/results $(BENCH_ARGS)
 
 bench-threads: $(BUILD)/bench_threads ## two threads beside one: same bits, speed (OpenMP)
 	@$(BUILD)/bench_threads $(BENCH_ARGS)

@@ -209,7 +209,11 @@
      factor, which costs 2 n d (d + k)); n q^2 + q^3/3 and 4 n q + 2 q^2, q = k + d, those of
      NEWTON's float32 preconditioner. These are the operations of dense algebra; the mask
      kernels of S08 do the same with n d P / 6 additions a pass, so flops / seconds can exceed
-     the machine's peak. The report's own certificate is not counted.
+     the machine's peak. The report's own certificate is not counted. A pass reads at least
+     8 n d + n P / 8 bytes, a factor's solve the 8 n^2 or 8 (k d)^2 bytes of the factor. A
+     projection on a cone prices all rows for 2 n d flops and 8 n d bytes, twice or more, and
+     between two prices changes a face of k rows for some multiple of d k a row. `make bench`
+     prints seconds as multiples of one pass at the measured speed of the matrix product.
 
    CONFIGURATION MACROS (each where the implementation is, unless "everywhere")
      CVXRELU_IMPLEMENTATION   in exactly one file: compile the code.

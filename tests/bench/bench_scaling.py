@@ -5,9 +5,10 @@
 
 Data: X ~ N(0, I), y a ReLU network with 30 neurons an output plus 10% noise, columns divided by their 2-norm, gates
 N(0, I). The strength is the share of lambda_max, found by bisection at a gap of 1e-2, at which about SUPPORT groups an
-output are active, so that the size of the answer stays put while one of n, P, d, c grows. Timed: the whole fit to a certified
-1e-6, the median of three. exponent: slope of the least-squares line through log seconds. limit: 3 times the input
-(8 n (d + c) bytes) plus the masks (n P / 8); what is above it is workspace, in the table as a multiple of the input."""
+output are active, so that the size of the answer stays put while one of n, P, d, c grows. Timed: the whole fit to a
+certified 1e-6, the median of three. exponent: slope of the least-squares line through log seconds. limit: 3 times the
+input (8 n (d + c) bytes) plus the masks (n P / 8); what is above it is workspace, in the table as a multiple of the
+input."""
 import math
 import os
 import sys
@@ -91,7 +92,8 @@ def section(args, out):
         order = [what for what in ("n", "P", "d", "c") if what in panels]
         file.write(svg.chart([("against " + what, panels[what]) for what in order], order, "CPU seconds", ylog=True))
     return ("## Scaling\n\n`make bench-scaling`; one thread, certified 1e-6, support held at about %d (gated), %d "
-            "(ReLU) groups an output.\n\n![scaling](scaling.svg)\n\n" % (SUPPORT["gated"], SUPPORT["relu"]) + "\n".join(text))
+            "(ReLU) groups an output.\n\n![scaling](scaling.svg)\n\n" % (
+                SUPPORT["gated"], SUPPORT["relu"]) + "\n".join(text))
 
 
 def memory(run):

@@ -13,6 +13,8 @@ of ones is appended to tables, then columns are divided by their 2-norm: everyon
     baseline    m = 1000 neurons, 2000 full-batch epochs, float32, default layer initialisation, step halved every
                 400 epochs; Adam and SGD with momentum 0.9, steps 10, 5, 1, 0.5, 0.1, 0.01, 0.001; the best end of all,
                 computed in float64 with the neurons balanced (never higher)
+    besides     scikit-learn's MLPRegressor of the same width, by L-BFGS to its stop and by Adam with steps 0.1, 0.01,
+                0.001 over 2000 epochs (float64); for RESULTS.md, not in the ratios
     cvxrelu     train --model relu with its defaults, objective recomputed here from the saved network
 
 The grid is run from the usual steps outward and a side is given up at a run that diverges or ends 10% above the best of
@@ -77,6 +79,41 @@ def train(np, X, y, lam, method, step, m=1000, epochs=2000, seed=0):
     return value if np.isfinite(value) else None, seconds, epochs
 
 
+def train_mlp(np, X, y, lam, solver, step):
+    """scikit-learn's MLPRegressor, 1000 neurons, full batch, its intercepts held at zero so that it solves the same
+    problem: objective, CPU seconds, iterations."""
+    import warnings
+    from sklearn.neural_network import MLPRegressor
+
+    class WithoutIntercepts(MLPRegressor):
+        def _init_coef(self, *given, **named):
+            weights, intercepts = super()._init_coef(*given, **named)
+            return weights, 0 * intercepts
+
+        def _backprop(self, *given, **named):
+            loss, weights, intercepts = super()._backprop(*given, **named)
+            for gradient in intercepts:
+                gradient[:] = 0
+            return loss, weights, intercepts
+
+    lbfgs = dict(max_iter=5000, max_fun=10000, tol=1e-9)
+    adam = dict(max_iter=2000, learning_rate_init=step, batch_size=len(y), tol=0.0, n_iter_no_change=2000)
+    model = WithoutIntercepts(hidden_layer_sizes=(1000,), solver=solver, alpha=lam * len(y), random_state=0,
+                         **(lbfgs if solver == "lbfgs" else adam))
+    begin = time.process_time()
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        try:
+            model.fit(X, y)
+        except ValueError:                                 # it diverged
+            return None, time.process_time() - begin, 0
+    seconds = time.process_time() - begin
+    W, a = model.coefs_[0].T, model.coefs_[1][:, 0]
+    r = np.maximum(X @ W.T, 0) @ a - y
+    value = float(r @ r / (2 * len(y)) + lam * (np.linalg.norm(W, axis=1) * abs(a)).sum())
+    return value if np.isfinite(value) else None, seconds, model.n_iter_
+
+
 def outward(method, run, factor=1.1):
     """Call run(step) from the usual steps outward; see the top."""
     high, low = (0.1, 0.01) if method == "adam" else (5, 1)
@@ -90,13 +127,24 @@ def outward(method, run, factor=1.1):
             ends[step], edge = run(step), step
 
 
+def have_sklearn():
+    try:
+        import sklearn.neural_network  # noqa: F401
+    except ImportError:
+        return False
+    return True
+
+
 def grid_case(np, args, name, lam, X, y, earlier):
     """All runs of a case, those of `earlier` reused, with the best of them on top."""
     runs = {(r["method"], r["step"]): r for r in (earlier or {}).get("runs", [])}
 
     def run(method, step):
         if (method, step) not in runs:
-            value, seconds, epochs = train(np, X, y, lam, method, step)
+            if method.startswith("mlp-"):
+                value, seconds, epochs = train_mlp(np, X, y, lam, method[4:], step)
+            else:
+                value, seconds, epochs = train(np, X, y, lam, method, step)
             runs[method, step] = {"method": method, "step": step, "objective": value,
                                   "seconds": round(seconds, 3), "epochs": epochs}
         return runs[method, step]["objective"]
@@ -107,7 +155,12 @@ def grid_case(np, args, name, lam, X, y, earlier):
                 run(method, step)
         elif earlier is None:
             outward(method, lambda step: run(method, step))
-    best = min((r for r in runs.values() if r["objective"] is not None), key=lambda r: r["objective"])
+    if have_sklearn():
+        run("mlp-lbfgs", 0)
+        for step in (0.1, 0.01, 0.001):
+            run("mlp-adam", step)
+    torch = [r for r in runs.values() if r["objective"] is not None and not r["method"].startswith("mlp-")]
+    best = min(torch, key=lambda r: r["objective"])
     return {"problem": name, "lambda": lam, "n": X.shape[0], "d": X.shape[1], "objective": best["objective"],
             "method": best["method"], "step": best["step"], "seconds": best["seconds"], "runs": list(runs.values())}
 
@@ -150,6 +203,39 @@ def ours(np, args, name, lam, X, y):
         return json.load(file), value, usage.ru_utime + usage.ru_stime
 
 
+def mlp_runs(runs):
+    """The best of scikit-learn's runs, for itself: [objective, CPU seconds, name], or None."""
+    found = [r for r in runs if r["method"].startswith("mlp-") and r["objective"] is not None]
+    best = min(found, key=lambda r: r["objective"], default=None)
+    return best and [best["objective"], best["seconds"], "%s %g" % (best["method"], best["step"])]
+
+
+def section(args, out):
+    """What RESULTS.md says of the search."""
+    kept = common.Store(common.path_of(args, "search.json")).kept
+    if not kept:
+        return ""
+    rows, ratios, times, with_mlp = [], [], [], [case for case in kept.values() if case["mlp"]]
+    for key, case in kept.items():
+        ratios.append(case["objective"] / case["baseline"])
+        times.append(case["cpu"] / case["baseline_cpu"])
+        mlp = "%.6f (%s), %.3g s" % (case["mlp"][0], case["mlp"][2], case["mlp"][1]) if case["mlp"] else "-"
+        rows.append((key, "%.6f" % case["baseline"], case["method"], "%.3g" % case["baseline_cpu"], mlp,
+                     "%.6f" % case["objective"], case["neurons"], "%.3g" % case["cpu"], "%.5f" % ratios[-1],
+                     "%.2f" % times[-1]))
+    return ("## The network problem: pattern search, Adam, SGD, scikit-learn's MLP\n\n`make bench-search BENCH_ARGS="
+            "'--data DIR'`; CPU seconds of one thread. The network's own objective; the best run of Adam and SGD in "
+            "PyTorch over the grid, its time alone counted. cvxrelu is at or below (1 + 1e-4) times that in **%d of "
+            "%d**, median time ratio %.2f. Scikit-learn's MLPRegressor, the best of L-BFGS and three of Adam, beside "
+            "it: lower by more than 1e-4 than cvxrelu in %d, at most as long and within 1e-4 of it in %d.\n\n%s\n" % (
+                sum(r <= 1 + 1e-4 for r in ratios), len(rows), statistics.median(times),
+                sum(case["mlp"][0] < (1 - 1e-4) * case["objective"] for case in with_mlp),
+                sum(case["mlp"][0] <= (1 + 1e-4) * case["objective"] and case["mlp"][1] <= case["cpu"]
+                    for case in with_mlp),
+                common.table(("problem", "Adam, SGD", "run", "seconds", "scikit-learn", "cvxrelu", "neurons", "seconds",
+                              "objective ratio", "time ratio"), rows)))
+
+
 def compare(np, args, name, lam, emit, results):
     """One row of the table, and (key, objective ratio, time ratio) added to the results."""
     data = problems.network(np, name, args.data)
@@ -171,6 +257,8 @@ def compare(np, args, name, lam, emit, results):
         emit("FAIL %s: objective %.15g, recomputed %.15g" % (key, report["objective"], value))
     ratio = value / best["objective"]
     results.append((key, ratio, seconds / taken))
+    args.store.put(key, {"baseline": best["objective"], "method": how, "baseline_cpu": taken, "objective": value,
+                         "neurons": report["neurons"], "cpu": seconds, "mlp": mlp_runs(best["runs"])})
     emit("| %s | %g | %.6f | %s | %.2f | %.6f | %d | %.2f | %.5f | %.2f |%s" % (
         name, lam, best["objective"], how, taken, value, report["neurons"], seconds, ratio, seconds / taken,
         "" if ratio <= 1 + 1e-4 else " miss"))
@@ -204,6 +292,7 @@ def parse():
     parser.add_argument("--full-grid", action="store_true", help="all 14 runs a case")
     parser.add_argument("--no-retime", action="store_true", help="take the baseline's times from the file")
     parser.add_argument("--tool-options", default="", help="further options of train, in one string")
+    parser.add_argument("--results", default="build/results", help="directory of search.json, for RESULTS.md")
     parser.add_argument("--out", help="also append the table here")
     return parser.parse_args()
 
@@ -216,6 +305,7 @@ def main():
     except ImportError as error:
         return common.skip("bench-search: %s" % error) or 77
     cases = QUICK if args.quick else [(name, lam) for name in problems.NETWORK for lam in LAMBDAS]
+    args.store = common.Store(common.path_of(args, "search.json"))
     lines, results = [], []
 
     def emit(line):

@@ -18,7 +18,7 @@ import warnings
 
 import common
 
-TOLERANCES = (1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-9, 1e-10, 1e-12)
+TOLERANCES = (1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-9, 1e-10, 1e-12, 1e-14, 1e-16)
 EXPLICIT_LIMIT = 3e8                   # bytes of an explicit design n x P d
 
 

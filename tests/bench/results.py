@@ -6,6 +6,9 @@ import os
 import statistics
 import sys
 
+import bench_profile
+import bench_scaling
+import bench_search
 import common
 
 NAMES = {"reference": "reference (numpy)", "reference-torch": "reference (torch)"}
@@ -194,9 +197,7 @@ def write(args):
     for kind in ("gated", "relu"):
         for threads in (1, 2):
             parts.append(kind_section(args, kind, threads, optimum, ours, peers))
-    for name in ("bench_profile", "bench_scaling"):
-        if os.path.exists(os.path.join(common.HERE, name + ".py")):
-            parts.append(__import__(name).section(args, out))
+    parts += [bench_profile.section(args, out), bench_scaling.section(args, out), bench_search.section(args, out)]
     with open(os.path.join(out, "RESULTS.md"), "w") as file:
         file.write("\n".join(part for part in parts if part))
     print("wrote " + os.path.join(out, "RESULTS.md"))
