@@ -918,8 +918,10 @@ typedef struct cvxrelu_cv_point { double lambda, error, deviation; } cvxrelu_cv_
  * STOPPED when the clock or the callback ended it before a strength was chosen, or the clock
  * just after (then points and *chosen are filled). A stop in the last fit gives CVXRELU_OK, see
  * report->stop.
- * Cost: K paths on n - n/K rows and a fit; memory 8 n (features + c) and a copy of the targets
- * beside a fit. Threads as cvxrelu_fit. Source: [HTF09 7.10].
+ * Cost: K paths on n - n/K rows and a fit; where patterns are searched, folds do it with tol
+ * 1e-3, search.steps 1000 and search.rounds 1 unless options say otherwise, the last fit in
+ * full. Memory 8 n (features + c) and a copy of the targets beside a fit. Threads as
+ * cvxrelu_fit. Source: [HTF09 7.10].
  */
 CVXRELU_API cvxrelu_result cvxrelu_cross_validate(const cvxrelu_problem *problem,
                                                   const cvxrelu_options *options,
@@ -17860,6 +17862,16 @@ static cvxrelu_result cvxr_folds_rest(const cvxr_folds *s, const cvxrelu_options
     return CVXRELU_OK;
 }
 
+/* Searches of folds only choose a strength: they are shorter, unless the caller says how long
+   they are to be. The fit of all rows at the strength chosen is in full. */
+#define CVXR_FOLD_STEPS 1000
+static void cvxr_folds_search(const cvxrelu_problem *problem, cvxrelu_options *o) {
+    if (!cvxr_searches(problem)) return;
+    if (o->tol == 0) o->tol = 1e-3;
+    if (o->search.steps == 0) o->search.steps = CVXR_FOLD_STEPS;
+    if (o->search.rounds == 0) o->search.rounds = 1;
+}
+
 /* Train on all folds but s->fold, over the whole path. */
 static cvxrelu_result cvxr_folds_run(cvxr_folds *s, const cvxrelu_options *options,
                                      const cvxrelu_path_options *path, char *message) {
@@ -17947,6 +17959,7 @@ static cvxrelu_result cvxr_folds_all(cvxr_folds *s, const cvxrelu_problem *probl
     for (s->fold = 0; s->fold < s->K && !result; s->fold++) {
         cvxrelu_options rest;
         result = cvxr_folds_rest(s, options, &rest, message);
+        cvxr_folds_search(problem, &rest);
         if (!result) result = cvxr_folds_run(s, &rest, &same, message);
         i = s->count - 1;
         if (!result
