@@ -7233,11 +7233,12 @@ static void cvxr_cone_reflect(const cvxr_cone *c, size_t at, const double *u, si
     }
 }
 
-/* Z (room for d rows of dp, padding zero): an orthonormal basis of {v : x_j.v = 0, j in face}.
-   Returns its count. Reflections turn the active rows into the first unit vectors; the basis
-   is what they make of the others. */
-CVXR_UNUSED static size_t cvxr_cone_null(cvxr_cone *c, const cvxr_face *face, double *Z) {
-    size_t i, k = 0, d = c->d, dp = c->dp, count = cvxr_min_z(face->count, d);
+/* Z (`most` rows of dp, padding zero): an orthonormal basis of {v : x_j.v = 0, j in face}, or
+   `most` vectors of one. Returns their count. Reflections turn the active rows into the first
+   unit vectors; the basis is what they make of the others. */
+CVXR_UNUSED static size_t cvxr_cone_null(cvxr_cone *c, const cvxr_face *face, size_t most,
+                                         double *Z) {
+    size_t i, k = 0, rank, d = c->d, dp = c->dp, count = cvxr_min_z(face->count, d);
     c->kernels = cvxr_kernels_for_f64(&c->la);
     for (i = 0; i < count; i++) {
         memcpy(c->Q + i * dp, c->X + face->rows[i] * dp, dp * sizeof *Z);
@@ -7254,10 +7255,11 @@ CVXR_UNUSED static size_t cvxr_cone_null(cvxr_cone *c, const cvxr_face *face, do
         cvxr_cone_reflect(c, k / 8 * 8, u, count - i - 1, c->Q + (i + 1) * dp);
         k++;
     }
-    memset(Z, 0, (d - k) * dp * sizeof *Z);
-    for (i = k; i < d; i++) Z[(i - k) * dp + i] = 1;
-    for (i = k; i-- > 0;) cvxr_cone_reflect(c, i / 8 * 8, c->Q + i * dp, d - k, Z);
-    return d - k;
+    rank = cvxr_min_z(d - k, most);
+    memset(Z, 0, rank * dp * sizeof *Z);
+    for (i = 0; i < rank; i++) Z[i * dp + k + i] = 1;
+    for (i = k; i-- > 0;) cvxr_cone_reflect(c, i / 8 * 8, c->Q + i * dp, rank, Z);
+    return rank;
 }
 /* ==== S12 CERTIFICATES ===================================================================
    What a fit carries from solver to solver (cvxr_core), and the certificate of a weight
@@ -8645,32 +8647,57 @@ static double cvxr_price_rays(const cvxr_system *s, const cvxr_active *act) {
 }
 
 /* Row T of a cone's group: a N T + (1 - a) zh <zh, T>, Z the basis of N. */
-static void cvxr_jacobian_cone(size_t rank, const double *Z, const double *h, double a,
-                               size_t dp, double *T, double *out) {
-    double dot = 0;
+static void cvxr_jacobian_cone(const cvxr_kernels_f64 *kernels, size_t rank, const double *Z,
+                               const double *h, double a, size_t dp, double *T, double *out) {
+    const double along = (1 - a) * kernels->dot(dp, h, T);
+    double by[4];
     size_t i, j;
-    for (j = 0; j < dp; j++) dot += h[j] * T[j];
-    for (j = 0; j < dp; j++) out[j] = (1 - a) * dot * h[j];
-    for (i = 0; i < rank; i++, Z += dp) {
-        for (dot = 0, j = 0; j < dp; j++) dot += Z[j] * T[j];
-        for (dot *= a, j = 0; j < dp; j++) out[j] += dot * Z[j];
+    for (j = 0; j < dp; j++) out[j] = along * h[j];
+    for (i = 0; i + 4 <= rank; i += 4, Z += 4 * dp) {
+        kernels->dots(dp, Z, dp, T, by);
+        for (j = 0; j < 4; j++) by[j] *= a;
+        kernels->axpys(dp, by, Z, dp, out);
     }
+    for (; i < rank; i++, Z += dp) kernels->axpy(dp, a * kernels->dot(dp, Z, T), Z, out);
     memcpy(T, out, dp * sizeof(double));
 }
 
-/* Rows of T become J_i T_i = a T + (1 - a) zh <zh, T>; with `root` the symmetric square root
-   of J (gated groups only). `spare` has dp entries. */
-static void cvxr_jacobian(const cvxr_active *s, size_t dp, double *T, int root, double *spare) {
+typedef struct cvxr_jacobian_job {
+    cvxr_core *core;
+    const cvxr_active *act;
+    double *T;
+    size_t tasks;
+} cvxr_jacobian_job;
+
+/* Cones are dealt out in turn; those without a basis come below. */
+static void cvxr_jacobian_task(void *arg, size_t task) {
+    const cvxr_jacobian_job *job = (const cvxr_jacobian_job *)arg;
+    const cvxr_kernels_f64 *kernels = cvxr_kernels_for_f64(&job->core->la);
+    const cvxr_active *s = job->act;
+    const size_t dp = job->core->data->dp;
     const double *Z = s->basis;
+    size_t i;
+    for (i = 0; i < s->count; Z += s->rank[i++] * dp)
+        if (s->rank[i] && i % job->tasks == task)
+            cvxr_jacobian_cone(kernels, s->rank[i], Z, s->zh + i * dp, s->a[i], dp,
+                               job->T + i * dp, job->core->cone_v + task * dp);
+}
+
+/* Rows of T become J_i T_i = a T + (1 - a) zh <zh, T>; with `root` the symmetric square root
+   of J (gated groups only). */
+static void cvxr_jacobian(cvxr_core *core, const cvxr_active *s, double *T, int root) {
+    const size_t dp = core->data->dp;
     size_t i, j;
+    if (s->rank) {
+        cvxr_jacobian_job job;
+        job.core = core, job.act = s, job.T = T;
+        job.tasks = s->used * dp < 20000 ? 1 : (size_t)core->op.team.threads;
+        cvxr_team_run(&core->op.team, job.tasks, cvxr_jacobian_task, &job);
+    }
     for (i = 0; i < s->count; i++, T += dp) {
-        if (s->rank && s->rank[i]) {
-            cvxr_jacobian_cone(s->rank[i], Z, s->zh + i * dp, s->a[i], dp, T, spare);
-            Z += s->rank[i] * dp;
-            continue;
-        }
         const double *h = s->zh + i * dp;
         double a = root ? sqrt(s->a[i]) : s->a[i], dot = 0;
+        if (s->rank && s->rank[i]) continue;
         for (j = 0; j < dp; j++) dot += h[j] * T[j];
         dot *= 1 - a;
         for (j = 0; j < dp; j++) T[j] = a * T[j] + dot * h[j];
@@ -8954,11 +8981,13 @@ static void cvxr_cone_columns(cvxr_system *s, const cvxr_active *act, size_t c0,
     }
     cvxr_gemm_f64(&core->la, 0, 1, n, width, dp, 1.0, core->data->X, dp, s->roots, dp, 0.0, out,
                   ld);
-    for (i = 0; i < n; i++)
-        for (q = 0; q < width; q++) {
-            const uint64_t *bits = core->op.bits + act->idx[owner[q]] * words;
-            if (!(bits[i / 64] >> i % 64 & 1)) out[i * ld + q] = 0;
-        }
+    for (q = 0; q < width; q = j) {
+        const uint64_t *bits = core->op.bits + act->idx[owner[q]] * words;
+        for (j = q; j < width && owner[j] == owner[q];) j++;
+        for (i = 0; i < n; i++)
+            if (!(bits[i / 64] >> i % 64 & 1))
+                memset(out + i * ld + q, 0, (j - q) * sizeof *out);
+    }
 }
 
 /* H = I + sigma B B^T, lower triangle. */
@@ -9238,7 +9267,7 @@ static void cvxr_system_precondition(cvxr_system *s, const double *v, double *ou
     else if (s->kind == CVXR_FACTOR_GROUPS) {
         const double flops = core->op.flops, passes = core->op.passes;
         cvxr_gradient_f64(&core->op, &s->held.select, v, s->T);
-        cvxr_jacobian(&s->held, dp, s->T, 1, NULL);
+        cvxr_jacobian(core, &s->held, s->T, 1);
         for (i = 0; i < s->held.count; i++)
             for (j = 0; j < d; j++) s->T[i * d + j] = s->T[i * dp + j];
         cvxr_potrs_f64(&core->la, s->factor_order, s->factor, s->ld, s->T);
@@ -9246,7 +9275,7 @@ static void cvxr_system_precondition(cvxr_system *s, const double *v, double *ou
             for (j = d; j-- > 0;) s->T[i * dp + j] = s->T[i * d + j];
             for (j = d; j < dp; j++) s->T[i * dp + j] = 0;
         }
-        cvxr_jacobian(&s->held, dp, s->T, 1, NULL);
+        cvxr_jacobian(core, &s->held, s->T, 1);
         cvxr_forward_f64(&core->op, &s->held.select, s->T, 0, out);
         for (i = 0; i < n; i++) out[i] = v[i] - out[i];
         core->op.flops = flops; /* counted as `use`, and not as passes */
@@ -9267,7 +9296,7 @@ static void cvxr_system_apply(cvxr_system *s, const cvxr_active *act, double sig
     cvxr_core *core = s->core;
     size_t i;
     cvxr_gradient_f64(&core->op, &act->select, v, s->T);
-    cvxr_jacobian(act, core->data->dp, s->T, 0, core->columns);
+    cvxr_jacobian(core, act, s->T, 0);
     cvxr_forward_f64(&core->op, &act->select, s->T, 0, out);
     for (i = 0; i < core->data->n; i++) out[i] = v[i] + sigma * out[i];
 }
@@ -9603,19 +9632,45 @@ static void cvxr_newton_restrict(cvxr_newton *s) {
     cvxr_newton_extrapolate(s);
 }
 
-/* The null space of the face that active group j, at position i of W, was projected on. */
-static void cvxr_newton_basis(cvxr_newton *s, size_t j, size_t i) {
-    cvxr_active *act = &s->act;
+/* The face that active group j was projected on. */
+static cvxr_face cvxr_newton_face(const cvxr_newton *s, size_t j) {
+    const size_t i = s->act_at[j];
+    return cvxr_core_face(s->core, s->pattern[i], cvxr_group_sign(s, s->W[i]));
+}
+
+typedef struct cvxr_basis_job {
+    cvxr_newton *newton;
+    size_t tasks;
+} cvxr_basis_job;
+
+static void cvxr_basis_task(void *arg, size_t task) {
+    const cvxr_basis_job *job = (const cvxr_basis_job *)arg;
+    const cvxr_active *act = &job->newton->act;
+    cvxr_core *core = job->newton->core;
+    double *Z = act->basis;
+    size_t j;
+    for (j = 0; j < act->count; Z += act->rank[j++] * core->data->dp)
+        if (act->rank[j] && j % job->tasks == task) {
+            const cvxr_face face = cvxr_newton_face(job->newton, j);
+            cvxr_cone_null(cvxr_core_cone(core, task), &face, act->rank[j], Z);
+        }
+}
+
+/* The null spaces of the active groups' faces, whose rows are independent; a group for which
+   there is no room goes without. */
+static void cvxr_newton_bases(cvxr_newton *s) {
     const size_t d = s->core->data->d;
-    const cvxr_face face =
-        cvxr_core_face(s->core, s->pattern[i], cvxr_group_sign(s, s->W[i]));
-    const size_t rank = d > face.count ? d - face.count : 1;
-    if (j == 0) act->used = 0;
-    act->rank[j] = 0;
-    if (act->used + rank > act->room) return;
-    act->rank[j] = cvxr_cone_null(&s->core->cone, &face,
-                                  act->basis + act->used * s->core->data->dp);
-    act->used += act->rank[j];
+    cvxr_active *act = &s->act;
+    cvxr_basis_job job;
+    size_t j;
+    for (act->used = j = 0; j < act->count; j++) {
+        const size_t tight = cvxr_newton_face(s, j).count, rank = d > tight ? d - tight : 0;
+        act->rank[j] = act->used + rank > act->room ? 0 : rank;
+        act->used += act->rank[j];
+    }
+    job.newton = s;
+    job.tasks = act->count < 8 ? 1 : (size_t)s->core->op.team.threads;
+    cvxr_team_run(&s->core->op.team, job.tasks, cvxr_basis_task, &job);
 }
 
 /* The active groups, u = prox, r = y - A u and g = y + xi - A u. */
@@ -9631,9 +9686,9 @@ static void cvxr_newton_prox(cvxr_newton *s) {
         for (j = 0; j < dp; j++) u[j] = a * v[j], h[j] = v[j] / s->at.norm[i];
         act->a[act->count] = a;
         act->idx[act->count] = s->pattern[i];
-        if (s->sides > 1) cvxr_newton_basis(s, act->count, i);
         s->act_at[act->count++] = i;
     }
+    if (s->sides > 1) cvxr_newton_bases(s);
     cvxr_active_ready(act, &s->core->op);
     cvxr_forward_f64(&s->core->op, &act->select, s->u, 0, s->g);
     for (i = 0; i < n; i++) {
@@ -9778,7 +9833,7 @@ static int cvxr_newton_linearise(cvxr_newton *s) {
     }
     if (lin->count == 0) return 0;
     cvxr_active_ready(lin, &s->core->op);
-    cvxr_jacobian(lin, dp, s->t, 0, s->core->columns);
+    cvxr_jacobian(s->core, lin, s->t, 0);
     for (i = j = 0; i < s->count; i++) {
         const double *x = s->x + i * dp;
         size_t q;

@@ -467,7 +467,7 @@ TEST(null_space_is_orthonormal) {
         CHECK(s11_project(NULL) == CVXR_CONE_OK);
         if (seed % 4 == 0) s11.face.count = 0;
         left = s11.d - s11.face.count;
-        count = cvxr_cone_null(&s11.cone, &s11.face, Z);
+        count = cvxr_cone_null(&s11.cone, &s11.face, s11.d, Z);
         CHECK(count == left);
         for (i = 0; i < count; i++) {
             for (j = 0; j <= i; j++)
