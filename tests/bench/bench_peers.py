@@ -83,13 +83,19 @@ def run_peer(args, kind, peer, problem, best, threads):
     return runs
 
 
+def is_done(runs, target, cap):
+    """Whether a kept result stands: it got there, cannot, or had at least this cap."""
+    if not runs or "missing" in runs[0]:
+        return False
+    return "unsupported" in runs[0] or runs[0].get("cap", 0) >= cap or results.reach(runs, target, 0) is not None
+
+
 def run_peers(args, kind, problem, best, store):
     name = results.key(kind, problem)
     for peer in [p for p in PEERS[kind] if p in args.peers.split(",") or
                  not args.peers and not (args.quick and p.endswith("-torch"))]:
         entry = "%s | %s | %d" % (name, peer, args.threads)
-        kept = store.get(entry)
-        if kept is not None and not (kept and "missing" in kept[0]):
+        if is_done(store.get(entry), best["objective"] * (1 + common.LEVELS[-1]), args.cap):
             continue
         runs = run_peer(args, kind, peer, problem, best, args.threads)
         store.put(entry, runs)
@@ -157,7 +163,7 @@ def main():
                 run_peers(args, kind, problem, best, peers)
             if "ours" in args.phase and not (args.keep_ours and ours.get("%s | %d" % (name, args.threads))):
                 own = [run["own"] for run in peers.get("%s | reference | 1" % name) or [] if run.get("own")]
-                run_ours(args, kind, problem, best, ours, {"own": own[0][2]} if own else {})
+                run_ours(args, kind, problem, best, ours, {"own": own[0][2]} if own and kind == "gated" else {})
     if "report" in args.phase:
         results.write(args)
     return 0

@@ -2,7 +2,7 @@
 """The performance profile of [MSP22 Fig. 4, 7, 8] for gated ReLU networks: every classification set, six strengths.
 
     bench_profile.py --data DIR [--quick] [--jobs 2] [--results DIR] [--only TEXT] [--phase all,curve,peers,report]
-                     [--cap SECONDS] [--sets N] [--tol 1e-3]
+                     [--cap SECONDS] [--sets N] [--tol 1e-3] [--fresh]
 
 Data: all tables of DIR whose last column is a class (README.md lists them), all rows; columns standardised, a column
 of ones appended, columns divided by their 2-norm as in the paper; -1/+1 or one-hot targets; 2500 gates N(0, I) a
@@ -77,21 +77,21 @@ def fit(args, paths, lam, tol, trace):
 
 
 def run_all(np, args, sets, store):
-    """Phase all: --jobs at a time, the largest first; the whole elapsed time is kept with it."""
-    todo = [(name, lam) for name, _ in reversed(sets) for lam in LAMBDAS]
+    """Phase all: --jobs at a time, the largest first. What is done is kept, the elapsed time of all calls added up."""
+    key, kept = "all %g" % args.tol, ("cpu", "seconds", "gap", "neurons", "n", "d", "c", "peak_bytes", "patterns")
+    state = None if args.fresh else store.get(key)
+    state = state or {"elapsed": 0.0, "jobs": args.jobs, "runs": {}}
     paths = {name: files(np, args, name) for name, _ in sets}
-    begin = time.perf_counter()
-
-    def one(case):
-        run = fit(args, paths[case[0]], case[1], args.tol, False)
-        print("%-34s %-9g %8.2f s  gap %.1e" % (*case, run["cpu"], run["gap"]), flush=True)
-        return case, run
-
+    todo = [(name, lam) for name, _ in reversed(sets) for lam in LAMBDAS if "%s %g" % (name, lam) not in state["runs"]]
+    begin, before = time.perf_counter(), state["elapsed"]
     with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
-        done = list(pool.map(one, todo))
-    runs = {"%s %g" % case: {name: run.get(name) for name in ("cpu", "seconds", "gap", "neurons", "n", "d", "c",
-                                                              "peak_bytes", "patterns")} for case, run in done}
-    store.put("all %g" % args.tol, {"elapsed": time.perf_counter() - begin, "jobs": args.jobs, "runs": runs})
+        futures = {pool.submit(fit, args, paths[name], lam, args.tol, False): (name, lam) for name, lam in todo}
+        for future in concurrent.futures.as_completed(futures):
+            run = future.result()
+            state["runs"]["%s %g" % futures[future]] = {name: run.get(name) for name in kept}
+            state["elapsed"] = before + time.perf_counter() - begin
+            store.put(key, state)
+            print("%-34s %-9g %8.2f s  gap %.1e" % (*futures[future], run["cpu"], run["gap"]), flush=True)
 
 
 def chosen(sets, count):
@@ -274,6 +274,7 @@ def parse():
     parser = common.parser(__doc__)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--tol", type=float, default=1e-3)
+    parser.add_argument("--fresh", action="store_true", help="phase all: begin anew")
     parser.add_argument("--sets", type=int, default=12)
     parser.add_argument("--cap", type=float, default=20)
     parser.add_argument("--phase", default="all,curve,peers,report")
