@@ -4580,7 +4580,7 @@ static void cvxr_panel_task(void *arg, size_t task) {
 
 static void cvxr_panel_product(cvxr_sampling *s) {
     const double work = (double)s->data->n * (double)(s->used_count * CVXR_PANEL);
-    s->tasks = work < 4e5 ? 1 : cvxr_min_z((size_t)s->team->threads, CVXR_SUMS);
+    s->tasks = work < 1e5 ? 1 : cvxr_min_z((size_t)s->team->threads, CVXR_SUMS);
     cvxr_team_run(s->team, s->tasks, cvxr_panel_task, s);
 }
 
@@ -13642,13 +13642,23 @@ static void cvxr_descent_forward_task(void *arg, size_t chunk) {
     }
 }
 
+/* The chunks of a step, shared out unless they are a matter of microseconds. */
+static void cvxr_descent_chunked(cvxr_descent *s, void (*body)(void *arg, size_t i)) {
+    const double work = (double)s->m * (double)s->width * (double)(s->tiles * CVXR_ROWS_TILE);
+    const size_t chunks = cvxr_descent_chunks(s->m);
+    size_t k;
+    if (work >= 2e5) cvxr_team_run(&s->op.team, chunks, body, s);
+    else
+        for (k = 0; k < chunks; k++) body(s, k);
+}
+
 /* Residual of the batch at work and its signs; returns the sum of squares. */
 static double cvxr_descent_forward(cvxr_descent *s) {
     const size_t rows = s->tiles * CVXR_ROWS_TILE, chunks = cvxr_descent_chunks(s->m);
     const cvxr_fast *y = s->y + s->at * rows;
     size_t i, k, count = cvxr_min_z(s->batch, s->n - s->at * s->batch);
     double sum = 0;
-    cvxr_team_run(&s->op.team, chunks, cvxr_descent_forward_task, s);
+    cvxr_descent_chunked(s, cvxr_descent_forward_task);
     for (i = 0; i < rows; i++) s->r[i] = i < count ? -y[i] : 0;
     for (k = 0; k < chunks; k++)
         for (i = 0; i < count; i++) s->r[i] += s->sums[k * rows + i];
@@ -13757,7 +13767,7 @@ static double cvxr_descent_step(cvxr_descent *s) {
     double sum = cvxr_descent_forward(s);
     size_t i;
     for (i = 0; i < rows; i++) s->r[i] = (cvxr_fast)(s->r[i] / (cvxr_fast)units);
-    cvxr_team_run(&s->op.team, cvxr_descent_chunks(s->m), cvxr_descent_step_task, s);
+    cvxr_descent_chunked(s, cvxr_descent_step_task);
     return sum / (2 * units);
 }
 
