@@ -130,6 +130,8 @@ static void s05_check_sizes(const cvxr_kernels_f64 *kernels, int portable) {
         s05_check_gemm(&room, kernels, sizes[i % 7], sizes[i / 7 % 7], sizes[i / 49], space);
     s05_check_gemm(&room, kernels, 17, 205, 300, space);
     s05_check_gemm(&room, kernels, 13, 5, 525, space);
+    s05_check_gemm(&room, kernels, 205, 66, 40, space); /* rows far apart, packed by groups */
+    s05_check_gemm(&room, kernels, 16, 100, 280, space);
     s05_close(&room);
 }
 
@@ -140,6 +142,15 @@ TEST(avx2_product_equals_plain_loops_at_odd_sizes) {
 #if CVXR_DISPATCH
     if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) SKIP("no AVX2");
     s05_check_sizes(&cvxr_kernels_avx2_f64, 0);
+#else
+    SKIP("built without dispatch");
+#endif
+}
+
+TEST(avx512_product_equals_plain_loops_at_odd_sizes) {
+#if CVXR_DISPATCH
+    if (!__builtin_cpu_supports("avx512f")) SKIP("no AVX-512");
+    s05_check_sizes(&cvxr_kernels_avx512_f64, 0);
 #else
     SKIP("built without dispatch");
 #endif
@@ -359,8 +370,9 @@ TEST(cholesky_names_the_first_bad_pivot) {
 
 TEST(triangular_solves_undo_their_products) {
     size_t at, i, j;
-    for (at = 0; at < 44; at++) {
-        size_t n = s05_orders[at % 11], m = at / 22 ? 130 : 3, ld = n + 1, ldb = m + 2;
+    for (at = 0; at < 66; at++) { /* the rows of 200 lie too far apart to be used in place */
+        size_t n = s05_orders[at % 11], m = at < 22 ? 3 : at < 44 ? 130 : 200;
+        size_t ld = n + 1, ldb = m + 2;
         int trans = (int)(at / 11 % 2), bad = 0;
         double *L, *X, *B;
         s05_room room;
@@ -386,6 +398,103 @@ TEST(triangular_solves_undo_their_products) {
         CHECK(bad == 0);
         s05_close(&room);
     }
+}
+
+/* The last blocks with one instruction set's kernels: B = L X for a triangle L near the
+   identity is solved for X both ways and from the right, and the factor of L L^T is L. The
+   errors of 64 terms are below 64 eps each. */
+#define S05_CHECK_BLOCKS(type, real, eps)                                                      \
+    static void s05_check_blocks_##type(const cvxr_kernels_##type *kernels) {                  \
+        static const size_t orders[] = { 1, 3, 8, 13, 31, 50, 64 }, widths[] = { 1, 9, 77 };   \
+        size_t at, i, j, p;                                                                    \
+        for (at = 0; at < 21; at++) {                                                          \
+            const size_t n = orders[at % 7], m = widths[at / 7], ld = n + 3;                   \
+            s05_room room;                                                                     \
+            real *L, *A, *X, *B[3];                                                            \
+            double most = 0;                                                                   \
+            s05_open(&room, 1, 0);                                                             \
+            L = (real *)s05_take(&room, n * ld, sizeof(real));                                 \
+            A = (real *)s05_take(&room, n * ld, sizeof(real));                                 \
+            X = (real *)s05_take(&room, n * m, sizeof(real));                                  \
+            for (i = 0; i < 3; i++)                                                            \
+                B[i] = (real *)s05_take(&room, n * m, sizeof(real));                           \
+            for (i = 0; i < n * m; i++) X[i] = (real)cvxrelu_random_normal(&room.random);      \
+            for (i = 0; i < n; i++)                                                            \
+                for (j = 0; j < n; j++)                                                        \
+                    L[i * ld + j] = j > i    ? (real)s05_nan()                                 \
+                                    : j == i ? 1                                               \
+                                             : (real)(cvxrelu_random_normal(&room.random) /    \
+                                                      (double)(4 * n));                        \
+            for (i = 0; i < n; i++) {                                                          \
+                for (j = 0; j <= i; j++)                                                       \
+                    for (p = 0; p <= j; p++) A[i * ld + j] += L[i * ld + p] * L[j * ld + p];   \
+                for (j = 0; j < m; j++)                                                        \
+                    for (p = 0; p < n; p++) {                                                  \
+                        if (p <= i) B[0][i * m + j] += L[i * ld + p] * X[p * m + j];           \
+                        if (p >= i) B[1][i * m + j] += L[p * ld + i] * X[p * m + j];           \
+                        if (p <= i) B[2][j * n + i] += L[i * ld + p] * X[p * m + j];           \
+                    }                                                                          \
+            }                                                                                  \
+            cvxr_solve_base_##type(kernels, 0, n, m, L, ld, B[0], m, room.la.work);            \
+            cvxr_solve_base_##type(kernels, 1, n, m, L, ld, B[1], m, room.la.work);            \
+            cvxr_solve_base_right_##type(kernels, n, m, L, ld, B[2], n, room.la.work);         \
+            CHECK(cvxr_potrf_base_##type(kernels, n, A, ld, room.la.work) == 0);               \
+            for (i = 0; i < n; i++) {                                                          \
+                for (j = 0; j <= i; j++)                                                       \
+                    most = cvxr_max(most, fabs((double)(A[i * ld + j] - L[i * ld + j])));      \
+                for (j = 0; j < m; j++) {                                                      \
+                    most = cvxr_max(most, fabs((double)(B[0][i * m + j] - X[i * m + j])));     \
+                    most = cvxr_max(most, fabs((double)(B[1][i * m + j] - X[i * m + j])));     \
+                    most = cvxr_max(most, fabs((double)(B[2][j * n + i] - X[i * m + j])));     \
+                }                                                                              \
+                CHECK(cvxr_finite((double)(A[i * ld + i] + B[0][i * m] + B[1][i * m])));       \
+            }                                                                                  \
+            CHECK_NEAR(most, 0, 64 * (eps));                                                   \
+            s05_close(&room);                                                                  \
+        }                                                                                      \
+    }
+S05_CHECK_BLOCKS(f64, double, DBL_EPSILON)
+#ifndef CVXRELU_NO_FLOAT32
+S05_CHECK_BLOCKS(f32, float, FLT_EPSILON)
+#define S05_CHECK_BOTH(isa)                                                                    \
+    (s05_check_blocks_f64(&cvxr_kernels_##isa##_f64),                                          \
+     s05_check_blocks_f32(&cvxr_kernels_##isa##_f32))
+#else
+#define S05_CHECK_BOTH(isa) s05_check_blocks_f64(&cvxr_kernels_##isa##_f64)
+#endif
+
+TEST(last_blocks_of_factors_and_solves_by_every_instruction_set) {
+    S05_CHECK_BOTH(base);
+#if CVXR_DISPATCH
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) S05_CHECK_BOTH(avx2);
+    if (__builtin_cpu_supports("avx512f")) S05_CHECK_BOTH(avx512);
+#endif
+}
+
+/* What a tile's neighbours are must not matter: columns and rows of a product are the same bits
+   when they are computed alone, whatever way was taken. */
+TEST(part_of_a_product_has_the_bits_of_the_whole) {
+    static const size_t rows[] = { 1, 5, 16, 40 }, columns[] = { 1, 4, 13, 30, 70 };
+    size_t at, i, j, m = 40, n = 300, k = 270;
+    double *A, *B, *C, *D;
+    s05_room room;
+    s05_open(&room, 1, 0);
+    A = s05_doubles(&room, m * k), B = s05_doubles(&room, n * k);
+    C = s05_doubles(&room, m * n), D = s05_doubles(&room, m * n);
+    s05_normals(&room, m * k, A);
+    s05_normals(&room, n * k, B);
+    for (at = 0; at < 4 * 5 * 4; at++) {
+        int ta = (int)(at / 20 & 1), tb = (int)(at / 40), wrong = 0;
+        size_t part = rows[at % 4], wide = columns[at / 4 % 5];
+        cvxr_gemm_f64(&room.la, ta, tb, m, n, k, 1, A, ta ? m : k, B, tb ? k : n, 0, C, n);
+        cvxr_gemm_f64(&room.la, ta, tb, part, wide, k, 1, A + (m - part) * (ta ? 1 : k),
+                      ta ? m : k, B + 7 * (tb ? k : 1), tb ? k : n, 0, D, wide);
+        for (i = 0; i < part; i++)
+            for (j = 0; j < wide; j++)
+                wrong += C[(m - part + i) * n + 7 + j] != D[i * wide + j];
+        CHECK(wrong == 0);
+    }
+    s05_close(&room);
 }
 
 TEST(cholesky_solve_of_one_vector_has_a_small_residual) {
@@ -852,6 +961,7 @@ SUITE(s05_dense) {
     RUN(product_equals_plain_loops_at_odd_sizes);
     RUN(portable_product_equals_plain_loops_at_odd_sizes);
     RUN(avx2_product_equals_plain_loops_at_odd_sizes);
+    RUN(avx512_product_equals_plain_loops_at_odd_sizes);
     RUN(product_with_beta_zero_does_not_read_the_result);
     RUN(nan_in_a_factor_reaches_the_product);
     RUN(symmetric_product_fills_the_lower_triangle_only);
@@ -861,6 +971,8 @@ SUITE(s05_dense) {
     RUN(cholesky_factor_times_its_transpose_is_the_matrix);
     RUN(cholesky_names_the_first_bad_pivot);
     RUN(triangular_solves_undo_their_products);
+    RUN(last_blocks_of_factors_and_solves_by_every_instruction_set);
+    RUN(part_of_a_product_has_the_bits_of_the_whole);
     RUN(cholesky_solve_of_one_vector_has_a_small_residual);
     RUN(products_are_the_same_bits_for_any_number_of_threads);
     RUN(hooked_table_gives_the_built_in_results);

@@ -251,6 +251,55 @@ static void measure(const operands *o, const shape *s, int f32, double *scratch,
     } else printf("        -      -\n");
 }
 
+/* ---- Threads, without needing idle cores: tasks run one after the other, and each parallel
+   loop counts as long as its longest task. */
+typedef struct path {
+    double spared; /* seconds that other threads would have taken over */
+} path;
+
+static void timed_for(void *context, size_t count, void (*body)(void *arg, size_t i),
+                      void *arg) {
+    double sum = 0, most = 0;
+    size_t i;
+    for (i = 0; i < count; i++) {
+        double start = now(), taken;
+        body(arg, i);
+        taken = now() - start;
+        sum += taken;
+        if (taken > most) most = taken;
+    }
+    ((path *)context)->spared += sum - most;
+}
+
+static void measure_threads(const operands *alone, const shape *s, int f32, double *scratch) {
+    operands o = *alone;
+    path path;
+    double ratio[ROUNDS];
+    size_t calls = (size_t)(2e7 / flops(s)) + 1, i;
+    o.la.team.hook.parallel_for = timed_for;
+    o.la.team.hook.context = &path;
+    if (s->kind == POTRF) calls = (size_t)(65536 / (s->m * s->m)) + 1;
+    fill(&o, s, calls, scratch);
+    for (i = 0; i < ROUNDS; i++) {
+        double one, two;
+        path.spared = 0;
+        o.la.team.threads = 1;
+        one = seconds(&o, s, 0, f32, calls);
+        o.la.team.threads = 2;
+        two = seconds(&o, s, 0, f32, calls) - path.spared / (double)calls;
+        ratio[i] = one / two;
+    }
+    qsort(ratio, ROUNDS, sizeof *ratio, by_size);
+    printf("%-10s %c%c %5lu %s  2 threads %5.2f times as fast\n",
+           s->kind == GEMM    ? "gemm"
+           : s->kind == SYRK  ? "syrk"
+           : s->kind == POTRF ? "potrf"
+           : s->kind == TRSM  ? "trsm"
+                              : "trsm right",
+           s->ta ? 'T' : 'N', s->tb ? 'T' : 'N', (unsigned long)s->m, f32 ? "f32" : "f64",
+           ratio[ROUNDS / 2]);
+}
+
 static int chosen(const char *name, int argc, char **argv) {
     int i;
     for (i = 1; i < argc; i++)
@@ -269,7 +318,7 @@ int main(int argc, char **argv) {
     o.b = make64(most, 2, 1);
     o.c = make64(most, 3, 1);
     o.la.team.threads = 1;
-    o.la.work = malloc(cvxr_la_work_bytes(1) + 64);
+    o.la.work = malloc(cvxr_la_work_bytes(2) + 64);
     if (!scratch || !o.a || !o.b || !o.c || !o.la.work) return 1;
     o.fa = make32(o.a, most);
     o.fb = make32(o.b, most);
@@ -280,6 +329,8 @@ int main(int argc, char **argv) {
     for (i = 0; i < SHAPES; i++)
         for (f32 = 0; f32 < 2 && chosen(shapes[i].name, argc, argv); f32++)
             measure(&o, shapes + i, f32, scratch, table, &count);
+    for (i = 0; i < 27 && chosen("threads", argc, argv); i++)
+        for (f32 = 0; f32 < 2; f32++) measure_threads(&o, shapes + i, f32, scratch);
     for (i = 0; i < count; i++)
         printf("worst ratio of %-11s %s %5.0f%%\n", table[i].name, table[i].f32 ? "f32" : "f64",
                100 * table[i].worst);
