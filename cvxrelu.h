@@ -282,7 +282,10 @@
      No mutable globals: any number of fits may run at once; one model may predict in many
      threads. Same input, options, build and CPU: same bits, for any number of threads, with the
      built-in kernels. More than one thread needs OpenMP at compile time or options.parallel;
-     hooks other than the loop bodies are called from the thread that called the library.
+     hooks other than the loop bodies are called from the thread that called the library. A fit
+     has hundreds to thousands of short loops to share: on a machine whose cores are busy with
+     other programs, OMP_WAIT_POLICY=passive keeps GNU OpenMP from spinning for threads that
+     cannot run (a case that took 22 s so took 2 s).
      Kernels for AVX2 and AVX-512 are chosen at run time on x86; options.portable pins the
      baseline, whose bits are the same on every CPU for one build. A hooked BLAS promises what
      it promises. Time is read for report.seconds, progress and time_limit only: a time limit
@@ -5175,14 +5178,36 @@ static size_t cvxr_few_row(size_t n, size_t blocks, size_t b) {
     return b == blocks ? n : n / 64 * b / blocks * 64;
 }
 
+typedef struct cvxr_turn_job {
+    const cvxr_op *op;
+    const cvxr_select *select;
+    uint32_t *to;
+    size_t tasks;
+} cvxr_turn_job;
+
+/* A share of the words of every mask. */
+static void cvxr_turn_task(void *arg, size_t task) {
+    const cvxr_turn_job *job = (const cvxr_turn_job *)arg;
+    const cvxr_op *op = job->op;
+    const size_t end = op->words * (task + 1) / job->tasks;
+    size_t g, w;
+    for (g = 0; 32 * g < job->select->count; g++)
+        for (w = op->words * task / job->tasks; w < end; w++)
+            cvxr_rows_of_word(op, job->select, g, w, cvxr_min_z(64, op->n - 64 * w),
+                              job->to + g * op->n + 64 * w);
+}
+
 /* Fill s->row_words (cvxr_select_words entries) so that repeated forwards need no
    transposing. */
 static void cvxr_select_rows(const cvxr_op *op, cvxr_select *s, uint32_t *row_words) {
-    size_t g, w;
-    for (g = 0; 32 * g < s->count; g++)
-        for (w = 0; w < op->words; w++)
-            cvxr_rows_of_word(op, s, g, w, cvxr_min_z(64, op->n - 64 * w),
-                              row_words + g * op->n + 64 * w);
+    cvxr_turn_job job;
+    job.op = op;
+    job.select = s;
+    job.to = row_words;
+    job.tasks = op->words * ((s->count + 31) / 32) < 1000
+                    ? 1
+                    : (size_t)(op->team.threads > 1 ? op->team.threads : 1);
+    cvxr_team_run(&op->team, job.tasks, cvxr_turn_task, &job);
     s->row_words = row_words;
 }
 
