@@ -257,7 +257,7 @@
        workspace   0.6 MB a thread (585728 bytes, whatever the problem), 4120 dp + 32 n
        weights     2 c W (8 dp + 16)
        model       8 P d + c W (32 d + 41); it counts only when larger than the solver
-       Newton      8 N^2 + 8 dp (P + 16 W) + 3 n W/8 + 136 W + 16 P + 1140 n + 8 dp^2
+       Newton      8 N^2 + 8 dp (P + 16 W) + 3 n W/8 + 144 W + 16 P + 1144 n + 8 dp^2
        FISTA       4 c P dp e + (3 c + 1) n e + 8 n + 8 P; in float32 4 n dp more for X
        lambda = 0  24 P dp + 16 n
        ReLU        2 W groups in the place of W, 24 P d for the faces; Newton's bases
@@ -8441,8 +8441,8 @@ static cvxrelu_stop cvxr_least_squares(cvxr_core *core, cvxr_weights *weights) {
    Newton systems: conjugate gradients preconditioned by the last factor, whatever its sigma
    and active set; a new one when the work in CG since the last exceeds its price: of the rays
    (order k + d, float32), or, where those were tried for long, of all of H, n x n by K o (E
-   diag(a) E^T) + V diag(1-a) V^T or (k d) x (k d) by Woodbury. The rest is float64. Uses S05-S13. Used by S22. Tests: tests/test_s14_newton.c. Source: [LST18]
-   for the family, the manual's NEWTON entry for what differs. */
+   diag(a) E^T) + V diag(1-a) V^T or (k d) x (k d) by Woodbury. The rest is float64. Uses
+   S05-S13. Used by S22. Tests: tests/test_s14_newton.c. Source: [LST18] for the family, the manual's NEWTON entry for what differs. */
 
 #define CVXR_SIGMA_START 0.1 /* sigma_0 = this * n / trace(K) */
 #define CVXR_SIGMA_GROW  3.0
@@ -8465,18 +8465,16 @@ static cvxrelu_stop cvxr_least_squares(cvxr_core *core, cvxr_weights *weights) {
 #define CVXR_LINEAR_CUTS 3   /* cones: short steps before none is linearised at x any more */
 #define CVXR_DENSE       2.0 /* a dense flop's time in that of a masked one */
 #define CVXR_RENT        4.0 /* rays: up to this many prices of a factor of all of H */
+#define CVXR_SINGLE      20  /* CG steps with new float32 rays before they are float64 */
 #define CVXR_VBLOCK      128 /* columns of V handled together */
 
-/* ---- The Newton system. */
-
-/* Float32 where a few digits do: rays, below. */
 #ifdef CVXRELU_NO_FLOAT32
-typedef double cvxr_ray;
-#define CVXR_RAY(name) name##_f64
+#define CVXR_RAYS_F32 0
 #else
-typedef float cvxr_ray;
-#define CVXR_RAY(name) name##_f32
+#define CVXR_RAYS_F32 1
 #endif
+
+/* ---- The Newton system. */
 
 /* A set of active groups with its Jacobian: pattern indices, a, zhat (packed). For cones
    J = N (a I + (1 - a) zh zh^T) N with N the projection on the null space of the active rows,
@@ -8514,9 +8512,10 @@ typedef struct cvxr_system {
     double *T, *V,
         *row_norms; /* capacity x dp (small vectors), n x CVXR_VBLOCK, n */
     double *small;  /* mean mask: dp x dp */
-    cvxr_ray *C, *L, /* rays: n x ldc and order x ldc, in the factor's buffer */
-        *rays;       /* 2 (capacity + d) + n */
+    void *C, *L, /* rays: n x ldc and order x ldc, in the factor's buffer */
+        *rays;   /* 2 (capacity + dp) + n */
     size_t ldc;
+    int single;  /* rays in float32 */
     double *mean_e,
         *mean_diag;         /* n each */
     double *r, *q, *p, *Hp; /* n each */
@@ -8587,7 +8586,8 @@ static size_t cvxr_system_bytes(size_t n, size_t dp, size_t capacity, size_t max
                     : 0)
            + cvxr_bytes(capacity * dp, sizeof(double))
            + cvxr_bytes(n * CVXR_VBLOCK, sizeof(double)) + 7 * cvxr_bytes(n, sizeof(double))
-           + cvxr_bytes(dp * dp, sizeof(double)) + cvxr_bytes(2 * (capacity + dp) + n, sizeof(cvxr_ray));
+           + cvxr_bytes(dp * dp, sizeof(double))
+           + cvxr_bytes(2 * (capacity + dp) + n, sizeof(double));
 }
 
 static void cvxr_system_open(cvxr_system *s, cvxr_core *core, size_t capacity) {
@@ -8599,6 +8599,7 @@ static void cvxr_system_open(cvxr_system *s, cvxr_core *core, size_t capacity) {
     s->capacity = capacity;
     s->order = cvxr_factor_order(n, core->opt->max_factor);
     s->ld = cvxr_pad(s->order);
+    s->single = CVXR_RAYS_F32;
     s->factor = (double *)cvxr_alloc(mem, s->order * s->ld, sizeof(double));
     cvxr_active_open(&s->held, mem, n, dp, capacity, 0);
     if (core->kind == CVXRELU_RELU) {
@@ -8617,7 +8618,7 @@ static void cvxr_system_open(cvxr_system *s, cvxr_core *core, size_t capacity) {
     s->p = (double *)cvxr_alloc(mem, n, sizeof(double));
     s->Hp = (double *)cvxr_alloc(mem, n, sizeof(double));
     s->small = (double *)cvxr_alloc(mem, dp * dp, sizeof(double));
-    s->rays = (cvxr_ray *)cvxr_alloc(mem, 2 * (capacity + dp) + n, sizeof(cvxr_ray));
+    s->rays = cvxr_alloc(mem, 2 * (capacity + dp) + n, sizeof(double));
     if (mem->failed) return;
     for (i = 0; i < n; i++) s->row_norms[i] = cvxr_row_square_f64(dp, core->data->X + i * dp);
 }
@@ -8625,7 +8626,7 @@ static void cvxr_system_open(cvxr_system *s, cvxr_core *core, size_t capacity) {
 static void cvxr_system_close(cvxr_system *s) {
     const size_t n = s->core->data->n, dp = s->core->data->dp;
     cvxr_mem *mem = s->core->mem;
-    cvxr_release(mem, s->rays, 2 * (s->capacity + dp) + n, sizeof(cvxr_ray));
+    cvxr_release(mem, s->rays, 2 * (s->capacity + dp) + n, sizeof(double));
     cvxr_release(mem, s->small, dp * dp, sizeof(double));
     cvxr_release(mem, s->Hp, n, sizeof(double));
     cvxr_release(mem, s->p, n, sizeof(double));
@@ -8666,7 +8667,8 @@ static size_t cvxr_ray_stride(size_t columns) { return (columns + 15) / 16 * 16;
 static double cvxr_price_rays(const cvxr_system *s, const cvxr_active *act) {
     const size_t n = s->core->data->n, m = act->count + s->core->data->d,
                  ld = cvxr_ray_stride(m);
-    if (act->rank || (n + ld) * ld * sizeof(cvxr_ray) > s->order * s->ld * sizeof(double))
+    const size_t element = s->single ? sizeof(float) : sizeof(double);
+    if (act->rank || (n + ld) * ld * element > s->order * s->ld * sizeof(double))
         return HUGE_VAL;
     return ((double)n + (double)m / 3) * (double)m * (double)m;
 }
@@ -8736,8 +8738,6 @@ static void cvxr_jacobian(cvxr_core *core, const cvxr_active *s, double *T, int 
     { 0, 1, 0, 1 }, { 1, 1, 0, 1 }, { 0, 0, 1, 1 }, { 1, 0, 1, 1 }, { 0, 1, 1, 1 }, \
     { 1, 1, 1, 1 }
 static const double cvxr_nibble[16][4] = { CVXR_NIBBLES };
-static const cvxr_ray cvxr_nibble_ray[16][4] = { CVXR_NIBBLES };
-#undef CVXR_NIBBLES
 
 /* Work on rows of the system, shared out among the team. */
 typedef struct cvxr_rows_job {
@@ -8747,7 +8747,7 @@ typedef struct cvxr_rows_job {
     size_t j0, width, tasks;
     double by[CVXR_VBLOCK]; /* zero from `width` on */
     double total;           /* rays: sum of a; Zh diag(1 - a)^{1/2} */
-    const cvxr_ray *zh;
+    const void *zh;
 } cvxr_rows_job;
 
 /* One thread's products: the built-in kernels on its own slice of the work space. */
@@ -9134,18 +9134,35 @@ static void cvxr_system_mean(cvxr_system *s, const cvxr_active *act, double sigm
 
 /* ---- Rays: the part of H that grows with sigma is sigma V diag(1 - a) V^T, of rank k, V = E o
    (X Zh); sigma a stays below ||x_i||/lam. So P = diag + B B^T, B the mean mask and the columns
-   of V: a factor of order k + d. Float32 will do: P with its last digits wrong serves as well. */
+   of V: a factor of order k + d. Float32 will do, P with
+   its last digits wrong serves as well, until sigma is so large that they decide. */
+
+#define CVXR_TYPED 14
+#define CVXR_F32   0
+#include CVXRELU_FILE
+#undef CVXR_F32
+#ifndef CVXRELU_NO_FLOAT32
+#define CVXR_F32 1
+#include CVXRELU_FILE
+#undef CVXR_F32
+#endif
+#undef CVXR_TYPED
+#undef CVXR_NIBBLES
+#endif
+
+#if defined(CVXR_TYPED) && CVXR_TYPED == 14
+static const CVXR_REAL CVXR_T(cvxr_nibble_ray)[16][4] = { CVXR_NIBBLES };
 
 /* Rows r0 .. r1 - 1: of mean_diag = diag^{-1/2}, mean_e for C's last columns, and sqrt(sigma)
    diag^{-1/2} X in their place. */
-static void cvxr_rays_begin(const cvxr_rows_job *job, size_t r0, size_t r1) {
+static void CVXR_T(cvxr_rays_begin)(const cvxr_rows_job *job, size_t r0, size_t r1) {
     cvxr_system *s = job->system;
     const cvxr_active *act = job->act;
     const size_t dp = s->core->data->dp, n = s->core->data->n, d = s->core->data->d;
     size_t i, j, g;
     for (i = r0; i < r1; i++) {
         const double *x = s->core->data->X + i * dp;
-        cvxr_ray *to = s->C + i * s->ldc + act->count;
+        CVXR_REAL *to = (CVXR_REAL *)s->C + i * s->ldc + act->count;
         double e = 0, share, f;
         for (g = 0; 32 * g < act->count; g++) {
             uint32_t w = act->select.row_words[g * n + i];
@@ -9155,13 +9172,13 @@ static void cvxr_rays_begin(const cvxr_rows_job *job, size_t r0, size_t r1) {
         f = 1 / sqrt(1 + job->sigma * s->row_norms[i] * cvxr_max(e - e * share, 0));
         s->mean_diag[i] = f;
         s->mean_e[i] = share * sqrt(job->total);
-        for (j = 0; j < d; j++) to[j] = (cvxr_ray)(sqrt(job->sigma) * f * x[j]);
+        for (j = 0; j < d; j++) to[j] = (CVXR_REAL)(sqrt(job->sigma) * f * x[j]);
         for (; act->count + j < s->ldc; j++) to[j] = 0;
     }
 }
 
 /* A share of the rows of C = diag^{-1/2} B. */
-static void cvxr_rays_task(void *arg, size_t task) {
+static void CVXR_T(cvxr_rays_task)(void *arg, size_t task) {
     const cvxr_rows_job *job = (const cvxr_rows_job *)arg;
     cvxr_system *s = job->system;
     const size_t n = s->core->data->n, dp = s->core->data->dp, d = s->core->data->d,
@@ -9169,45 +9186,48 @@ static void cvxr_rays_task(void *arg, size_t task) {
     const cvxr_la la = cvxr_la_single(&s->core->la, task);
     size_t r0, r1, i, j, k;
     for (r0 = cvxr_share(n, job->tasks, task, 64); r0 < end; r0 = r1) {
-        cvxr_ray *C = s->C + r0 * s->ldc;
+        CVXR_REAL *C = (CVXR_REAL *)s->C + r0 * s->ldc;
         r1 = cvxr_min_z(end, r0 + 64);
-        cvxr_rays_begin(job, r0, r1);
-        CVXR_RAY(cvxr_gemm)(&la, 0, 1, r1 - r0, m, d, 1, C + m, s->ldc, job->zh, dp, 0, C,
+        CVXR_T(cvxr_rays_begin)(job, r0, r1);
+        CVXR_T(cvxr_gemm)(&la, 0, 1, r1 - r0, m, d, 1, C + m, s->ldc,
+         (const CVXR_REAL *)job->zh, dp, 0, C,
                             s->ldc);
         for (i = r0; i < r1; i++, C += s->ldc) {
             for (j = 0; j + 4 <= m; j += 4) {
                 const uint32_t w = job->act->select.row_words[j / 32 * n + i] >> j % 32;
-                for (k = 0; k < 4; k++) C[j + k] *= cvxr_nibble_ray[w & 15][k];
+                for (k = 0; k < 4; k++) C[j + k] *= CVXR_T(cvxr_nibble_ray)[w & 15][k];
             }
             for (; j < m; j++)
                 if (!(job->act->select.row_words[j / 32 * n + i] >> j % 32 & 1)) C[j] = 0;
-            for (j = m; j < m + d; j++) C[j] *= (cvxr_ray)s->mean_e[i];
+            for (j = m; j < m + d; j++) C[j] *= (CVXR_REAL)s->mean_e[i];
         }
     }
 }
 
-/* L L^T = I + C^T C scaled to a unit diagonal; what the lower triangle held is kept in the upper
-   one for the case that a pivot fails. */
-static int cvxr_rays_cholesky(cvxr_system *s, size_t all) {
-    cvxr_ray *L = s->L, *scale = s->rays, jitter;
+/* L L^T = I + C^T C scaled to a unit diagonal; what the lower triangle held is kept in the
+   upper one for the case that a pivot fails. */
+static int CVXR_T(cvxr_rays_cholesky)(cvxr_system *s, size_t all) {
+    CVXR_REAL *L = (CVXR_REAL *)s->L, *scale = (CVXR_REAL *)s->rays, jitter;
     const size_t ld = s->ldc;
     size_t i, j;
-    for (i = 0; i < all; i++) scale[i] = 1 / (cvxr_ray)sqrt(1 + (double)L[i * ld + i]);
+    for (i = 0; i < all; i++) scale[i] = 1 / (CVXR_REAL)sqrt(1 + (double)L[i * ld + i]);
     for (i = 0; i < all; i++)
         for (j = 0; j < i; j++) L[j * ld + i] = L[i * ld + j] *= scale[i] * scale[j];
-    for (jitter = (cvxr_ray)1e-6; jitter < 1; jitter *= 10) {
+    for (jitter = (CVXR_REAL)1e-6; jitter < 1; jitter *= 10) {
         for (i = 0; i < all; i++) L[i * ld + i] = 1 + jitter;
-        if (CVXR_RAY(cvxr_potrf)(&s->core->la, all, L, ld) == 0) return 1;
+        if (CVXR_T(cvxr_potrf)(&s->core->la, all, L, ld) == 0) return 1;
         for (i = 0; i < all; i++)
             for (j = 0; j < i; j++) L[i * ld + j] = L[j * ld + i];
     }
     return 0;
 }
 
-static void cvxr_system_rays(cvxr_system *s, const cvxr_active *act, double sigma) {
+static void CVXR_T(cvxr_system_rays)(cvxr_system *s, const cvxr_active *act, double sigma) {
     const cvxr_core *core = s->core;
-    const size_t n = core->data->n, dp = core->data->dp, m = act->count, all = m + core->data->d;
-    cvxr_ray *zh = (cvxr_ray *)(void *)s->T;
+    const size_t n = core->data->n, dp = core->data->dp, m = act->count,
+                 all = m + core->data->d;
+    CVXR_REAL *zh = (CVXR_REAL *)(void *)s->T, *C = (CVXR_REAL *)(void *)s->factor,
+              *L;
     cvxr_rows_job job;
     size_t i, j;
     job.system = s;
@@ -9217,15 +9237,15 @@ static void cvxr_system_rays(cvxr_system *s, const cvxr_active *act, double sigm
     for (job.total = 1e-300, i = 0; i < m; i++) {
         const double root = sqrt(cvxr_max(0, 1 - act->a[i]));
         job.total += act->a[i];
-        for (j = 0; j < dp; j++) zh[i * dp + j] = (cvxr_ray)(root * act->zh[i * dp + j]);
+        for (j = 0; j < dp; j++) zh[i * dp + j] = (CVXR_REAL)(root * act->zh[i * dp + j]);
     }
     s->ldc = cvxr_ray_stride(all);
-    s->C = (cvxr_ray *)(void *)s->factor;
-    s->L = s->C + n * s->ldc;
-    cvxr_rows_run(&job, n / 64, (double)n * (double)m * (double)dp, cvxr_rays_task);
-    CVXR_RAY(cvxr_syrk)(&core->la, 1, all, n, 1, s->C, s->ldc, 0, s->L, s->ldc);
+    s->C = C;
+    s->L = L = C + n * s->ldc;
+    cvxr_rows_run(&job, n / 64, (double)n * (double)m * (double)dp, CVXR_T(cvxr_rays_task));
+    CVXR_T(cvxr_syrk)(&core->la, 1, all, n, 1, C, s->ldc, 0, L, s->ldc);
     s->factor_order = all;
-    s->kind = cvxr_rays_cholesky(s, all) ? CVXR_FACTOR_RAYS : CVXR_FACTOR_NONE;
+    s->kind = CVXR_T(cvxr_rays_cholesky)(s, all) ? CVXR_FACTOR_RAYS : CVXR_FACTOR_NONE;
     s->core->op.flops += cvxr_price_rays(s, act);
     s->core->report->factors++;
     s->use = 4 * (double)n * (double)all + 2 * (double)all * (double)all;
@@ -9233,18 +9253,47 @@ static void cvxr_system_rays(cvxr_system *s, const cvxr_active *act, double sigm
 }
 
 /* out = P^{-1} v, by Woodbury. */
-static void cvxr_rays_precondition(cvxr_system *s, const double *v, double *out) {
+static void CVXR_T(cvxr_rays_precondition)(cvxr_system *s, const double *v, double *out) {
     const cvxr_la *la = &s->core->la;
     const size_t n = s->core->data->n, all = s->factor_order;
-    cvxr_ray *b = s->rays + all, *w = b + all;
+    const CVXR_REAL *C = (const CVXR_REAL *)s->C, *scale = (const CVXR_REAL *)s->rays;
+    CVXR_REAL *b = (CVXR_REAL *)s->rays + all, *w = b + all;
     size_t i;
-    for (i = 0; i < n; i++) w[i] = (cvxr_ray)(v[i] * s->mean_diag[i]);
-    CVXR_RAY(cvxr_gemv)(la, 1, n, all, 1, s->C, s->ldc, w, 0, b);
-    for (i = 0; i < all; i++) b[i] *= s->rays[i];
-    CVXR_RAY(cvxr_potrs)(la, all, s->L, s->ldc, b);
-    for (i = 0; i < all; i++) b[i] *= s->rays[i];
-    CVXR_RAY(cvxr_gemv)(la, 0, n, all, -1, s->C, s->ldc, b, 1, w);
+    for (i = 0; i < n; i++) w[i] = (CVXR_REAL)(v[i] * s->mean_diag[i]);
+    CVXR_T(cvxr_gemv)(la, 1, n, all, 1, C, s->ldc, w, 0, b);
+    for (i = 0; i < all; i++) b[i] *= scale[i];
+    CVXR_T(cvxr_potrs)(la, all, (const CVXR_REAL *)s->L, s->ldc, b);
+    for (i = 0; i < all; i++) b[i] *= scale[i];
+    CVXR_T(cvxr_gemv)(la, 0, n, all, -1, C, s->ldc, b, 1, w);
     for (i = 0; i < n; i++) out[i] = (double)w[i] * s->mean_diag[i];
+}
+
+#endif
+
+#if !defined(CVXR_TYPED)
+static void cvxr_system_rays(cvxr_system *s, const cvxr_active *act, double sigma) {
+#ifndef CVXRELU_NO_FLOAT32
+    if (s->single) cvxr_system_rays_f32(s, act, sigma);
+    else
+#endif
+        cvxr_system_rays_f64(s, act, sigma);
+}
+
+static void cvxr_rays_precondition(cvxr_system *s, const double *v, double *out) {
+#ifndef CVXRELU_NO_FLOAT32
+    if (s->single) cvxr_rays_precondition_f32(s, v, out);
+    else
+#endif
+        cvxr_rays_precondition_f64(s, v, out);
+}
+
+/* New rays that CG is not done with soon: float64 from here on, where it fits. */
+static int cvxr_rays_double(cvxr_system *s, const cvxr_active *act) {
+    if (!s->single || s->kind != CVXR_FACTOR_RAYS) return 0;
+    s->single = 0;
+    if (cvxr_price_rays(s, act) < HUGE_VAL) return 1;
+    s->single = 1;
+    return 0;
 }
 
 /* A new factor of H at this active set. A pivot that fails adds to the diagonal: it is a
@@ -9353,7 +9402,7 @@ static double cvxr_system_solve(cvxr_system *s, const cvxr_active *act, double s
     const double price = cvxr_min(cvxr_price_rows(s, act), cvxr_price_groups(s, act));
     const double part = cvxr_price_rays(s, act);
     double rz = 0, norm = sqrt(cvxr_sum_squares(n, rhs, NULL));
-    int fresh = 0, begin = 1, it;
+    int fresh = 0, begin = 1, it, its = 0;
     size_t i;
     for (i = 0; i < n; i++) dx[i] = k ? 0.0 : -rhs[i], s->r[i] = -rhs[i];
     if (k == 0) return 0;
@@ -9376,7 +9425,9 @@ static double cvxr_system_solve(cvxr_system *s, const cvxr_active *act, double s
         core->report->cg_iterations++;
         core->op.flops += s->use;
         s->spent += 4 * (double)n * (double)core->data->d * (double)k + s->use;
-        if (norm > tol && cvxr_system_due(s, part, price, fresh)) {
+        if (norm > tol
+            && ((fresh && ++its == CVXR_SINGLE && cvxr_rays_double(s, act))
+                || cvxr_system_due(s, part, price, fresh))) {
             cvxr_system_renew(s, act, sigma, part, price);
             fresh = begin = 1;
         }
@@ -10012,6 +10063,7 @@ static void cvxr_newton_begin(cvxr_newton *s, const cvxr_rows *start, double sig
     s->least = HUGE_VAL;
     s->system.kind = CVXR_FACTOR_NONE;
     s->system.spent = s->system.paid = s->system.whole = 0;
+    s->system.single = CVXR_RAYS_F32;
     cvxr_newton_restrict(s);
 }
 
