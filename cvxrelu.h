@@ -8442,7 +8442,8 @@ static cvxrelu_stop cvxr_least_squares(cvxr_core *core, cvxr_weights *weights) {
    and active set; a new one when the work in CG since the last exceeds its price: of the rays
    (order k + d, float32), or, where those were tried for long, of all of H, n x n by K o (E
    diag(a) E^T) + V diag(1-a) V^T or (k d) x (k d) by Woodbury. The rest is float64. Uses
-   S05-S13. Used by S22. Tests: tests/test_s14_newton.c. Source: [LST18] for the family, the manual's NEWTON entry for what differs. */
+   S05-S13. Used by S22. Tests: tests/test_s14_newton.c. Source: [LST18] for the family,
+   the manual's NEWTON entry for what differs. */
 
 #define CVXR_SIGMA_START 0.1 /* sigma_0 = this * n / trace(K) */
 #define CVXR_SIGMA_GROW  3.0
