@@ -3399,7 +3399,8 @@ static size_t CVXR_T(cvxr_potrf_base)(const CVXR_T(cvxr_kernels) *kernels, size_
 }
 
 /* A = L L^T, lower triangle in place, the upper one untouched. Returns 0, or the 1-based index
-   of the first pivot that is not positive and finite; then A holds a partial factor. */
+   of the first pivot that is not positive and finite; then A is spent. Shared by a team: the
+   solves and products between blocks of 64; up to about n = 128 it stays on one thread. */
 CVXR_UNUSED static size_t CVXR_T(cvxr_potrf)(const cvxr_la *la, size_t n, CVXR_REAL *A,
                                              size_t lda) {
     size_t h = cvxr_half_order(n), fail;
