@@ -4264,7 +4264,7 @@ static cvxrelu_result cvxr_data_make(cvxr_mem *mem, const cvxrelu_problem *p, cv
    Sources: [MSP22] sections 2 and 3.2, E.1 (share of active rows), F (patches).              */
 
 #define CVXR_PANEL   8         /* gates multiplied with X together                            */
-#define CVXR_SUMS    16        /* tasks that share a panel's product, at most                 */
+#define CVXR_PANEL_TASKS 16    /* threads that share the rows of a panel, at most             */
 #define CVXR_REDRAWS 10        /* how often a gate with an uncertain sign is drawn anew       */
 
 typedef struct cvxr_patterns {
@@ -4281,8 +4281,8 @@ typedef struct cvxr_sampling {
     const cvxr_data *data;
     const cvxrelu_gates *recipe;
     cvxr_patterns *out;
-    const cvxr_team *team;
-    size_t tasks;                  /* of the product at hand                                  */
+    cvxr_team team;
+    int wide;                      /* the CPU has AVX2; the bits are the same without         */
     size_t draws, slots;           /* gates in all, and in a panel (POINTS: half)             */
     cvxrelu_random seeds;          /* one number a draw                                       */
     cvxrelu_random random[CVXR_PANEL];
@@ -4294,7 +4294,6 @@ typedef struct cvxr_sampling {
     double *real_block;            /* scratch:                                                */
     double *margin;                /*   n: see cvxr_margins                                   */
     double *panel;                 /*   d x CVXR_PANEL: gates of the panel, as columns        */
-    double *sum;                   /*   CVXR_SUMS x 2 x CVXR_PANEL: products of two rows      */
     double *z;                     /*   CVXR_PANEL x n: products of the panel                 */
     double *aim;                   /*   CVXR_PANEL/2 x d: POINTS, directions off the points   */
     double *spare;                 /*   active_share: n projections; POINTS: the rows         */
@@ -4334,7 +4333,6 @@ static size_t cvxr_sampling_reals(size_t n, size_t d, size_t spare) {
     size_t reals;
     if (n > SIZE_MAX / 64 || d > SIZE_MAX / 64 || spare > SIZE_MAX / 4) return 0;
     reals = (CVXR_PANEL + 1) * n + (CVXR_PANEL + CVXR_PANEL / 2) * d;
-    reals += CVXR_SUMS * 2 * CVXR_PANEL;
     return reals + spare;
 }
 
@@ -4373,9 +4371,8 @@ static void cvxr_sampling_allocate(cvxr_mem *mem, cvxr_sampling *s) {
     s->real_block = (double *)cvxr_alloc(mem, s->reals, sizeof(double));
     s->index_block = (size_t *)cvxr_alloc_zero(mem, s->indices, sizeof(size_t));
     if (mem->failed) return;
-    s->panel = s->real_block;              /* these two on cache lines                        */
-    s->sum = s->panel + CVXR_PANEL * d;
-    s->z = s->sum + CVXR_SUMS * 2 * CVXR_PANEL;
+    s->panel = s->real_block;              /* on a cache line                                 */
+    s->z = s->panel + CVXR_PANEL * d;
     s->margin = s->z + CVXR_PANEL * n;
     s->aim = s->margin + n;
     s->spare = s->aim + CVXR_PANEL / 2 * d;
@@ -4510,24 +4507,22 @@ static void cvxr_find_live(cvxr_sampling *s) {
         s->live[s->live_count++] = data->d - 1;
 }
 
-/* Products of a gate within rounding of zero. Excepted are rows that are zero on its support,
-   in the solver's and in the caller's coordinates.                                           */
-static size_t cvxr_near_ties(cvxr_sampling *s, const double *gate, const double *z) {
+/* Products of a gate within rounding of zero among rows i0 to i0 + count, whose products are z,
+   `stride` apart. Excepted are rows that are zero on the gate's support, in the solver's and in
+   the caller's coordinates. The support is among the panel's columns and the bias (last).    */
+static size_t cvxr_near_ties(const cvxr_sampling *s, const double *gate, double norm,
+                             const double *z, size_t stride, size_t i0, size_t count) {
     const cvxr_data *data = s->data;
-    double norm = cvxr_safe_norm(gate, data->d);
-    size_t i, k, near_ties = 0, support = 0;
-    int shifted = 0, listed = 0;
-    for (i = 0; i < data->n; i++) {
-        const double *x = data->X + i * data->dp;
-        if (fabs(z[i]) > s->margin[i] * norm) continue;
-        for (k = 0; k < data->d && !listed; k++) {
-            if (gate[k] == 0) continue;
-            s->used[support++] = k;
-            shifted |= data->shift[k] != 0;
+    size_t i, u, near_ties = 0;
+    for (i = 0; i < count; i++) {
+        const double *x = data->X + (i0 + i) * data->dp;
+        int off = 0;
+        if (fabs(z[i * stride]) > s->margin[i0 + i] * norm) continue;
+        for (u = 0; u <= s->used_count && !off; u++) {
+            size_t k = u < s->used_count ? s->used[u] : data->d - 1;
+            off = gate[k] != 0 && (x[k] != 0 || data->shift[k] != 0);
         }
-        listed = 1;
-        for (k = 0; k < support && x[s->used[k]] == 0; k++) {}
-        if (k < support || shifted) near_ties++;
+        near_ties += (size_t)off;
     }
     return near_ties;
 }
@@ -4535,9 +4530,10 @@ static size_t cvxr_near_ties(cvxr_sampling *s, const double *gate, const double 
 /* ---- Products --------------------------------------------------------------------------- */
 
 /* sum[b] = x . gate b, sum[CVXR_PANEL + b] = y . gate b, over the used columns in their order,
-   so that equal rows have equal products, whatever they are paired with.                     */
+   so that equal rows have equal products, whatever they are paired with. Every kernel rounds
+   each product and each sum, so that all have the same bits.                                 */
 #if defined(__GNUC__) || defined(__clang__)
-typedef double cvxr_double2 __attribute__((vector_size(16), may_alias));
+typedef double cvxr_double2 __attribute__((vector_size(16), may_alias, aligned(8)));
 
 static void cvxr_two_rows(const double *x, const double *y, const size_t *used, size_t count,
                           const double *panel, double *sum) {
@@ -4567,25 +4563,174 @@ static void cvxr_two_rows(const double *x, const double *y, const size_t *used, 
 }
 #endif
 
-/* Rows of z = X times the panel: pairs of rows, shared out among the team. */
-static void cvxr_panel_task(void *arg, size_t task) {
-    const cvxr_sampling *s = (const cvxr_sampling *)arg;
-    const size_t n = s->data->n, dp = s->data->dp, pairs = (n + 1) / 2;
-    const size_t end = 2 * (pairs * (task + 1) / s->tasks);
-    double *z = s->z, *sum = s->sum + task * 2 * CVXR_PANEL;
+/* z (64 x CVXR_PANEL) = rows i0 .. of X times the panel, two rows at a time; past the last row
+   it is repeated.                                                                            */
+static void cvxr_block_products_plain(const cvxr_sampling *s, size_t i0, size_t rows,
+                                      double *z) {
+    const double *X = s->data->X + i0 * s->data->dp;
+    const size_t dp = s->data->dp;
+    size_t i;
+    for (i = 0; i < rows; i += 2)
+        cvxr_two_rows(X + i * dp, X + cvxr_min_z(i + 1, rows - 1) * dp, s->used, s->used_count,
+                      s->panel, z + i * CVXR_PANEL);
+}
+
+/* signs[b] bit i = (z_ib >= 0) and low[b] = min |z_ib| over `rows` rows. */
+static void cvxr_block_signs_plain(const double *z, size_t rows, uint64_t *signs, double *low) {
     size_t i, b;
-    for (i = 2 * (pairs * task / s->tasks); i < end; i += 2) {
-        const double *x = s->data->X + i * dp;
-        cvxr_two_rows(x, i + 1 < n ? x + dp : x, s->used, s->used_count, s->panel, sum);
-        for (b = 0; b < CVXR_PANEL; b++) z[b * n + i] = sum[b];
-        for (b = 0; b < CVXR_PANEL && i + 1 < n; b++) z[b * n + i + 1] = sum[CVXR_PANEL + b];
+    for (b = 0; b < CVXR_PANEL; b++) {
+        uint64_t word = 0;
+        double least = DBL_MAX;
+        for (i = 0; i < rows; i++) {
+            word |= (uint64_t)(z[i * CVXR_PANEL + b] >= 0) << i;
+            least = cvxr_min(least, fabs(z[i * CVXR_PANEL + b]));
+        }
+        signs[b] = word;
+        low[b] = least;
     }
 }
 
+#if CVXR_DISPATCH
+#define CVXR_ROW_STEP(i)                                                                       \
+    x = _mm256_broadcast_sd(x##i + k);                                                         \
+    a##i = _mm256_add_pd(a##i, _mm256_mul_pd(x, g));                                           \
+    b##i = _mm256_add_pd(b##i, _mm256_mul_pd(x, h));
+__attribute__((target("avx2"))) static void cvxr_block_products_avx2(const cvxr_sampling *s,
+                                                                     size_t i0, size_t rows,
+                                                                     double *z) {
+    const double *X = s->data->X + i0 * s->data->dp;
+    const size_t dp = s->data->dp, last = rows - 1;
+    size_t i, u;
+    for (i = 0; i < rows; i += 4, z += 4 * CVXR_PANEL) {
+        const double *x0 = X + i * dp, *x1 = X + cvxr_min_z(i + 1, last) * dp;
+        const double *x2 = X + cvxr_min_z(i + 2, last) * dp;
+        const double *x3 = X + cvxr_min_z(i + 3, last) * dp, *panel = s->panel;
+        __m256d a0 = _mm256_setzero_pd(), a1 = a0, a2 = a0, a3 = a0, b0 = a0, b1 = a0, b2 = a0;
+        __m256d b3 = a0, x;
+        for (u = 0; u < s->used_count; u++, panel += CVXR_PANEL) {
+            const size_t k = s->used[u];
+            const __m256d g = _mm256_loadu_pd(panel), h = _mm256_loadu_pd(panel + 4);
+            CVXR_ROW_STEP(0) CVXR_ROW_STEP(1) CVXR_ROW_STEP(2) CVXR_ROW_STEP(3)
+        }
+        _mm256_storeu_pd(z, a0), _mm256_storeu_pd(z + 4, b0);
+        _mm256_storeu_pd(z + 8, a1), _mm256_storeu_pd(z + 12, b1);
+        _mm256_storeu_pd(z + 16, a2), _mm256_storeu_pd(z + 20, b2);
+        _mm256_storeu_pd(z + 24, a3), _mm256_storeu_pd(z + 28, b3);
+    }
+}
+#undef CVXR_ROW_STEP
+
+/* The signs of a row are a byte; the bytes' bits are read by columns. */
+__attribute__((target("avx2"))) static void cvxr_block_signs_avx2(const double *z, size_t rows,
+                                                                  uint64_t *signs,
+                                                                  double *low) {
+    const __m256d zero = _mm256_setzero_pd(), minus = _mm256_set1_pd(-0.0);
+    __m256d low0 = _mm256_set1_pd(DBL_MAX), low1 = low0;
+    unsigned char bytes[64];
+    __m256i first, second;
+    size_t i, b;
+    memset(bytes, 0, sizeof bytes);
+    for (i = 0; i < rows; i++, z += CVXR_PANEL) {
+        const __m256d g = _mm256_loadu_pd(z), h = _mm256_loadu_pd(z + 4);
+        bytes[i] = (unsigned char)(_mm256_movemask_pd(_mm256_cmp_pd(g, zero, _CMP_GE_OQ)) |
+                                   _mm256_movemask_pd(_mm256_cmp_pd(h, zero, _CMP_GE_OQ)) << 4);
+        low0 = _mm256_min_pd(low0, _mm256_andnot_pd(minus, g));
+        low1 = _mm256_min_pd(low1, _mm256_andnot_pd(minus, h));
+    }
+    _mm256_storeu_pd(low, low0), _mm256_storeu_pd(low + 4, low1);
+    first = _mm256_loadu_si256((const __m256i *)(const void *)bytes);
+    second = _mm256_loadu_si256((const __m256i *)(const void *)(bytes + 32));
+    for (b = CVXR_PANEL; b-- > 0;) {
+        signs[b] = (uint64_t)(uint32_t)_mm256_movemask_epi8(first) |
+                   (uint64_t)(uint32_t)_mm256_movemask_epi8(second) << 32;
+        first = _mm256_add_epi8(first, first);
+        second = _mm256_add_epi8(second, second);
+    }
+}
+#endif
+
+/* ---- The panel over all rows: products kept in s->z, or signs and doubts at once, block by
+   block in the first-level cache. Blocks are shared out to the team.                         */
+typedef struct cvxr_panel_job {
+    cvxr_sampling *s;
+    int keep;                      /* products to s->z, nothing else                          */
+    size_t tasks;
+    const double *gates;           /* without keep: gate of slot b at b * d,                  */
+    uint64_t *bits;                /*   bits of slot b at b * words,                          */
+    const int *skip;               /*   slots that are done; or NULL                          */
+    size_t count;
+    double norm[CVXR_PANEL];
+    size_t near_ties[CVXR_PANEL_TASKS][CVXR_PANEL];
+} cvxr_panel_job;
+
+static void cvxr_panel_block(const cvxr_panel_job *job, size_t w, size_t *near_ties) {
+    const cvxr_sampling *s = job->s;
+    const size_t n = s->data->n, i0 = 64 * w, rows = cvxr_min_z(64, n - i0);
+    double z[64 * CVXR_PANEL], low[CVXR_PANEL];
+    uint64_t signs[CVXR_PANEL];
+    size_t i, b;
+#if CVXR_DISPATCH
+    if (s->wide) cvxr_block_products_avx2(s, i0, rows, z);
+    else
+#endif
+        cvxr_block_products_plain(s, i0, rows, z);
+    for (b = 0; b < CVXR_PANEL && job->keep; b++)
+        for (i = 0; i < rows; i++) s->z[b * n + i0 + i] = z[i * CVXR_PANEL + b];
+    if (job->keep) return;
+#if CVXR_DISPATCH
+    if (s->wide) cvxr_block_signs_avx2(z, rows, signs, low);
+    else
+#endif
+        cvxr_block_signs_plain(z, rows, signs, low);
+    for (b = 0; b < job->count; b++) {
+        if (job->skip && job->skip[b]) continue;
+        job->bits[b * s->out->words + w] = signs[b];
+        if (low[b] <= s->widest * job->norm[b])
+            near_ties[b] += cvxr_near_ties(s, job->gates + b * s->data->d, job->norm[b], z + b,
+                                           CVXR_PANEL, i0, rows);
+    }
+}
+
+static void cvxr_panel_task(void *arg, size_t task) {
+    cvxr_panel_job *job = (cvxr_panel_job *)arg;
+    const size_t words = job->s->out->words;
+    size_t w;
+    for (w = words * task / job->tasks; w < words * (task + 1) / job->tasks; w++)
+        cvxr_panel_block(job, w, job->near_ties[task]);
+}
+
+static void cvxr_panel_run(cvxr_panel_job *job) {
+    cvxr_sampling *s = job->s;
+    const double work = (double)s->data->n * (double)s->used_count;
+    const size_t threads = work < 5e4 || s->team.threads < 2 ? 1 : (size_t)s->team.threads;
+    job->tasks = cvxr_min_z(cvxr_min_z(threads, s->out->words), CVXR_PANEL_TASKS);
+    memset(job->near_ties, 0, sizeof job->near_ties);
+    cvxr_team_run(&s->team, job->tasks, cvxr_panel_task, job);
+}
+
+/* z = X times the panel. */
 static void cvxr_panel_product(cvxr_sampling *s) {
-    const double work = (double)s->data->n * (double)(s->used_count * CVXR_PANEL);
-    s->tasks = work < 1e5 ? 1 : cvxr_min_z((size_t)s->team->threads, CVXR_SUMS);
-    cvxr_team_run(s->team, s->tasks, cvxr_panel_task, s);
+    cvxr_panel_job job;
+    memset(&job, 0, sizeof job);
+    job.s = s;
+    job.keep = 1;
+    cvxr_panel_run(&job);
+}
+
+/* Bits of the slots that are not to be skipped (NULL: none is), the norms of their gates and
+   how many of their products are within rounding of zero.                                    */
+static void cvxr_panel_masks(cvxr_sampling *s, const double *gates, size_t count,
+                             const int *skip, uint64_t *bits, double *norm,
+                             size_t *near_ties) {
+    cvxr_panel_job job;
+    size_t b, t;
+    memset(&job, 0, sizeof job);
+    job.s = s, job.gates = gates, job.count = count, job.skip = skip, job.bits = bits;
+    for (b = 0; b < count; b++)
+        norm[b] = job.norm[b] = cvxr_safe_norm(gates + b * s->data->d, s->data->d);
+    cvxr_panel_run(&job);
+    for (b = 0; b < count; b++)
+        for (near_ties[b] = 0, t = 0; t < job.tasks; t++) near_ties[b] += job.near_ties[t][b];
 }
 
 /* Packs `gates` rows of d, and for POINTS the aims after them, as columns of the panel. */
@@ -4826,17 +4971,39 @@ static void cvxr_draw_gate(cvxr_sampling *s, size_t slot, double *gate) {
 
 /* ---- Sampling --------------------------------------------------------------------------- */
 
-/* Finishes the gate of a slot, whose products are known. Returns 1 when every sign is certain;
-   its pattern is then at place p.                                                            */
+/* Finishes a gate that its products move. Returns 1 when every sign is certain; its pattern is
+   then at place p.                                                                           */
 static int cvxr_settle(cvxr_sampling *s, size_t slot, size_t p) {
     size_t n = s->data->n, d = s->data->d;
-    double *gate = s->out->gates + p * d, *z = s->z + slot * n;
+    double *gate = s->out->gates + p * d, *z = s->z + slot * n, norm;
     if (s->recipe->sampler == CVXRELU_SAMPLER_POINTS)
         cvxr_leave_points(s, gate, s->aim + slot * d, z, z + CVXR_PANEL / 2 * n);
     if (s->recipe->active_share > 0) cvxr_set_share(s, gate, z);
-    if (cvxr_safe_norm(gate, d) == 0 || cvxr_near_ties(s, gate, z) > 0) return 0;
+    norm = cvxr_safe_norm(gate, d);
+    if (norm == 0 || cvxr_near_ties(s, gate, norm, z, 1, 0, n) > 0) return 0;
     cvxr_pack(z, n, s->out->bits + p * s->out->words);
     return 1;
+}
+
+/* The patterns of the slots that are not accepted yet; accepts those whose signs are certain
+   and returns how many they are.                                                             */
+static size_t cvxr_settle_panel(cvxr_sampling *s, size_t first, size_t count) {
+    double norm[CVXR_PANEL];
+    size_t near_ties[CVXR_PANEL], slot, settled = 0;
+    int moves = s->recipe->sampler == CVXRELU_SAMPLER_POINTS || s->recipe->active_share > 0;
+    const double *gates = s->out->gates + first * s->data->d;
+    cvxr_panel_load(s, gates, count);
+    if (moves) cvxr_panel_product(s);
+    else
+        cvxr_panel_masks(s, gates, count, s->accepted, s->out->bits + first * s->out->words,
+                         norm, near_ties);
+    for (slot = 0; slot < count; slot++) {
+        if (s->accepted[slot]) continue;
+        s->accepted[slot] = moves ? cvxr_settle(s, slot, first + slot)
+                                  : norm[slot] != 0 && near_ties[slot] == 0;
+        settled += (size_t)s->accepted[slot];
+    }
+    return settled;
 }
 
 /* Draws `count` gates into the places from `first` on, those with an uncertain sign anew. */
@@ -4851,11 +5018,7 @@ static void cvxr_sample_panel(cvxr_sampling *s, size_t first, size_t count) {
         for (slot = 0; slot < count; slot++)
             if (!s->accepted[slot])
                 cvxr_draw_gate(s, slot, s->out->gates + (first + slot) * s->data->d);
-        cvxr_panel_load(s, s->out->gates + first * s->data->d, count);
-        cvxr_panel_product(s);
-        for (slot = 0; slot < count; slot++)
-            if (!s->accepted[slot] && cvxr_settle(s, slot, first + slot))
-                s->accepted[slot] = 1, left--;
+        left -= cvxr_settle_panel(s, first, count);
     }
 }
 
@@ -4889,9 +5052,11 @@ static void cvxr_merge_panel(cvxr_sampling *s, size_t first, size_t count) {
         for (w = 0; w < out->words; w++) any |= bits[w];
         if (any == 0) { s->dropped_zero++; continue; }
         if (!cvxr_table_enter(s, p)) continue;
-        memmove(out->bits + out->count * out->words, bits, out->words * sizeof(uint64_t));
-        memmove(out->gates + out->count * out->d, out->gates + p * out->d,
-                out->d * sizeof(double));
+        if (out->count != p) {
+            memcpy(out->bits + out->count * out->words, bits, out->words * sizeof(uint64_t));
+            memcpy(out->gates + out->count * out->d, out->gates + p * out->d,
+                   out->d * sizeof(double));
+        }
         out->count++;
     }
 }
@@ -4936,7 +5101,8 @@ static int cvxr_given_gate(const cvxr_sampling *s, size_t p, double *gate) {
 
 static cvxrelu_result cvxr_take_given(cvxr_sampling *s, char *message) {
     cvxr_patterns *out = s->out;
-    size_t n = s->data->n, d = s->data->d, slot, count;
+    double norm[CVXR_PANEL];
+    size_t near_ties[CVXR_PANEL], d = s->data->d, slot, count;
     for (; out->count < s->draws; out->count += count) {
         double *gates = out->gates + out->count * d;
         count = cvxr_min_z(CVXR_PANEL, s->draws - out->count);
@@ -4946,11 +5112,9 @@ static cvxrelu_result cvxr_take_given(cvxr_sampling *s, char *message) {
                                  "coordinates of the scaled X: multiply it by a small positive "
                                  "number, only signs count", out->count + slot);
         cvxr_panel_load(s, gates, count);
-        cvxr_panel_product(s);
-        for (slot = 0; slot < count; slot++) {
-            out->near_ties += cvxr_near_ties(s, gates + slot * d, s->z + slot * n);
-            cvxr_pack(s->z + slot * n, n, out->bits + (out->count + slot) * out->words);
-        }
+        cvxr_panel_masks(s, gates, count, NULL, out->bits + out->count * out->words, norm,
+                         near_ties);
+        for (slot = 0; slot < count; slot++) out->near_ties += near_ties[slot];
     }
     return CVXRELU_OK;
 }
@@ -4971,7 +5135,10 @@ static cvxrelu_result cvxr_patterns_by(const cvxr_team *team, cvxr_mem *mem,
     result = cvxr_gates_check(data, recipe, message);
     if (result) return result;
     memset(&s, 0, sizeof s);
-    s.team = team;
+    s.team = *team;
+#if CVXR_DISPATCH
+    s.wide = __builtin_cpu_supports("avx2") != 0;
+#endif
     s.data = data;
     s.recipe = recipe;
     s.out = out;
@@ -5004,8 +5171,8 @@ static cvxrelu_result cvxr_patterns_make(cvxr_mem *mem, const cvxr_data *data,
 }
 
 #undef CVXR_PANEL
+#undef CVXR_PANEL_TASKS
 #undef CVXR_REDRAWS
-#undef CVXR_SUMS
 
 /* ==== S08 VECTORS AND MODEL OPERATOR =====================================================
    The only code that touches the n x P masks: forward sum_i D_i X u_i, gradient X^T (D_i r),
@@ -5543,7 +5710,7 @@ CVXR_TARGET CVXR_INLINE void CVXR_K(cvxr_four_sums)(CVXR_K(cvxr_vec) v0, CVXR_K(
 #if CVXR_DISPATCH && CVXR_ISA && CVXR_F32
 #if CVXR_ISA == 2
 #define CVXR_HALF(v)                                                                           \
-    _mm256_add_ps(_mm512_castps512_ps256((__m512)(v)),                                         \
+    _mm256_add_ps(_mm256_castpd_ps(_mm512_maskz_extractf64x4_pd(15, (__m512d)(v), 0)),         \
                   _mm256_castpd_ps(_mm512_maskz_extractf64x4_pd(15, (__m512d)(v), 1)))
 #else
 #define CVXR_HALF(v) ((__m256)(v))
@@ -5556,7 +5723,7 @@ CVXR_TARGET CVXR_INLINE void CVXR_K(cvxr_four_sums)(CVXR_K(cvxr_vec) v0, CVXR_K(
 #elif CVXR_DISPATCH && CVXR_ISA
 #if CVXR_ISA == 2
 #define CVXR_HALF(v)                                                                           \
-    _mm256_add_pd(_mm512_castpd512_pd256((__m512d)(v)),                                        \
+    _mm256_add_pd(_mm512_maskz_extractf64x4_pd(15, (__m512d)(v), 0),                           \
                   _mm512_maskz_extractf64x4_pd(15, (__m512d)(v), 1))
 #else
 #define CVXR_HALF(v) ((__m256d)(v))

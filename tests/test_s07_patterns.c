@@ -792,7 +792,93 @@ TEST(every_refused_allocation_of_the_patterns_leaves_nothing_behind) {
         }
 }
 
+/* Runs the tasks last to first and remembers the most that there were. */
+static void s07_reverse(void *context, size_t count, void (*body)(void *arg, size_t i),
+                        void *arg) {
+    if (count > *(size_t *)context) *(size_t *)context = count;
+    while (count) body(arg, --count);
+}
+
+/* n is no multiple of a block of 64 rows, nor of the rows that a kernel takes together. */
+TEST(patterns_are_the_same_for_any_number_of_threads_and_each_kernel) {
+    enum { N = 25003, D = 3, P = 21 };
+    static double x[N * D], y[N];
+    cvxrelu_problem p;
+    cvxrelu_random random;
+    cvxr_mem mem;
+    cvxr_data data;
+    char message[CVXRELU_MESSAGE_SIZE];
+    size_t i, sampler;
+    cvxrelu_random_init(&random, 5);
+    for (i = 0; i < N * D; i++) x[i] = cvxrelu_random_normal(&random);
+    memset(&p, 0, sizeof p);
+    p.X.data = x, p.X.rows = N, p.X.cols = D;
+    p.Y.data = y, p.Y.rows = N, p.Y.cols = 1;
+    p.gates.count = P;
+    cvxr_mem_init(&mem, NULL, 0);
+    CHECK(cvxr_data_make(&mem, &p, &data, message) == CVXRELU_OK);
+    for (sampler = 0; sampler < 3; sampler++) {
+        cvxr_patterns one, more;
+        cvxr_team team;
+        p.gates.sampler = sampler == 1 ? CVXRELU_SAMPLER_POINTS : CVXRELU_SAMPLER_GAUSSIAN;
+        p.gates.active_share = sampler == 2 ? 0.3 : 0;
+        CHECK(cvxr_patterns_make(&mem, &data, &p.gates, &one, message) == CVXRELU_OK);
+        memset(&team, 0, sizeof team);
+        for (team.threads = 2; team.threads <= 20; team.threads += 9) {
+            size_t tasks = 0;
+            team.hook.parallel_for = s07_reverse;
+            team.hook.context = &tasks;
+            CHECK(cvxr_patterns_by(&team, &mem, &data, &p.gates, &more, message) == CVXRELU_OK);
+            CHECK(tasks == (size_t)(team.threads > 16 ? 16 : team.threads));
+            CHECK(more.count == one.count);
+            CHECK(memcmp(more.bits, one.bits, one.count * one.words * sizeof *one.bits) == 0);
+            CHECK(memcmp(more.gates, one.gates, one.count * D * sizeof *one.gates) == 0);
+            cvxr_patterns_free(&mem, &more);
+        }
+        cvxr_patterns_free(&mem, &one);
+    }
+    cvxr_data_free(&mem, &data);
+}
+
+/* Products, signs and smallest sizes of a block, by the kernel of this CPU and by plain C. */
+TEST(block_kernels_have_the_same_bits) {
+#if CVXR_DISPATCH
+    static double x[64 * 16], panel[16 * 8], z[64 * 8], other[64 * 8];
+    static const size_t rows[7] = { 1, 2, 3, 31, 33, 63, 64 };
+    size_t used[5] = { 0, 2, 3, 9, 15 }, i, k;
+    cvxr_data data;
+    cvxr_sampling s;
+    cvxrelu_random random;
+    if (!__builtin_cpu_supports("avx2")) SKIP("the CPU has no AVX2");
+    memset(&data, 0, sizeof data);
+    memset(&s, 0, sizeof s);
+    cvxrelu_random_init(&random, 6);
+    for (i = 0; i < 64 * 16; i++) x[i] = i % 16 == 3 ? 0 : cvxrelu_random_normal(&random);
+    for (i = 0; i < 16 * 8; i++) panel[i] = cvxrelu_random_normal(&random);
+    data.X = x, data.dp = 16;
+    s.data = &data, s.used = used, s.panel = panel;
+    for (k = 0; k < 7; k++)
+        for (s.used_count = 0; s.used_count <= 5; s.used_count++) {
+            uint64_t signs[8], signs_other[8];
+            double low[8], low_other[8];
+            cvxr_block_products_plain(&s, 0, rows[k], z);
+            cvxr_block_products_avx2(&s, 0, rows[k], other);
+            CHECK(memcmp(z, other, rows[k] * 8 * sizeof *z) == 0);
+            z[4] = -0.0;
+            cvxr_block_signs_plain(z, rows[k], signs, low);
+            cvxr_block_signs_avx2(z, rows[k], signs_other, low_other);
+            CHECK(memcmp(signs, signs_other, sizeof signs) == 0);
+            CHECK(memcmp(low, low_other, sizeof low) == 0);
+            CHECK((signs[4] & 1) == 1 && (rows[k] == 64 || signs[0] >> rows[k] == 0));
+        }
+#else
+    SKIP("no kernels beyond plain C");
+#endif
+}
+
 SUITE(s07_patterns) {
+    RUN(patterns_are_the_same_for_any_number_of_threads_and_each_kernel);
+    RUN(block_kernels_have_the_same_bits);
     RUN(gaussian_masks_match_plain_loops_for_every_scale);
     RUN(masks_survive_folding_into_badly_scaled_columns);
     RUN(every_row_count_around_a_word_has_clean_tail_bits);

@@ -86,7 +86,7 @@ typedef struct s08_case {
     cvxr_mem mem;
     cvxr_op op;
     const cvxr_space *space;
-    void *X, *U, *r, *out;
+    void *X, *U, *r, *out, *G;
     uint32_t *row_words;
     double *got;
 } s08_case;
@@ -542,7 +542,175 @@ TEST(row_is_zero_only_when_every_entry_is) {
     }
 }
 
+enum { S08_TALL = 6209, S08_MANY = 1027 };  /* more than panels and blocks, and no multiple */
+
+/* Gradient of the first `count` of S08_MANY patterns over a tall X of 9 columns, forward from
+   bits and from words by row, one after the other into out. */
+static void s08_tall_run(s08_case *s, size_t count, void *out) {
+    unsigned char *to = (unsigned char *)out;
+    const size_t n = s->op.n * s->space->size, back = count * s->op.dp * s->space->size;
+    cvxr_select select;
+    memset(&select, 0, sizeof select);
+    select.count = count;
+    memset(to, 0xff, back + 2 * n);
+    s->space->gradient(&s->op, &select, s->r, to);
+    if (count <= 256) {                /* and from words by row */
+        cvxr_select_rows(&s->op, &select, s->row_words);
+        s->space->gradient(&s->op, &select, s->r, s->G);
+        CHECK(memcmp(s->G, to, back) == 0);
+        select.row_words = NULL;
+    }
+    to += back;
+    s->space->forward(&s->op, &select, s->U, 0, to);
+    if (count <= 256) cvxr_select_rows(&s->op, &select, s->row_words);
+    s->space->forward(&s->op, &select, s->U, 0, to + n);
+    CHECK(memcmp(to, to + n, n) == 0);
+}
+
+/* Differences to plain loops in float64. */
+static size_t s08_tall_wrong(const s08_case *s, size_t count, const double *x, const double *r,
+                             const double *u, const void *out, double *got) {
+    const size_t n = s->op.n, d = s->op.d, dp = s->op.dp, words = s->op.words;
+    const double eps = s08_epsilon(s->space);
+    size_t i, j, p, wrong = 0;
+    s->space->to_f64(2 * n + count * dp, out, got);
+    for (i = 0; i < n; i += 13) {
+        double want = 0, size = 0;
+        for (p = 0; p < count; p++)
+            for (j = 0; j < d && s08_bit(s->op.bits + p * words, i); j++) {
+                want += x[i * d + j] * u[p * d + j];
+                size += fabs(x[i * d + j] * u[p * d + j]);
+            }
+        wrong += (size_t)s08_off(got[count * dp + i], want,
+                                 2 * (double)(count + d + 8) * eps * size);
+    }
+    for (p = 0; p < count; p += count < 40 ? 1 : 29)
+        for (j = 0; j < dp; j++) {
+            double want = 0, size = 0;
+            for (i = 0; i < n && j < d; i++)
+                if (s08_bit(s->op.bits + p * words, i)) {
+                    want += x[i * d + j] * r[i];
+                    size += fabs(x[i * d + j] * r[i]);
+                }
+            wrong += (size_t)s08_off(got[p * dp + j], want,
+                                     2 * (double)(n + 8) * eps * size);
+        }
+    return wrong;
+}
+
+typedef struct s08_tall {
+    double x[S08_TALL * 9], r[S08_TALL], u[S08_MANY * 9];
+    uint64_t bits[S08_MANY * ((S08_TALL + 63) / 64)];
+    double first[2 * S08_TALL + S08_MANY * 16 + 8], again[2 * S08_TALL + S08_MANY * 16 + 8];
+    double got[2 * S08_TALL + S08_MANY * 16];
+} s08_tall;
+
+static void s08_tall_fill(s08_tall *t, size_t n) {
+    cvxrelu_random random;
+    size_t i, words = (n + 63) / 64;
+    cvxrelu_random_init(&random, n);
+    for (i = 0; i < n * 9; i++) t->x[i] = (double)(float)cvxrelu_random_normal(&random);
+    for (i = 0; i < n; i++) t->r[i] = (double)(float)cvxrelu_random_normal(&random);
+    for (i = 0; i < S08_MANY * 9; i++) t->u[i] = (double)(float)cvxrelu_random_normal(&random);
+    for (i = 0; i < S08_MANY * words; i++) {
+        t->bits[i] = cvxrelu_random_next(&random);
+        if (i % words == words - 1 && n % 64) t->bits[i] &= ((uint64_t)1 << n % 64) - 1;
+    }
+}
+
+/* A case over the tall data; its arrays are the arena's, taken with it. */
+static void s08_tall_open(s08_case *s, s08_tall *t, const cvxr_space *space, size_t n) {
+    const size_t dp = 16; /* of 9 columns in both types */
+    size_t i;
+    memset(s, 0, sizeof *s);
+    cvxr_mem_init(&s->mem, NULL, 0);
+    s->space = space;
+    s->X = cvxr_alloc_zero(&s->mem, n * dp, space->size);
+    s->U = cvxr_alloc_zero(&s->mem, S08_MANY * dp, space->size);
+    s->r = cvxr_alloc(&s->mem, n, space->size);
+    s->G = cvxr_alloc(&s->mem, 256 * dp, space->size);
+    s->row_words = (uint32_t *)cvxr_alloc(&s->mem, cvxr_select_words(n, 256), 4);
+    s->op.work = (unsigned char *)cvxr_alloc(&s->mem, 5, cvxr_op_slice());
+    s->op.n = n, s->op.d = 9, s->op.dp = dp, s->op.patterns = S08_MANY;
+    s->op.words = (n + 63) / 64, s->op.X = s->X, s->op.bits = t->bits;
+    s->op.team.threads = 1;
+    for (i = 0; i < n; i++)
+        space->from_f64(9, t->x + i * 9, (unsigned char *)s->X + i * dp * space->size);
+    for (i = 0; i < S08_MANY; i++)
+        space->from_f64(9, t->u + i * 9, (unsigned char *)s->U + i * dp * space->size);
+    space->from_f64(n, t->r, s->r);
+}
+
+static void s08_tall_close(s08_case *s) {
+    const size_t n = s->op.n, dp = s->op.dp, size = s->space->size;
+    cvxr_release(&s->mem, s->op.work, 5, cvxr_op_slice());
+    cvxr_release(&s->mem, s->row_words, cvxr_select_words(n, 256), 4);
+    cvxr_release(&s->mem, s->G, 256 * dp, size);
+    cvxr_release(&s->mem, s->r, n, size);
+    cvxr_release(&s->mem, s->U, S08_MANY * dp, size);
+    cvxr_release(&s->mem, s->X, n * dp, size);
+    CHECK(s->mem.now == 0);
+}
+
+/* Few patterns fill tables (blocks of rows from 3072 rows on), many take from them (blocks of
+   1024), forwards go by panels of 2048 rows. */
+TEST(panels_and_blocks_equal_plain_loops_on_any_number_of_threads) {
+    static s08_tall t;
+    static const size_t rows[4] = { 2048, 2049, 3100, S08_TALL }, counts[6] = {
+        1, 33, 200, 224, 225, S08_MANY
+    };
+    size_t a, k, type, tasks;
+    for (a = 0; a < 8; a++) {
+        s08_case s;
+        type = a % 2;
+        if (type >= S08_TYPES) continue;
+        s08_tall_fill(&t, rows[a / 2]);
+        s08_tall_open(&s, &t, s08_spaces[type], rows[a / 2]);
+        s.op.team.hook.parallel_for = s08_reverse;
+        s.op.team.hook.context = &tasks;
+        for (k = 0; k < 6; k++)
+            for (s.op.isa = 0; s.op.isa <= cvxr_op_isa(0); s.op.isa++) {
+                const size_t bytes = (2 * s.op.n + counts[k] * 16) * s.space->size;
+                double *first = s08_aligned(t.first), *again = s08_aligned(t.again);
+                s.op.team.threads = 1;
+                s08_tall_run(&s, counts[k], first);
+                CHECK(s08_tall_wrong(&s, counts[k], t.x, t.r, t.u, first, t.got) == 0);
+                for (s.op.team.threads = 2; s.op.team.threads <= 5; s.op.team.threads++) {
+                    tasks = 0;
+                    s08_tall_run(&s, counts[k], again);
+                    CHECK(memcmp(first, again, bytes) == 0);
+                    CHECK(k < 2 || tasks > 1);
+                }
+            }
+        s08_tall_close(&s);
+    }
+}
+
+TEST(words_by_row_are_the_same_from_every_kernel) {
+#if CVXR_DISPATCH
+    uint64_t x[32];
+    uint32_t rows[64], other[64];
+    cvxrelu_random random;
+    size_t trial, i, j;
+    if (!__builtin_cpu_supports("avx2")) SKIP("the CPU has no AVX2");
+    cvxrelu_random_init(&random, 9);
+    for (trial = 0; trial < 100; trial++) {
+        for (i = 0; i < 32; i++) x[i] = trial < 64 ? 0 : cvxrelu_random_next(&random);
+        if (trial < 64) x[(7 * trial) % 32] = (uint64_t)1 << trial;
+        cvxr_transpose_words(x, rows);
+        cvxr_transpose_words_avx2(x, other);
+        for (i = 0; i < 64; i++)
+            for (j = 0; j < 32; j++) CHECK((rows[i] >> j & 1) == (x[j] >> i & 1));
+        CHECK(memcmp(rows, other, sizeof rows) == 0);
+    }
+#else
+    SKIP("no kernels beyond plain C");
+#endif
+}
+
 SUITE(s08_operator) {
+    RUN(panels_and_blocks_equal_plain_loops_on_any_number_of_threads);
+    RUN(words_by_row_are_the_same_from_every_kernel);
     RUN(forward_equals_plain_loops);
     RUN(gradient_equals_plain_loops);
     RUN(row_words_hold_the_masks_by_data_row);
