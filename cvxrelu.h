@@ -8626,7 +8626,7 @@ static cvxrelu_stop cvxr_least_squares(cvxr_core *core, cvxr_weights *weights) {
 #define CVXR_IDLE        30  /* rounds without a smaller gap before the run has stalled */
 #define CVXR_STEPS       500 /* default limit of Newton steps an output */
 #define CVXR_SHORT       0.3 /* cones: steps below this are short, */
-#define CVXR_CUTS        6   /* and after so many of them directions are generated instead, */
+#define CVXR_CUTS        3   /* and after so many of them directions are generated instead, */
 #define CVXR_ATOM_GOAL   1e-3 /* to this gap; then Newton again for at most */
 #define CVXR_AGAIN       60  /* steps, */
 #define CVXR_AGAIN_CUTS  4   /* short steps */
