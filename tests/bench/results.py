@@ -159,7 +159,7 @@ def kind_section(args, kind, threads, optimum, ours, peers):
     lost = faster(found)
     out.append("### Where a peer is faster\n")
     out.append(common.table(["problem", "level", "peer", "its seconds", "cvxrelu"], lost) + "\n" if lost
-               else "Nowhere, on no problem and at no level.\n")
+               else "On none of these %d problems, at no level.\n" % len(found))
     certified = sum(case.own("certified") is not None for case in found)
     out.append("cvxrelu certified 1e-6 on %d of %d.\n" % (certified, len(found)))
     out.append("<details><summary>Seconds of each problem to 1e-3 and 1e-6</summary>\n")
