@@ -254,8 +254,8 @@
      or 4 in float32; with FISTA and lambda = 0 weights and model have P in the place of W):
        data        8 n (dp + c)
        patterns    P (n/8 + 8 d), and while they are made 80 n + 32 P + 8 min(n, d) (d + 1)
-       workspace   0.6 MB a thread (585728 bytes, whatever the problem), 4120 dp + 32 n
-       weights     2 c W (8 dp + 16)
+       workspace   0.6 MB a thread (602112 bytes, whatever the problem), 4120 dp + 32 n
+       weights     2 c W (8 dp + 16); with FISTA once, the best network so far
        model       8 P d + c W (32 d + 41); it counts only when larger than the solver
        Newton      8 N^2 + 8 dp (P + 16 W) + 3 n W/8 + 144 W + 16 P + 1144 n + 8 dp^2
        FISTA       4 c P dp e + (3 c + 1) n e + 8 n + 8 P; in float32 4 n dp more for X
@@ -17374,6 +17374,11 @@ static int cvxr_shape_fits(const cvxr_shape *q) {
            && n * 6144 < limit;
 }
 
+/* Capacity of the second list of weights: R-FISTA works where its start is. */
+static size_t cvxr_plan_second(const cvxr_plan *plan) {
+    return plan->solver == CVXRELU_SOLVER_FISTA ? 1 : plan->capacity;
+}
+
 /* Capacity and bytes of a fit over q->P patterns. */
 static void cvxr_plan_bytes(const cvxr_shape *q, const cvxrelu_options *o, int keep_gates,
                             cvxr_plan *plan) {
@@ -17390,7 +17395,8 @@ static void cvxr_plan_bytes(const cvxr_shape *q, const cvxrelu_options *o, int k
         + cvxr_patterns_bytes(q->n, q->d, q->P) + cvxr_core_bytes(q->n, dp, q->threads)
         + (q->kind == CVXRELU_RELU ? cvxr_core_cone_bytes(q->n, q->d, dp, q->P, q->threads)
                                    : 0)
-        + 2 * cvxr_weights_bytes(plan->capacity, dp) + cvxr_bytes(q->c, sizeof(double))
+        + cvxr_weights_bytes(plan->capacity, dp)
+        + cvxr_weights_bytes(cvxr_plan_second(plan), dp) + cvxr_bytes(q->c, sizeof(double))
         + cvxr_bytes(2 * q->n, sizeof(double)) + cvxr_max_z(model, solver);
     if (plan->solver == CVXRELU_SOLVER_FISTA
         && q->type == CVXRELU_FLOAT32) /* X again */
@@ -17573,7 +17579,7 @@ static cvxrelu_result cvxr_fit_open_solver(cvxr_fit *f, cvxrelu_report *report) 
     cvxr_fit_core(f, report);
     f->open = 1;
     cvxr_core_open(&f->core);
-    cvxr_weights_open(&f->mem, &f->weights, f->plan.capacity, f->data.dp);
+    cvxr_weights_open(&f->mem, &f->weights, cvxr_plan_second(&f->plan), f->data.dp);
     cvxr_weights_open(&f->mem, &f->start, f->plan.capacity, f->data.dp);
     f->sigma = (double *)cvxr_alloc_zero(&f->mem, f->data.c, sizeof(double));
     f->best = (double *)cvxr_alloc(&f->mem, 2 * f->data.n, sizeof(double));
@@ -17676,7 +17682,11 @@ static cvxrelu_result cvxr_fit_search(cvxr_fit *f, double lambda, cvxrelu_report
 
 static cvxrelu_stop cvxr_fit_solve(cvxr_fit *f, double lambda, double lambda_max) {
     cvxr_core *core = &f->core;
-    cvxr_weights swap;
+    if (f->plan.solver == CVXRELU_SOLVER_FISTA) {
+        const cvxr_weights swap = f->weights;
+        f->weights = f->start;
+        f->start = swap;
+    }
     if (f->searches && f->search.stop) { /* no time for more than what the search found */
         core->lambda = lambda;
         core->lam = lambda * core->units;
@@ -17701,9 +17711,6 @@ static cvxrelu_stop cvxr_fit_solve(cvxr_fit *f, double lambda, double lambda_max
         return cvxr_newton_solve(core, &f->weights, &f->start, f->sigma);
     if (f->plan.solver == CVXRELU_SOLVER_AL)
         return cvxr_al_solve(core, &f->weights, &f->start);
-    swap = f->weights;
-    f->weights = f->start;
-    f->start = swap;
     return cvxr_fista_solve(core, &f->weights);
 }
 

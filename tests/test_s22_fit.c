@@ -447,6 +447,52 @@ TEST(bytes_of_a_fit_bound_its_peak_within_a_factor_of_two) {
     }
 }
 
+/* The bytes that the manual, MEMORY, states for a gated fit of one thread. */
+static double s22_stated(double n, double d, double c, double P, int fista, int single) {
+    const double dp = ceil(d / 8) * 8, wide = single ? ceil(d / 16) * 16 : dp;
+    const double e = single ? 4 : 8, most = 2 * n > 64 ? 2 * n : 64, small = n < d ? n : d;
+    const double W = fista || P < most ? P : most, model = 8 * P * d + c * W * (32 * d + 41);
+    const double solver =
+        fista ? 4 * c * P * wide * e + (3 * c + 1) * n * e + 8 * n + 8 * P
+              : 8 * n * n + 8 * dp * (P + 16 * W) + 3 * n * W / 8 + 136 * W + 16 * P + 1140 * n
+                    + 8 * dp * dp;
+    const double held = 8 * n * (dp + c) + P * (n / 8 + 8 * d), making = 80 * n + 32 * P
+                        + 8 * small * (d + 1);
+    const double thread = (double)(cvxr_op_slice() + cvxr_la_work_bytes(1));
+    const double work = thread + 4120 * dp + 32 * n + (fista ? 1 : 2) * c * W * (8 * dp + 16)
+                        + (single && fista ? 4 * n * wide : 0);
+    const double run = work + (model > solver ? model : solver);
+    return held + (run > making ? run : making);
+}
+
+TEST(peak_of_a_fit_is_within_the_bound_that_the_manual_states) {
+    static const size_t sizes[5][3] = {
+        { 60, 3, 500 }, { 300, 20, 50 }, { 500, 7, 400 }, { 100, 60, 200 }, { 1200, 4, 30 }
+    };
+    size_t k, c, run;
+    for (k = 0; k < 5; k++)
+        for (c = 1; c <= 3; c += 2)
+            for (run = 0; run < 3; run++) {
+                cvxrelu_problem p = s14_problem(sizes[k][0], sizes[k][1], c, sizes[k][2]);
+                cvxrelu_options o = s14_options(run ? CVXRELU_SOLVER_FISTA
+                                                    : CVXRELU_SOLVER_NEWTON, 0);
+                cvxrelu_report r;
+                double stated;
+                p.lambda = 1e-3;
+                o.max_iters = 2;
+                o.precision = run == 2 ? CVXRELU_FLOAT32 : CVXRELU_FLOAT64;
+                cvxrelu_model_free(s14_fit(&p, &o, &r));
+                stated = s22_stated((double)r.n, (double)r.d, (double)c, (double)sizes[k][2],
+                                    run > 0, run == 2);
+                if ((double)r.peak_bytes > 1.02 * stated)
+                    printf("     n %lu, d %lu, c %lu, run %lu: %lu bytes, stated %.0f\n",
+                           (unsigned long)r.n, (unsigned long)r.d, (unsigned long)c,
+                           (unsigned long)run, (unsigned long)r.peak_bytes, stated);
+                CHECK((double)r.peak_bytes <= 1.02 * stated);
+                CHECK(s22_bytes(&p, &o) >= r.peak_bytes);
+            }
+}
+
 /* Training inside an arena of exactly the bytes asked for, from an address of any alignment. */
 static void s22_check_arena(const cvxrelu_problem *p, cvxrelu_solver solver, cvxrelu_type type,
                             size_t skip) {
@@ -1179,6 +1225,7 @@ SUITE(s22_fit) {
     RUN(strength_zero_is_least_squares_without_a_bound);
     RUN(memory_limit_is_kept_or_named);
     RUN(bytes_of_a_fit_bound_its_peak_within_a_factor_of_two);
+    RUN(peak_of_a_fit_is_within_the_bound_that_the_manual_states);
     RUN(arena_of_the_bytes_asked_for_is_enough);
     RUN(every_refused_allocation_is_an_error_without_a_leak);
     RUN(cross_validation_keeps_to_the_memory_limit);
