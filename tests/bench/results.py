@@ -180,7 +180,7 @@ Written by `tests/bench/results.py` from the files that the programs keep; `requ
 * Machine: %s, %d cores; %s, `-O3 -march=native -fopenmp`;
   Python %s; %s. float64, no BLAS hooked into cvxrelu; OpenBLAS behind numpy.
 * Peers: %s.%s
-  CRONOS is not among them: its authors publish no package, and what bears the name elsewhere is another program.
+  CRONOS is not among them: no package of its authors was found; what bears the name in the index is another program.
 * One-thread times are CPU seconds, as the machine was shared; two-thread times are wall seconds.
 * `>` in front of a time and `>=` in front of a ratio: not reached within the cap, which then counts; the ratio is
   a lower bound.
