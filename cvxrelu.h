@@ -243,8 +243,9 @@
    MEMORY
      Inputs are borrowed for the call. A model is the caller's until cvxrelu_model_free; it
      keeps a copy of the allocator that it was made with. The memory of a solver is taken before
-     its first iteration, none inside the iterations (R-FISTA, when it takes over from Newton,
-     takes its own after Newton's was given back); the model is allocated after them.
+     its first iteration, but Newton's factors when they are first needed, the old one given
+     back before (R-FISTA, when it takes over from Newton, takes its own after Newton's was
+     given back); the model is allocated after them. A factor that is refused is done without.
      cvxrelu_fit_bytes bounds a fit; cvxrelu_arena serves it from a buffer, so that a device
      without malloc can train. memory_limit makes the plan smaller (a smaller factor, then with
      AUTO FISTA) or is an error that names both numbers. It holds for the fit and one model;
@@ -257,7 +258,10 @@
        workspace   0.6 MB a thread (602112 bytes, whatever the problem), 4120 dp + 32 n
        weights     2 c W (8 dp + 16); with FISTA once, the best network so far
        model       8 P d + c W (32 d + 41); it counts only when larger than the solver
-       Newton      8 N^2 + 8 dp (P + 16 W) + 3 n W/8 + 144 W + 16 P + 1144 n + 8 dp^2
+       Newton      8 dp (P + 16 W) + 3 n W/8 + 144 W + 16 P + 120 n + 262144 + 8 dp^2, and the
+                   largest factor so far: 4 (n + q) q as a rule, q = k + d for k active groups
+                   rounded up to 16 (twice that where float32 did not do), at most 8 N^2; of
+                   all of H 8 n^2 + 1024 n, or 8 (k d)^2 + 1024 n by Woodbury
        FISTA       4 c P dp e + (3 c + 1) n e + 8 n + 8 P; in float32 4 n dp more for X
        lambda = 0  24 P dp + 16 n
        ReLU        2 W groups in the place of W, 24 P d for the faces; Newton's bases
@@ -1793,6 +1797,14 @@ static void *cvxr_alloc(cvxr_mem *mem, size_t count, size_t size) {
     }
     mem->now = mem->wanted;
     if (mem->now > mem->peak) mem->peak = mem->now;
+    return memory;
+}
+
+/* The same for memory that the caller can do without: a refusal leaves no trace. */
+static void *cvxr_alloc_try(cvxr_mem *mem, size_t count, size_t size) {
+    const cvxrelu_result failed = mem->failed;
+    void *memory = cvxr_alloc(mem, count, size);
+    mem->failed = failed;
     return memory;
 }
 
@@ -8636,6 +8648,7 @@ static cvxrelu_stop cvxr_least_squares(cvxr_core *core, cvxr_weights *weights) {
 #define CVXR_RENT        4.0 /* rays: up to this many prices of a factor of all of H */
 #define CVXR_SINGLE      20  /* CG steps with new float32 rays before they are float64 */
 #define CVXR_VBLOCK      128 /* columns of V handled together */
+#define CVXR_STRIP       256 /* rows of V at hand where it is not stored */
 
 #ifdef CVXRELU_NO_FLOAT32
 #define CVXR_RAYS_F32 0
@@ -8668,20 +8681,22 @@ typedef enum cvxr_factor_kind {
 
 typedef struct cvxr_system {
     cvxr_core *core;
-    size_t capacity, order,
-        ld;         /* of the working set; of the factor buffer */
-    double *factor; /* order x ld */
+    size_t capacity, order, width; /* of the working set; of the largest factor; of B */
+    double *block;  /* room elements, taken when a factor first needs them: V, factor, B */
+    size_t room, ld;
+    double *factor; /* rows of ld */
     cvxr_factor_kind kind;
     size_t factor_order;
     cvxr_active held; /* the set that a GROUPS factor was made of */
-    double *B;        /* cones: n x width, the D X J^{1/2} that a GROUPS factor was made of */
+    double *B;        /* cones: n x ld, the D X J^{1/2} that a GROUPS factor was made of */
     double *roots;    /* cones: CVXR_VBLOCK x dp */
-    double *b;        /* cones: width */
-    size_t width;
+    double *b;        /* cones: b_size */
+    size_t b_size;
     double *T, *V,
         *row_norms; /* capacity x dp (small vectors), n x CVXR_VBLOCK, n */
+    double *strip;  /* CVXR_STRIP rows at most x CVXR_VBLOCK */
     double *small;  /* mean mask: dp x dp */
-    void *C, *L, /* rays: n x ldc and order x ldc, in the factor's buffer */
+    void *C, *L, /* rays: n x ldc and order x ldc, in the block */
         *rays;   /* 2 (capacity + dp) + n */
     size_t ldc;
     int single;  /* rays in float32 */
@@ -8744,17 +8759,25 @@ static size_t cvxr_system_width(size_t n, size_t order) {
     return cvxr_min_z(order, order * order / n);
 }
 
+static size_t cvxr_strip_size(size_t n) { return cvxr_min_z(n, CVXR_STRIP) * CVXR_VBLOCK; }
+
+/* Elements of the block for a factor of this order, `width` columns of B beside it. */
+static size_t cvxr_block_size(size_t n, size_t order, size_t width) {
+    return order * cvxr_pad(order) + n * (CVXR_VBLOCK + cvxr_pad(width));
+}
+
 static size_t cvxr_system_bytes(size_t n, size_t dp, size_t capacity, size_t max_factor,
                                 int cones) {
-    size_t order = cvxr_factor_order(n, max_factor), all;
+    const size_t order = cvxr_factor_order(n, max_factor), width = cvxr_system_width(n, order);
+    size_t all;
     if (!cvxr_size_mul(order, cvxr_pad(order), &all)) return 0;
-    return cvxr_bytes(all, sizeof(double)) + cvxr_active_bytes(n, dp, capacity, 0)
-           + (cones ? cvxr_bytes(n * cvxr_system_width(n, order), sizeof(double))
-                          + cvxr_bytes(CVXR_VBLOCK * dp, sizeof(double))
-                          + cvxr_bytes(cvxr_system_width(n, order), sizeof(double))
+    return cvxr_bytes(cvxr_block_size(n, order, cones ? width : 0), sizeof(double))
+           + cvxr_active_bytes(n, dp, capacity, 0)
+           + (cones ? cvxr_bytes(CVXR_VBLOCK * dp, sizeof(double))
+                          + cvxr_bytes(width, sizeof(double))
                     : 0)
            + cvxr_bytes(capacity * dp, sizeof(double))
-           + cvxr_bytes(n * CVXR_VBLOCK, sizeof(double)) + 7 * cvxr_bytes(n, sizeof(double))
+           + cvxr_bytes(cvxr_strip_size(n), sizeof(double)) + 7 * cvxr_bytes(n, sizeof(double))
            + cvxr_bytes(dp * dp, sizeof(double))
            + cvxr_bytes(2 * (capacity + dp) + n, sizeof(double));
 }
@@ -8767,18 +8790,16 @@ static void cvxr_system_open(cvxr_system *s, cvxr_core *core, size_t capacity) {
     s->core = core;
     s->capacity = capacity;
     s->order = cvxr_factor_order(n, core->opt->max_factor);
-    s->ld = cvxr_pad(s->order);
     s->single = CVXR_RAYS_F32;
-    s->factor = (double *)cvxr_alloc(mem, s->order * s->ld, sizeof(double));
     cvxr_active_open(&s->held, mem, n, dp, capacity, 0);
     if (core->kind == CVXRELU_RELU) {
         s->width = cvxr_system_width(n, s->order);
-        s->B = (double *)cvxr_alloc(mem, n * s->width, sizeof(double));
         s->roots = (double *)cvxr_alloc(mem, CVXR_VBLOCK * dp, sizeof(double));
-        s->b = (double *)cvxr_alloc(mem, s->width, sizeof(double));
+        s->b_size = s->width;
+        s->b = (double *)cvxr_alloc(mem, s->b_size, sizeof(double));
     }
     s->T = (double *)cvxr_alloc(mem, capacity * dp, sizeof(double));
-    s->V = (double *)cvxr_alloc(mem, n * CVXR_VBLOCK, sizeof(double));
+    s->strip = (double *)cvxr_alloc(mem, cvxr_strip_size(n), sizeof(double));
     s->row_norms = (double *)cvxr_alloc(mem, n, sizeof(double));
     s->mean_e = (double *)cvxr_alloc(mem, n, sizeof(double));
     s->mean_diag = (double *)cvxr_alloc(mem, n, sizeof(double));
@@ -8795,6 +8816,7 @@ static void cvxr_system_open(cvxr_system *s, cvxr_core *core, size_t capacity) {
 static void cvxr_system_close(cvxr_system *s) {
     const size_t n = s->core->data->n, dp = s->core->data->dp;
     cvxr_mem *mem = s->core->mem;
+    cvxr_release(mem, s->block, s->room, sizeof(double));
     cvxr_release(mem, s->rays, 2 * (s->capacity + dp) + n, sizeof(double));
     cvxr_release(mem, s->small, dp * dp, sizeof(double));
     cvxr_release(mem, s->Hp, n, sizeof(double));
@@ -8804,15 +8826,40 @@ static void cvxr_system_close(cvxr_system *s) {
     cvxr_release(mem, s->mean_diag, n, sizeof(double));
     cvxr_release(mem, s->mean_e, n, sizeof(double));
     cvxr_release(mem, s->row_norms, n, sizeof(double));
-    cvxr_release(mem, s->V, n * CVXR_VBLOCK, sizeof(double));
+    cvxr_release(mem, s->strip, cvxr_strip_size(n), sizeof(double));
     cvxr_release(mem, s->T, s->capacity * dp, sizeof(double));
     if (s->core->kind == CVXRELU_RELU) {
-        cvxr_release(mem, s->b, s->width, sizeof(double));
+        cvxr_release(mem, s->b, s->b_size, sizeof(double));
         cvxr_release(mem, s->roots, CVXR_VBLOCK * dp, sizeof(double));
-        cvxr_release(mem, s->B, n * s->width, sizeof(double));
     }
     cvxr_active_close(&s->held, mem, n, dp, s->capacity);
-    cvxr_release(mem, s->factor, s->order * s->ld, sizeof(double));
+}
+
+/* Room for a new factor in the place of the one at hand, which is lost: the block is the last
+   array that a run takes, so an arena grows it in place. Refused memory makes the orders that
+   are allowed smaller, a half at a time. */
+static int cvxr_system_room(cvxr_system *s, size_t need) {
+    cvxr_mem *mem = s->core->mem;
+    s->kind = CVXR_FACTOR_NONE;
+    if (need <= s->room) return 1;
+    cvxr_release(mem, s->block, s->room, sizeof(double));
+    s->block = (double *)cvxr_alloc_try(mem, need, sizeof(double));
+    s->room = s->block ? need : 0;
+    if (s->block) return 1;
+    s->order /= 2;
+    s->width = cvxr_min_z(s->width, cvxr_system_width(s->core->data->n, s->order));
+    return 0;
+}
+
+/* The same for a factor of all of H, `width` columns of B beside it. */
+static int cvxr_system_place(cvxr_system *s, size_t order, size_t width) {
+    const size_t n = s->core->data->n;
+    if (!cvxr_system_room(s, cvxr_block_size(n, order, width))) return 0;
+    s->ld = cvxr_pad(order);
+    s->V = s->block;
+    s->factor = s->V + n * CVXR_VBLOCK;
+    s->B = width ? s->factor + order * s->ld : NULL;
+    return 1;
 }
 
 /* Flops of an n x n and of a (k d) x (k d) factor - for cones with the sum of the ranks in the
@@ -8832,12 +8879,12 @@ static double cvxr_price_groups(const cvxr_system *s, const cvxr_active *act) {
 
 static size_t cvxr_ray_stride(size_t columns) { return (columns + 15) / 16 * 16; }
 
-/* Of the rays, which cones go without; C and L share the factor's buffer. */
+/* Of the rays, which cones go without; C and L share the block. */
 static double cvxr_price_rays(const cvxr_system *s, const cvxr_active *act) {
     const size_t n = s->core->data->n, m = act->count + s->core->data->d,
                  ld = cvxr_ray_stride(m);
     const size_t element = s->single ? sizeof(float) : sizeof(double);
-    if (act->rank || (n + ld) * ld * element > s->order * s->ld * sizeof(double))
+    if (act->rank || (n + ld) * ld * element > s->order * cvxr_pad(s->order) * sizeof(double))
         return HUGE_VAL;
     return ((double)n + (double)m / 3) * (double)m * (double)m;
 }
@@ -8936,16 +8983,16 @@ static void cvxr_rows_run(cvxr_rows_job *job, size_t most, double work,
     cvxr_team_run(&la->team, job->tasks, body, job);
 }
 
-/* Rows r0 .. r1 - 1 of s->V = X Zh^T for `width` groups from j0 on, columns up to a multiple of
+/* Rows r0 .. r1 - 1 of X Zh^T, into V, for `width` groups from j0 on, columns up to a multiple of
    4. */
-static void cvxr_V_products(const cvxr_rows_job *job, const cvxr_la *la, size_t r0, size_t r1) {
+static void cvxr_V_products(const cvxr_rows_job *job, const cvxr_la *la, size_t r0, size_t r1,
+                            double *V) {
     const cvxr_core *core = job->system->core;
     const size_t dp = core->data->dp;
-    double *V = job->system->V;
     size_t i, j;
     cvxr_gemm_f64(la, 0, 1, r1 - r0, job->width, dp, 1.0, core->data->X + r0 * dp, dp,
-                  job->act->zh + job->j0 * dp, dp, 0.0, V + r0 * CVXR_VBLOCK, CVXR_VBLOCK);
-    for (i = r0; i < r1 && job->width % 4; i++)
+                  job->act->zh + job->j0 * dp, dp, 0.0, V, CVXR_VBLOCK);
+    for (i = 0; i < r1 - r0 && job->width % 4; i++)
         for (j = job->width; j % 4; j++) V[i * CVXR_VBLOCK + j] = 0;
 }
 
@@ -8957,7 +9004,7 @@ static void cvxr_V_task(void *arg, size_t task) {
     const cvxr_la la = cvxr_la_single(&job->system->core->la, task);
     size_t i, j, q, k;
     if (r0 == r1) return;
-    cvxr_V_products(job, &la, r0, r1);
+    cvxr_V_products(job, &la, r0, r1, job->system->V + r0 * CVXR_VBLOCK);
     for (j = 0; j < job->width; j += 32) {
         const uint32_t *words = job->act->select.row_words + (job->j0 + j) / 32 * n;
         const double *by = job->by + j;
@@ -9205,9 +9252,9 @@ static void cvxr_system_cone_groups(cvxr_system *s, const cvxr_active *act, doub
     size_t c0, width, group = 0, within = 0, i;
     for (c0 = 0; c0 < act->used; c0 += width) {
         width = cvxr_min_z(CVXR_VBLOCK, act->used - c0);
-        cvxr_cone_columns(s, act, c0, width, &group, &within, s->B + c0, s->width);
+        cvxr_cone_columns(s, act, c0, width, &group, &within, s->B + c0, s->ld);
     }
-    cvxr_syrk_f64(&s->core->la, 1, act->used, s->core->data->n, 1.0, s->B, s->width, 0.0,
+    cvxr_syrk_f64(&s->core->la, 1, act->used, s->core->data->n, 1.0, s->B, s->ld, 0.0,
                   s->factor, s->ld);
     s->factor_order = act->used;
     for (i = 0; i < s->factor_order; i++) s->factor[i * s->ld + i] += 1 / sigma;
@@ -9234,18 +9281,19 @@ static void cvxr_mean_task(void *arg, size_t task) {
     const size_t n = s->core->data->n;
     const size_t end = cvxr_share(n, job->tasks, task + 1, 64);
     const cvxr_la la = cvxr_la_single(&s->core->la, task);
-    double a[CVXR_VBLOCK];
+    const size_t rows = cvxr_min_z(64, CVXR_STRIP / job->tasks);
+    double a[CVXR_VBLOCK], *V = s->strip + task * rows * CVXR_VBLOCK;
     size_t r0, r1, i, j;
     for (j = 0; j < CVXR_VBLOCK; j++) a[j] = j < job->width ? job->act->a[job->j0 + j] : 0;
     for (r0 = cvxr_share(n, job->tasks, task, 64); r0 < end; r0 = r1) {
-        r1 = cvxr_min_z(end, r0 + 64);
-        cvxr_V_products(job, &la, r0, r1);
+        r1 = cvxr_min_z(end, r0 + rows);
+        cvxr_V_products(job, &la, r0, r1, V);
         for (i = r0; i < r1; i++) {
             double m[8] = { 0, 0, 0, 0, 0, 0, 0, 0 };
             for (j = 0; j < job->width; j += 32)
                 cvxr_mean_word(job->act->select.row_words[(job->j0 + j) / 32 * n + i],
                                (cvxr_min_z(32, job->width - j) + 3) / 4, a + j, job->by + j,
-                               s->V + i * CVXR_VBLOCK + j, m);
+                               V + (i - r0) * CVXR_VBLOCK + j, m);
             s->mean_e[i] += (m[0] + m[1]) + (m[2] + m[3]);
             s->mean_diag[i] += (m[4] + m[5]) + (m[6] + m[7]);
         }
@@ -9263,7 +9311,7 @@ static void cvxr_mean_diagonal(cvxr_system *s, const cvxr_active *act, double si
     for (i = 0; i < n; i++) e[i] = diag[i] = 0;
     for (j0 = 0; j0 < act->count; j0 += CVXR_VBLOCK) {
         cvxr_rows_block(&job, j0, 0);
-        cvxr_rows_run(&job, n / 64,
+        cvxr_rows_run(&job, cvxr_min_z(n / 64, CVXR_STRIP / 4),
                       (double)n * (double)job.width * (double)s->core->data->dp,
                       cvxr_mean_task);
     }
@@ -9395,10 +9443,12 @@ static void CVXR_T(cvxr_system_rays)(cvxr_system *s, const cvxr_active *act, dou
     const cvxr_core *core = s->core;
     const size_t n = core->data->n, dp = core->data->dp, m = act->count,
                  all = m + core->data->d;
-    CVXR_REAL *zh = (CVXR_REAL *)(void *)s->T, *C = (CVXR_REAL *)(void *)s->factor,
-              *L;
+    CVXR_REAL *zh = (CVXR_REAL *)(void *)s->T, *C, *L;
     cvxr_rows_job job;
     size_t i, j;
+    s->spent = 0;
+    s->ldc = cvxr_ray_stride(all);
+    if (!cvxr_system_room(s, ((n + s->ldc) * s->ldc * sizeof *C + 7) / sizeof(double))) return;
     job.system = s;
     job.act = act;
     job.sigma = sigma;
@@ -9408,8 +9458,7 @@ static void CVXR_T(cvxr_system_rays)(cvxr_system *s, const cvxr_active *act, dou
         job.total += act->a[i];
         for (j = 0; j < dp; j++) zh[i * dp + j] = (CVXR_REAL)(root * act->zh[i * dp + j]);
     }
-    s->ldc = cvxr_ray_stride(all);
-    s->C = C;
+    s->C = C = (CVXR_REAL *)(void *)s->block;
     s->L = L = C + n * s->ldc;
     cvxr_rows_run(&job, n / 64, (double)n * (double)m * (double)dp, CVXR_T(cvxr_rays_task));
     CVXR_T(cvxr_syrk)(&core->la, 1, all, n, 1, C, s->ldc, 0, L, s->ldc);
@@ -9418,7 +9467,6 @@ static void CVXR_T(cvxr_system_rays)(cvxr_system *s, const cvxr_active *act, dou
     s->core->op.flops += cvxr_price_rays(s, act);
     s->core->report->factors++;
     s->use = 4 * (double)n * (double)all + 2 * (double)all * (double)all;
-    s->spent = 0;
 }
 
 /* out = P^{-1} v, by Woodbury. */
@@ -9474,6 +9522,12 @@ static void cvxr_system_refactor(cvxr_system *s, const cvxr_active *act, double 
     const cvxr_factor_kind kind = groups < rows ? CVXR_FACTOR_GROUPS : CVXR_FACTOR_ROWS;
     double jitter = 0, most = 0;
     size_t i;
+    s->spent = 0;
+    s->kind = CVXR_FACTOR_NONE;
+    if (cvxr_min(rows, groups) == HUGE_VAL) return;
+    if (kind == CVXR_FACTOR_ROWS ? !cvxr_system_place(s, n, 0)
+                                 : !cvxr_system_place(s, (size_t)m, act->rank ? (size_t)m : 0))
+        return;
     do {
         if (act->rank && kind == CVXR_FACTOR_GROUPS) cvxr_system_cone_groups(s, act, sigma);
         else if (act->rank) cvxr_system_cone_rows(s, act, sigma);
@@ -9490,7 +9544,6 @@ static void cvxr_system_refactor(cvxr_system *s, const cvxr_active *act, double 
     s->kind = jitter < most ? kind : CVXR_FACTOR_NONE;
     s->use =
         kind == CVXR_FACTOR_GROUPS ? 4 * (double)n * m + 2 * m * m : 2 * (double)n * (double)n;
-    s->spent = 0;
 }
 
 /* out = P^{-1} v with the factor at hand. */
@@ -9502,10 +9555,10 @@ static void cvxr_system_precondition(cvxr_system *s, const double *v, double *ou
         memcpy(out, v, n * sizeof(double));
         cvxr_potrs_f64(&core->la, n, s->factor, s->ld, out);
     } else if (s->kind == CVXR_FACTOR_GROUPS && s->B) {
-        cvxr_gemv_f64(&core->la, 1, n, s->factor_order, 1.0, s->B, s->width, v, 0.0, s->b);
+        cvxr_gemv_f64(&core->la, 1, n, s->factor_order, 1.0, s->B, s->ld, v, 0.0, s->b);
         cvxr_potrs_f64(&core->la, s->factor_order, s->factor, s->ld, s->b);
         memcpy(out, v, n * sizeof(double));
-        cvxr_gemv_f64(&core->la, 0, n, s->factor_order, -1.0, s->B, s->width, s->b, 1.0, out);
+        cvxr_gemv_f64(&core->la, 0, n, s->factor_order, -1.0, s->B, s->ld, s->b, 1.0, out);
     } else if (s->kind == CVXR_FACTOR_RAYS) cvxr_rays_precondition(s, v, out);
     else if (s->kind == CVXR_FACTOR_GROUPS) {
         const double flops = core->op.flops, passes = core->op.passes;

@@ -293,6 +293,7 @@ static void s14_check_rows(size_t n, size_t d, size_t k, double sigma) {
     double off = 0, most = 0;
     size_t i, j;
     s14_open(&s, n, d, k, sigma);
+    CHECK(cvxr_system_place(&s.system, n, 0));
     cvxr_system_rows(&s.system, &s.act, sigma);
     CHECK(s.system.factor_order == n);
     for (i = 0; i < n; i++)
@@ -322,6 +323,7 @@ TEST(factor_over_rows_is_the_dense_newton_matrix) {
 static void s14_check_groups(size_t n, size_t d, size_t k, double sigma) {
     s14_system s;
     s14_open(&s, n, d, k, sigma);
+    CHECK(cvxr_system_place(&s.system, k * d, 0));
     cvxr_system_groups(&s.system, &s.act, sigma);
     CHECK(s.system.factor_order == k * d);
     CHECK(cvxr_potrf_f64(&s.fit.core.la, k * d, s.system.factor, s.system.ld) == 0);
