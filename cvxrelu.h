@@ -265,8 +265,10 @@
        FISTA       4 c P dp e + (3 c + 1) n e + 8 n + 8 P; in float32 4 n dp more for X
        lambda = 0  24 P dp + 16 n
        ReLU        2 W groups in the place of W, 24 P d for the faces; Newton's bases
-                   min(8 n dp^2, 32 (n + dp) dp + 32 MB) twice, and a second factor, or 80 n^2
-                   for directions where that is more; AL 40 P c dp + 16 P n c. A search holds
+                   min(8 n dp^2, 32 (n + dp) dp + 32 MB) twice, and by groups 8 n m more,
+                   m the sum of the cones' ranks; or, in the place of all that, directions: 8 m
+                   (n + 2 m) for m of them (half as many again where they grow) of at most 2 n,
+                   16 m dp; AL 40 P c dp + 16 P n c. A search holds
                    its network and two such fits over at most 2 n neurons an output: its bound
                    is loose
      In float32 dp is d rounded up to 16. A path may need the larger of several lines. A model
@@ -8884,8 +8886,8 @@ static double cvxr_price_rays(const cvxr_system *s, const cvxr_active *act) {
     const size_t n = s->core->data->n, m = act->count + s->core->data->d,
                  ld = cvxr_ray_stride(m);
     const size_t element = s->single ? sizeof(float) : sizeof(double);
-    if (act->rank || (n + ld) * ld * element > s->order * cvxr_pad(s->order) * sizeof(double))
-        return HUGE_VAL;
+    const size_t most = s->order * cvxr_pad(s->order) * sizeof(double);
+    if (act->rank || (n + ld) * ld * element > most) return HUGE_VAL;
     return ((double)n + (double)m / 3) * (double)m * (double)m;
 }
 
@@ -9745,8 +9747,8 @@ static size_t cvxr_newton_room(size_t n, size_t dp, size_t sides) {
 #define CVXR_ATOM_VECTORS(A)                                                                   \
     A(group, cap, size_t) A(age, cap, size_t) A(free, cap, size_t) A(in, cap, unsigned char)   \
     A(V, (cap * dp), double)                                                                   \
-    A(B, (cap * np), double) A(Q, (cap * ld), double) A(factor, (cap * ld), double)            \
-    A(b, ld, double) A(c, ld, double) A(w, ld, double) A(p, ld, double) A(old, ld, double)     \
+    A(b, cap, double) A(c, cap, double) A(w, cap, double) A(p, cap, double)                    \
+    A(old, cap, double)                                                                        \
     A(r, np, double) A(norm, (2 * P), double) A(score, (2 * P), double)                        \
     A(slot, (2 * P), size_t) A(U, (cap * dp), double)
 
@@ -9755,9 +9757,16 @@ static size_t cvxr_atom_capacity(size_t n, size_t max_factor) {
     return cvxr_min_z(cvxr_max_z(2 * n, 64), max_factor);
 }
 
+/* An odd number of cache lines: no two rows of a column share a set. */
+static size_t cvxr_atom_stride(size_t room) { return (cvxr_pad(room) / 8 | 1) * 8; }
+
+static size_t cvxr_atom_pool(size_t room, size_t np) {
+    return room * (np + 2 * cvxr_atom_stride(room));
+}
+
 static size_t cvxr_atom_bytes(size_t n, size_t dp, size_t P, size_t max_factor) {
-    const size_t cap = cvxr_atom_capacity(n, max_factor), np = cvxr_pad(n), ld = cvxr_pad(cap);
-    size_t sum = 0;
+    const size_t cap = cvxr_atom_capacity(n, max_factor), np = cvxr_pad(n);
+    size_t sum = cvxr_bytes(cvxr_atom_pool(cap, np), sizeof(double));
 #define CVXR_ADD(member, count, type) sum += cvxr_bytes(count, sizeof(type));
     CVXR_ATOM_VECTORS(CVXR_ADD)
 #undef CVXR_ADD
@@ -10620,11 +10629,14 @@ static void cvxr_newton_rescue(cvxr_core *core, cvxr_weights *weights, cvxr_weig
 typedef struct cvxr_atoms {
     cvxr_core *core;
     const double *y;
-    size_t capacity, ld, np, count; /* padded capacity, padded n; directions */
+    size_t capacity, room, ld, np, count; /* most and how many have their place; stride of Q;
+                                             padded n; directions */
+    double *pool;                   /* of B, Q and factor */
     size_t *group, *age, *free;     /* capacity each; those that may be positive */
     unsigned char *in;              /* capacity: is it one of them? */
-    double *V, *B, *Q, *factor;     /* x dp; x np: images; x ld: Gram matrix; of a pivot */
-    double *b, *c, *w, *p, *old;    /* ld: B y - lam; coefficients; slopes b - Q c + rho (old -
+    double *V, *B, *Q, *factor;     /* capacity x dp; room x np: images; room x ld: Gram
+                                       matrix; of a pivot */
+    double *b, *c, *w, *p, *old;    /* capacity: B y - lam; coefficients; slopes b - Q c + rho (old -
                                        c); those of the free ones; where the step began */
     double *r;                      /* np: y - B^T c */
     double *norm, *score;           /* groups: dual norms; those above lam */
@@ -10638,10 +10650,10 @@ typedef struct cvxr_atoms {
 static int cvxr_atoms_open(cvxr_atoms *s, cvxr_core *core) {
     const size_t n = core->data->n, dp = core->data->dp, P = core->patterns->count;
     const size_t cap = cvxr_atom_capacity(n, core->opt->max_factor);
-    const size_t np = cvxr_pad(n), ld = cvxr_pad(cap);
+    const size_t np = cvxr_pad(n);
     memset(s, 0, sizeof *s);
     s->core = core;
-    s->capacity = cap, s->ld = ld, s->np = np, s->groups = 2 * P;
+    s->capacity = cap, s->np = np, s->groups = 2 * P;
 #define CVXR_OPEN(member, count, type)                                                         \
     s->member = (type *)cvxr_alloc(core->mem, count, sizeof(type));
     CVXR_ATOM_VECTORS(CVXR_OPEN)
@@ -10650,29 +10662,36 @@ static int cvxr_atoms_open(cvxr_atoms *s, cvxr_core *core) {
 }
 
 static void cvxr_atoms_close(cvxr_atoms *s) {
-    const size_t dp = s->core->data->dp, P = s->groups / 2, cap = s->capacity, np = s->np,
-                 ld = s->ld;
+    const size_t n = s->core->data->n, dp = s->core->data->dp, P = s->groups / 2, np = s->np,
+                 cap = cvxr_atom_capacity(n, s->core->opt->max_factor);
 #define CVXR_CLOSE(member, count, type)                                                        \
     cvxr_release(s->core->mem, s->member, count, sizeof(type));
+    cvxr_release(s->core->mem, s->pool, cvxr_atom_pool(s->room, np), sizeof(double));
     CVXR_ATOM_VECTORS(CVXR_CLOSE)
 #undef CVXR_CLOSE
 }
 
-/* Direction v / size of group g joins, with coefficient c; its image too. */
-static void cvxr_atoms_add(cvxr_atoms *s, size_t g, const double *v, double size, double c) {
+static void cvxr_atoms_image(cvxr_atoms *s, size_t at) {
     cvxr_core *core = s->core;
-    const size_t n = core->data->n, dp = core->data->dp, at = s->count++;
-    const uint64_t *bits = core->op.bits + g / 2 * core->op.words;
-    double *to = s->V + at * dp, *image = s->B + at * s->np;
+    const size_t n = core->data->n, dp = core->data->dp;
+    const uint64_t *bits = core->op.bits + s->group[at] / 2 * core->op.words;
+    double *image = s->B + at * s->np;
     size_t i;
-    for (i = 0; i < dp; i++) to[i] = v[i] / size;
-    cvxr_gemv_f64(&core->la, 0, n, dp, 1.0, core->data->X, dp, to, 0.0, image);
+    cvxr_gemv_f64(&core->la, 0, n, dp, 1.0, core->data->X, dp, s->V + at * dp, 0.0, image);
     for (i = 0; i < n; i++)
         if (!(bits[i / 64] >> i % 64 & 1)) image[i] = 0;
     for (; i < s->np; i++) image[i] = 0;
+}
+
+/* Direction v / size of group g joins, with coefficient c; its image too. */
+static void cvxr_atoms_add(cvxr_atoms *s, size_t g, const double *v, double size, double c) {
+    const size_t dp = s->core->data->dp, at = s->count++;
+    size_t i;
+    for (i = 0; i < dp; i++) s->V[at * dp + i] = v[i] / size;
     s->group[at] = g;
     s->age[at] = 0;
     s->c[at] = c;
+    cvxr_atoms_image(s, at);
 }
 
 /* Rows and columns of the Gram matrix from direction `first` on. */
@@ -10688,6 +10707,35 @@ static void cvxr_atoms_gram(cvxr_atoms *s, size_t first) {
                   s->b + first);
     for (i = first; i < count; i++) s->b[i] -= s->core->lam;
     s->core->op.flops += 2 * (double)n * (double)more * (double)(count + s->core->data->d);
+}
+
+static int cvxr_atoms_take(cvxr_atoms *s, size_t room) {
+    s->pool = (double *)cvxr_alloc_try(s->core->mem, cvxr_atom_pool(room, s->np),
+                                       sizeof(double));
+    s->room = s->pool ? room : 0;
+    s->ld = cvxr_atom_stride(room);
+    s->B = s->pool;
+    s->Q = s->pool ? s->B + room * s->np : NULL;
+    s->factor = s->pool ? s->Q + room * s->ld : NULL;
+    return s->pool != NULL;
+}
+
+/* Places for `need` directions and half as many more. The old ones are given back before, so
+   that the two are never held at once, and the images made again; refused memory leaves as
+   many as there were. 0: none at all. */
+static int cvxr_atoms_grow(cvxr_atoms *s, size_t need) {
+    const size_t old = s->room;
+    size_t i;
+    need = cvxr_min_z(need, s->capacity);
+    if (need <= old) return 1;
+    cvxr_release(s->core->mem, s->pool, cvxr_atom_pool(old, s->np), sizeof(double));
+    if (!cvxr_atoms_take(s, cvxr_min_z(need + need / 2, s->capacity))) {
+        if (old == 0 || !cvxr_atoms_take(s, old)) return 0;
+        s->capacity = old;
+    }
+    for (i = 0; i < s->count; i++) cvxr_atoms_image(s, i);
+    cvxr_atoms_gram(s, 0);
+    return 1;
 }
 
 /* The coefficients with the free ones at their optimum, and the slopes. */
@@ -10831,7 +10879,7 @@ static size_t cvxr_atoms_generate(cvxr_atoms *s) {
     cvxr_core *core = s->core;
     const size_t first = s->count;
     double least = core->lam * (1 + 1e-10);
-    size_t g, many = 0, room = cvxr_min_z(s->capacity - s->count, CVXR_ATOM_NEW);
+    size_t g, many = 0, room = cvxr_min_z(s->room - s->count, CVXR_ATOM_NEW);
     cvxr_select one;
     memset(&one, 0, sizeof one);
     one.count = 1;
@@ -10854,17 +10902,19 @@ static size_t cvxr_atoms_generate(cvxr_atoms *s) {
 }
 
 /* The weights of an output become the directions. */
-static void cvxr_atoms_begin(cvxr_atoms *s, const cvxr_rows *start) {
+static int cvxr_atoms_begin(cvxr_atoms *s, const cvxr_rows *start) {
     const size_t dp = s->core->data->dp;
     size_t i;
     s->count = 0;
     s->rho = CVXR_ATOM_RHO;
+    if (!cvxr_atoms_grow(s, start->m + CVXR_ATOM_NEW)) return 0;
     for (i = 0; i < start->m; i++) {
         const double *u = start->u + i * dp, size = sqrt(cvxr_row_square_f64(dp, u));
         if (size > 0)
             cvxr_atoms_add(s, 2 * start->pattern[i] + (start->sign[i] < 0), u, size, size);
     }
     cvxr_atoms_gram(s, 0);
+    return 1;
 }
 
 /* One output to a gap of tol, or until nothing helps; `others` is the objective of the other
@@ -10888,7 +10938,8 @@ static void cvxr_atoms_solve(cvxr_atoms *s, double tol, double others) {
         cvxr_atoms_purge(s, CVXR_ATOM_AGE);
         if (s->capacity - s->count < cvxr_min_z(CVXR_ATOM_NEW, s->groups))
             cvxr_atoms_purge(s, 0);
-        if (cvxr_atoms_generate(s) == 0) return;
+        if (!cvxr_atoms_grow(s, s->count + CVXR_ATOM_NEW) || cvxr_atoms_generate(s) == 0)
+            return;
     }
 }
 
@@ -10916,8 +10967,8 @@ static void cvxr_atoms_improve(cvxr_core *core, const cvxr_weights *from, cvxr_w
     for (to->m = k = 0; k < core->data->c; k++) {
         cvxr_rows rows = cvxr_weights_rows(from, k);
         s.y = core->data->Y + k * core->data->n;
-        if (open && sigma[k] < 0 && !core->stop && 2 * rows.m <= s.capacity) {
-            cvxr_atoms_begin(&s, &rows);
+        if (open && sigma[k] < 0 && !core->stop && 2 * rows.m <= s.capacity
+            && cvxr_atoms_begin(&s, &rows)) {
             cvxr_atoms_solve(&s, tol, cvxr_rescue_others(core, from, k));
             if (s.held <= room) {
                 cvxr_atoms_store(&s, k, to);
