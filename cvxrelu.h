@@ -8779,7 +8779,8 @@ static size_t cvxr_system_bytes(size_t n, size_t dp, size_t capacity, size_t max
                           + cvxr_bytes(width, sizeof(double))
                     : 0)
            + cvxr_bytes(capacity * dp, sizeof(double))
-           + cvxr_bytes(cvxr_strip_size(n), sizeof(double)) + 7 * cvxr_bytes(n, sizeof(double))
+           + cvxr_bytes(cvxr_strip_size(n), sizeof(double))
+           + 7 * cvxr_bytes(n, sizeof(double))
            + cvxr_bytes(dp * dp, sizeof(double))
            + cvxr_bytes(2 * (capacity + dp) + n, sizeof(double));
 }
@@ -8985,8 +8986,8 @@ static void cvxr_rows_run(cvxr_rows_job *job, size_t most, double work,
     cvxr_team_run(&la->team, job->tasks, body, job);
 }
 
-/* Rows r0 .. r1 - 1 of X Zh^T, into V, for `width` groups from j0 on, columns up to a multiple of
-   4. */
+/* Rows r0 .. r1 - 1 of X Zh^T, into V, for `width` groups from j0 on, columns up to a multiple
+   of 4. */
 static void cvxr_V_products(const cvxr_rows_job *job, const cvxr_la *la, size_t r0, size_t r1,
                             double *V) {
     const cvxr_core *core = job->system->core;
@@ -10636,8 +10637,9 @@ typedef struct cvxr_atoms {
     unsigned char *in;              /* capacity: is it one of them? */
     double *V, *B, *Q, *factor;     /* capacity x dp; room x np: images; room x ld: Gram
                                        matrix; of a pivot */
-    double *b, *c, *w, *p, *old;    /* capacity: B y - lam; coefficients; slopes b - Q c + rho (old -
-                                       c); those of the free ones; where the step began */
+    double *b, *c, *w, *p, *old;    /* capacity: B y - lam; coefficients; slopes b - Q c +
+                                       rho (old - c); those of the free ones; where the step
+                                       began */
     double *r;                      /* np: y - B^T c */
     double *norm, *score;           /* groups: dual norms; those above lam */
     size_t *slot;                   /* groups: row of U, or SIZE_MAX */
