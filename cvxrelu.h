@@ -4716,7 +4716,7 @@ static void cvxr_panel_task(void *arg, size_t task) {
 static void cvxr_panel_run(cvxr_panel_job *job) {
     cvxr_sampling *s = job->s;
     const double work = (double)s->data->n * (double)s->used_count;
-    const size_t threads = work < 5e4 || s->team.threads < 2 ? 1 : (size_t)s->team.threads;
+    const size_t threads = work < 1.5e4 || s->team.threads < 2 ? 1 : (size_t)s->team.threads;
     job->tasks = cvxr_min_z(cvxr_min_z(threads, s->out->words), CVXR_PANEL_TASKS);
     memset(job->near_ties, 0, sizeof job->near_ties);
     cvxr_team_run(&s->team, job->tasks, cvxr_panel_task, job);
@@ -5386,7 +5386,7 @@ static void cvxr_select_rows(const cvxr_op *op, cvxr_select *s, uint32_t *row_wo
     job.op = op;
     job.select = s;
     job.to = row_words;
-    job.tasks = op->words * ((s->count + 31) / 32) < 1000
+    job.tasks = op->words * ((s->count + 31) / 32) < 128
                     ? 1
                     : (size_t)(op->team.threads > 1 ? op->team.threads : 1);
     cvxr_team_run(&op->team, job.tasks, cvxr_turn_task, &job);
@@ -5942,7 +5942,7 @@ typedef struct CVXR_T(cvxr_job) {
         *U; /* X: n x ldx */
     CVXR_REAL *out;
     size_t ldx, width, ldo, share;
-    size_t columns;       /* gradient: a task's, when columns are shared out, else 0 */
+    size_t tasks;         /* gradient */
     size_t first, c0, c1; /* gradient of few patterns: blocks of rows and columns at hand */
     int spread;
 } CVXR_T(cvxr_job);
@@ -5993,47 +5993,46 @@ static void CVXR_T(cvxr_gradient_tiles)(const CVXR_T(cvxr_job) * job,
     }
 }
 
-/* Many patterns: tables of rows, from which the patterns take. */
+/* Many patterns: tables of rows, from which the patterns take. The lines of columns and the
+   patterns of each are one list, so that most tables are made by one task alone. */
 static void CVXR_T(cvxr_gradient_task)(void *arg, size_t task) {
     const CVXR_T(cvxr_job) *job = (const CVXR_T(cvxr_job) *)arg;
     const cvxr_op *op = job->op;
     CVXR_T(cvxr_slice) part = CVXR_T(cvxr_op_part)(op, task);
-    const size_t line = CVXR_LINE_BYTES / sizeof(CVXR_REAL), block = 4 * CVXR_BLOCK;
+    const size_t line = CVXR_LINE_BYTES / sizeof(CVXR_REAL), all = job->select->count;
+    const size_t items = job->width / line * all, end = items * (task + 1) / job->tasks;
     uint32_t *words = (uint32_t *)(void *)part.sums;
-    const size_t all = job->select->count, cut = job->columns;
-    const size_t part_c = cut ? task * cut : 0, end_c = cut ? part_c + cut : job->width;
-    const size_t part_p = cut ? 0 : task * job->share;
-    const size_t end_p = cut ? all : cvxr_min_z(all, part_p + job->share);
-    size_t p, q, c, i;
-    for (c = part_c; c < end_c; c += line)
-        for (p = part_p; p < end_p; p += block) {
-            const size_t count = cvxr_min_z(block, end_p - p);
-            CVXR_REAL *out = job->out + p * job->ldo + c;
-            for (q = 0; q < count; q++) memset(out + q * job->ldo, 0, CVXR_LINE_BYTES);
-            for (i = 0; i < op->n; i += 64) {
-                for (q = 0; q < count; q++) {
-                    uint64_t w =
-                        op->bits[cvxr_select_at(job->select, p + q) * op->words + i / 64];
-                    words[q] = (uint32_t)w;
-                    words[count + q] = (uint32_t)(w >> 32);
-                }
-                CVXR_T(cvxr_gradient_tiles)(job, &part, i, words, count, c, out);
+    size_t at, q, i, count;
+    for (at = items * task / job->tasks; at < end; at += count) {
+        const size_t c = at / all * line, p = at % all;
+        CVXR_REAL *out = job->out + p * job->ldo + c;
+        count = cvxr_min_z(cvxr_min_z(4 * CVXR_BLOCK, all - p), end - at);
+        for (q = 0; q < count; q++) memset(out + q * job->ldo, 0, CVXR_LINE_BYTES);
+        for (i = 0; i < op->n; i += 64) {
+            for (q = 0; q < count; q++) {
+                uint64_t w = op->bits[cvxr_select_at(job->select, p + q) * op->words + i / 64];
+                words[q] = (uint32_t)w;
+                words[count + q] = (uint32_t)(w >> 32);
             }
+            CVXR_T(cvxr_gradient_tiles)(job, &part, i, words, count, c, out);
         }
+    }
 }
 
 /* Few patterns: tables of patterns, which the rows fill; a table is drained once for all rows
-   of a block. Adds the rows i0 to i1 and the columns c0 to c1 to `to` (column c0 first). */
+   of a block. Adds the rows i0 to i1 of the patterns 32 g0 to 32 g1 and the columns c0 to c1 to
+   `to` (column c0 first). */
 static void CVXR_T(cvxr_gradient_few)(const CVXR_T(cvxr_job) * job,
                                       const CVXR_T(cvxr_slice) * part, size_t i0, size_t i1,
-                                      size_t c0, size_t c1, CVXR_REAL *to, size_t ldt) {
+                                      size_t g0, size_t g1, size_t c0, size_t c1,
+                                      CVXR_REAL *to, size_t ldt) {
     const cvxr_op *op = job->op;
     const CVXR_T(cvxr_lines) *lines = CVXR_T(cvxr_lines_for)(op);
     const cvxr_select *s = job->select;
     const size_t rows = 2 * CVXR_BLOCK;
     size_t g, c, i, w;
     for (c = c0; c < c1; c += CVXR_LINE_BYTES / sizeof(CVXR_REAL))
-        for (g = 0; CVXR_TILE * g < s->count; g++) {
+        for (g = g0; g < g1; g++) {
             const size_t m = cvxr_min_z(CVXR_TILE, s->count - CVXR_TILE * g);
             const size_t tables = (m + 5) / 6;
             memset(part->tables, 0, tables * CVXR_LINE_TABLE);
@@ -6051,18 +6050,24 @@ static void CVXR_T(cvxr_gradient_few)(const CVXR_T(cvxr_job) * job,
         }
 }
 
-/* The columns of a task, all blocks of rows in turn. */
+/* A task's share of the lines of columns times the groups of 32 patterns, all blocks of rows in
+   turn. */
 static void CVXR_T(cvxr_few_columns_task)(void *arg, size_t task) {
     const CVXR_T(cvxr_job) *job = (const CVXR_T(cvxr_job) *)arg;
     const size_t n = job->op->n, blocks = cvxr_few_blocks(n);
+    const size_t line = CVXR_LINE_BYTES / sizeof(CVXR_REAL);
+    const size_t groups = (job->select->count + CVXR_TILE - 1) / CVXR_TILE;
+    const size_t items = job->width / line * groups, end = items * (task + 1) / job->tasks;
     CVXR_T(cvxr_slice) part = CVXR_T(cvxr_op_part)(job->op, task);
-    const size_t c0 = cvxr_min_z(job->width, task * job->share);
-    const size_t c1 = cvxr_min_z(job->width, c0 + job->share);
-    size_t b;
-    for (b = 0; b < blocks && c0 < c1; b++)
-        CVXR_T(cvxr_gradient_few)
-        (job, &part, cvxr_few_row(n, blocks, b), cvxr_few_row(n, blocks, b + 1), c0, c1,
-         job->out + c0, job->ldo);
+    size_t at, b, some;
+    for (at = items * task / job->tasks; at < end; at += some) {
+        const size_t g = at % groups, c = at / groups * line;
+        some = cvxr_min_z(groups - g, end - at);
+        for (b = 0; b < blocks; b++)
+            CVXR_T(cvxr_gradient_few)
+            (job, &part, cvxr_few_row(n, blocks, b), cvxr_few_row(n, blocks, b + 1), g,
+             g + some, c, c + line, job->out + c, job->ldo);
+    }
 }
 
 /* One block of rows (job->first + task) of some columns (job->c0 to c1), into the slice. */
@@ -6073,8 +6078,8 @@ static void CVXR_T(cvxr_few_rows_task)(void *arg, size_t task) {
     CVXR_T(cvxr_slice) part = CVXR_T(cvxr_op_part)(job->op, task);
     memset(part.sums, 0, job->select->count * width * sizeof(CVXR_REAL));
     CVXR_T(cvxr_gradient_few)
-    (job, &part, cvxr_few_row(n, blocks, b), cvxr_few_row(n, blocks, b + 1), job->c0, job->c1,
-     part.sums, width);
+    (job, &part, cvxr_few_row(n, blocks, b), cvxr_few_row(n, blocks, b + 1), 0,
+     (job->select->count + CVXR_TILE - 1) / CVXR_TILE, job->c0, job->c1, part.sums, width);
 }
 
 /* Blocks of rows to the threads, as many columns at a time as a slice holds the sums of. */
@@ -6110,8 +6115,8 @@ static void CVXR_T(cvxr_few_run)(CVXR_T(cvxr_job) * job) {
         CVXR_T(cvxr_few_by_rows)(job, threads);
         return;
     }
-    job->share = (lines + threads - 1) / threads * line;
-    cvxr_team_run(&op->team, cvxr_min_z(threads, lines), CVXR_T(cvxr_few_columns_task), job);
+    job->tasks = cvxr_min_z(threads, lines * ((job->select->count + 31) / 32));
+    cvxr_team_run(&op->team, job->tasks, CVXR_T(cvxr_few_columns_task), job);
 }
 
 /* Work is shared out in equal parts, one a thread; below this many additions it stays on
@@ -6142,9 +6147,7 @@ static void CVXR_T(cvxr_gradient)(cvxr_op *op, const cvxr_select *select, const 
     }
     tasks = CVXR_T(cvxr_op_tasks)(op, select->count,
                                   (double)op->n * (double)op->dp * (double)select->count / 4);
-    if (tasks > 1 && op->dp * sizeof(CVXR_REAL) / CVXR_LINE_BYTES % tasks == 0)
-        job.columns = op->dp / tasks; /* no table is made twice */
-    job.share = (select->count + tasks - 1) / tasks;
+    job.tasks = tasks;
     cvxr_team_run(&op->team, tasks, CVXR_T(cvxr_gradient_task), &job);
 }
 
@@ -8929,11 +8932,20 @@ static void cvxr_jacobian_task(void *arg, size_t task) {
                                job->T + i * dp, job->core->cone_v + task * dp);
 }
 
+/* <x, y> of padded rows: sums side by side, since one alone waits for every addition. */
+static double cvxr_dot_rows(size_t dp, const double *x, const double *y) {
+    double s[CVXR_PAD] = { 0 };
+    size_t j, k;
+    for (j = 0; j < dp; j += CVXR_PAD)
+        for (k = 0; k < CVXR_PAD; k++) s[k] += x[j + k] * y[j + k];
+    return ((s[0] + s[4]) + (s[1] + s[5])) + ((s[2] + s[6]) + (s[3] + s[7]));
+}
+
 /* Rows of T become J_i T_i = a T + (1 - a) zh <zh, T>; with `root` the symmetric square root
    of J (gated groups only). */
 static void cvxr_jacobian(cvxr_core *core, const cvxr_active *s, double *T, int root) {
     const size_t dp = core->data->dp;
-    size_t i, j;
+    size_t i, j, k;
     if (s->rank) {
         cvxr_jacobian_job job;
         job.core = core, job.act = s, job.T = T;
@@ -8942,11 +8954,11 @@ static void cvxr_jacobian(cvxr_core *core, const cvxr_active *s, double *T, int 
     }
     for (i = 0; i < s->count; i++, T += dp) {
         const double *h = s->zh + i * dp;
-        double a = root ? sqrt(s->a[i]) : s->a[i], dot = 0;
+        double a = root ? sqrt(s->a[i]) : s->a[i], dot;
         if (s->rank && s->rank[i]) continue;
-        for (j = 0; j < dp; j++) dot += h[j] * T[j];
-        dot *= 1 - a;
-        for (j = 0; j < dp; j++) T[j] = a * T[j] + dot * h[j];
+        dot = (1 - a) * cvxr_dot_rows(dp, h, T);
+        for (j = 0; j < dp; j += CVXR_PAD)
+            for (k = 0; k < CVXR_PAD; k++) T[j + k] = a * T[j + k] + dot * h[j + k];
     }
 }
 
