@@ -174,8 +174,9 @@
      without restarts between working sets; inner stops by the parts of the duality gap; the
      first step of a round linearised at x (once the gap is below 0.3), guarded by a watchdog;
      CG preconditioned by the last factor; an end phase until the residual itself certifies the
-     gap, so that the weights alone prove it. sigma starts at 0.1 n / ||X||_F^2 and is tripled
-     after rounds of at most two steps. The working set is the support and the groups with
+     gap, so that the weights alone prove it; gated networks end with the primal point of a
+     step's linear model, whose residual is -(xi + dx) up to what CG leaves.
+     sigma starts at 0.1 n / ||X||_F^2 and is tripled after rounds of at most two steps. The working set is the support and the groups with
      ||X^T D_i xi|| > 0.8 lam, at most max(min(15 n/d, 200), 2 |support|, 30), the largest
      first. With
          H = I + sigma (K o (E diag(a) E^T) + V diag(1-a) V^T),  K = X X^T, E the active masks,
@@ -8622,6 +8623,8 @@ static cvxrelu_stop cvxr_least_squares(cvxr_core *core, cvxr_weights *weights) {
    linearised at x; steps that fail the decrease test are judged after at most two more
    (watchdog). The last steps are linearised at x too and converge quadratically, until the
    residual itself, scaled, certifies the gap, so that the weights alone prove it.
+   Gated: the primal point of a step's linear model has the residual -(xi + dx) + what CG
+   left, so its gap is second order where prox's is first: it ends most runs.
 
    Newton systems: conjugate gradients preconditioned by the last factor, whatever its sigma
    and active set; a new one when the work in CG since the last exceeds its price: of the rays
@@ -8651,6 +8654,8 @@ static cvxrelu_stop cvxr_least_squares(cvxr_core *core, cvxr_weights *weights) {
 #define CVXR_LINEAR_CUTS 3   /* cones: short steps before none is linearised at x any more */
 #define CVXR_DENSE       2.0 /* a dense flop's time in that of a masked one */
 #define CVXR_RENT        4.0 /* rays: up to this many prices of a factor of all of H */
+#define CVXR_AHEAD       1.0 /* times tol: model gaps for which CG goes on */
+#define CVXR_MORE        100 /* CG steps of a solve that goes on */
 #define CVXR_SINGLE      20  /* CG steps with new float32 rays before they are float64 */
 #define CVXR_VBLOCK      128 /* columns of V handled together */
 #define CVXR_STRIP       256 /* rows of V at hand where it is not stored */
@@ -8711,6 +8716,8 @@ typedef struct cvxr_system {
     double paid;            /* since the last factor of all of H, rays and CG before them */
     double spent, use;      /* flops in CG since the last factor; of one preconditioner solve */
     int whole;              /* rays were too little: factors are of all of H from now on */
+    double rz;              /* of CG, for solves that go on: <r, P^{-1} r> */
+    int fresh;              /* it has had a new factor */
 } cvxr_system;
 
 static size_t cvxr_active_bytes(size_t n, size_t dp, size_t capacity, size_t room) {
@@ -9630,43 +9637,45 @@ static void cvxr_system_renew(cvxr_system *s, const cvxr_active *act, double sig
     if (s->kind == CVXR_FACTOR_NONE) cvxr_system_mean(s, act, sigma);
 }
 
-/* dx ~ -H^{-1} rhs by preconditioned CG to ||residual|| <= tol. Returns the residual's last
-   norm. */
+/* dx ~ -H^{-1} rhs by preconditioned CG to ||residual|| <= tol; without rhs the last solve goes
+   on. The residual -rhs - H dx is left in s->r; returns its norm. */
 static double cvxr_system_solve(cvxr_system *s, const cvxr_active *act, double sigma,
                                 const double *rhs, double tol, double *dx) {
     cvxr_core *core = s->core;
     const size_t n = core->data->n, k = act->count;
     const double price = cvxr_min(cvxr_price_rows(s, act), cvxr_price_groups(s, act));
     const double part = cvxr_price_rays(s, act);
-    double rz = 0, norm = sqrt(cvxr_sum_squares(n, rhs, NULL));
-    int fresh = 0, begin = 1, it, its = 0;
+    const int most = rhs ? 500 : CVXR_MORE;
+    double norm = sqrt(cvxr_sum_squares(n, rhs ? rhs : s->r, NULL));
+    int begin = rhs != NULL, it, its = 0;
     size_t i;
-    for (i = 0; i < n; i++) dx[i] = k ? 0.0 : -rhs[i], s->r[i] = -rhs[i];
+    for (i = 0; i < n && rhs; i++) dx[i] = k ? 0.0 : -rhs[i], s->r[i] = k ? -rhs[i] : 0.0;
     if (k == 0) return 0;
+    if (rhs) s->fresh = 0;
     if (cvxr_min(price, part) == HUGE_VAL)
         s->kind = CVXR_FACTOR_NONE; /* an old one costs more than it gives */
     if (s->kind == CVXR_FACTOR_NONE) cvxr_system_mean(s, act, sigma);
-    for (it = 0; it < 500 && norm > tol; it++) {
-        double alpha, beta, old = rz, curve;
+    for (it = 0; it < most && norm > tol; it++) {
+        double alpha, beta, old = s->rz, curve;
         cvxr_system_precondition(s, s->r, s->q);
-        rz = cvxr_dot_f64(n, s->r, s->q);
-        beta = begin ? 0 : rz / old;
+        s->rz = cvxr_dot_f64(n, s->r, s->q);
+        beta = begin ? 0 : s->rz / old;
         for (i = 0; i < n; i++) s->p[i] = s->q[i] + (begin ? 0.0 : beta * s->p[i]);
         begin = 0;
         cvxr_system_apply(s, act, sigma, s->p, s->Hp);
         curve = cvxr_dot_f64(n, s->p, s->Hp);
-        if (!(curve > 0) || !(rz > 0)) break;
-        alpha = rz / curve;
+        if (!(curve > 0) || !(s->rz > 0)) break;
+        alpha = s->rz / curve;
         for (i = 0; i < n; i++) dx[i] += alpha * s->p[i], s->r[i] -= alpha * s->Hp[i];
         norm = sqrt(cvxr_sum_squares(n, s->r, NULL));
         core->report->cg_iterations++;
         core->op.flops += s->use;
         s->spent += 4 * (double)n * (double)core->data->d * (double)k + s->use;
         if (norm > tol
-            && ((fresh && ++its == CVXR_SINGLE && cvxr_rays_double(s, act))
-                || cvxr_system_due(s, part, price, fresh))) {
+            && ((s->fresh && ++its == CVXR_SINGLE && cvxr_rays_double(s, act))
+                || cvxr_system_due(s, part, price, s->fresh))) {
             cvxr_system_renew(s, act, sigma, part, price);
-            fresh = begin = 1;
+            s->fresh = begin = 1;
         }
     }
     return norm;
@@ -10248,32 +10257,120 @@ static void cvxr_newton_search(cvxr_newton *s, double phi, double slope, int fir
     cvxr_swap_points(&s->at, &s->trial);
 }
 
-/* One Newton step from `at`; with `first` linearised at x. */
-static void cvxr_newton_step(cvxr_newton *s, int first) {
+/* dw = -A^T dx on W. */
+static void cvxr_newton_slope(cvxr_newton *s) {
+    cvxr_core *core = s->core;
+    cvxr_select W;
+    size_t i;
+    memset(&W, 0, sizeof W);
+    W.idx = s->pattern;
+    W.count = s->count;
+    for (i = 0; i < core->data->n; i++) core->theta[i] = -s->dx[i];
+    cvxr_gradient_f64(&core->op, &W, core->theta, s->dw);
+}
+
+/* The linear model's own primal point into the support: base + sigma J dw. */
+static void cvxr_newton_model(cvxr_newton *s, const cvxr_active *act, const double *base) {
+    const size_t dp = s->core->data->dp;
+    const int at_x = act == &s->lin;
+    size_t i, j = 0;
+    for (i = 0; i < s->count; i++) {
+        if (at_x ? cvxr_row_is_zero_f64(dp, s->x + i * dp) : s->at.a[i] <= 0) continue;
+        s->support[j] = s->W[i];
+        s->act_at[j] = i;
+        memcpy(s->support_u + j++ * dp, s->dw + i * dp, dp * sizeof(double));
+    }
+    CVXRELU_ASSERT(j == act->count);
+    s->support_count = j;
+    cvxr_jacobian(s->core, act, s->support_u, 0);
+    for (i = 0; i < j * dp; i++) s->support_u[i] = base[i] + s->sigma * s->support_u[i];
+}
+
+/* Its gap over W, the objective in *primal: the residual is -(xi + dx) and, with `exact`, what
+   CG left. What the bound is too large by, relative to lam, in *excess. */
+static double cvxr_newton_model_gap(cvxr_newton *s, int exact, double *primal, double *excess) {
+    cvxr_core *core = s->core;
+    const size_t n = core->data->n, dp = core->data->dp;
+    double *w = s->trial.w, most = 0, sum = 0, product = 0, rr = 0, scale;
+    cvxr_select W;
+    size_t i, j;
+    memset(&W, 0, sizeof W);
+    W.idx = s->pattern;
+    W.count = s->count;
+    for (i = 0; i < n; i++) {
+        core->theta[i] = -(s->at.xi[i] + s->dx[i]) - (exact ? s->system.r[i] : 0.0);
+        rr += core->theta[i] * core->theta[i];
+    }
+    if (exact) cvxr_gradient_f64(&core->op, &W, core->theta, w);
+    for (i = 0; i < s->count * dp && !exact; i++) w[i] = s->at.w[i] + s->dw[i];
+    for (i = 0; i < s->count; i++) most = cvxr_max(most, cvxr_row_square_f64(dp, w + i * dp));
+    for (j = 0; j < s->support_count; j++) {
+        sum += sqrt(cvxr_row_square_f64(dp, s->support_u + j * dp));
+        product += cvxr_dot_f64(dp, s->support_u + j * dp, w + s->act_at[j] * dp);
+    }
+    most = sqrt(most);
+    scale = most > s->lam ? s->lam / most : 1;
+    *primal = 0.5 * rr + s->lam * sum;
+    *excess = (1 / scale - 1) * s->lam * sum / *primal;
+    return 0.5 * (1 - scale) * (1 - scale) * rr + s->lam * sum - scale * product;
+}
+
+/* The residual of prox errs by A^T g in the bound, to first order. That of the step's linear
+   model u + sigma J dw, of second order in the step, is -(xi + dx) but for what CG left. So
+   where the model's gap without that is small, CG goes on until its residual proves it.
+   Gated groups only: those of cones would leave them. */
+static int cvxr_newton_settled(cvxr_newton *s, const cvxr_active *act, const double *base,
+                               double norm) {
+    cvxr_core *core = s->core;
+    const size_t n = core->data->n;
+    double primal, excess, gap;
+    int more;
+    size_t i;
+    if (s->sides > 1 || act->count == 0) return 0;
+    for (more = 0; more < 4; more++) {
+        cvxr_newton_model(s, act, base);
+        if (cvxr_newton_model_gap(s, 0, &primal, &excess) > CVXR_AHEAD * s->tol * primal)
+            return 0;
+        if (cvxr_newton_model_gap(s, 1, &primal, &excess) <= 0.95 * s->tol * primal) break;
+        norm *= cvxr_max(1e-3, cvxr_min(0.5, 0.3 * s->tol / cvxr_max(excess, s->tol)));
+        if (more == 3 || cvxr_system_solve(&s->system, act, s->sigma, NULL, norm, s->dx) > norm)
+            return 0;
+        cvxr_newton_slope(s);
+    }
+    cvxr_forward_f64(&core->op, &act->select, s->support_u, 0, s->r);
+    for (i = 0; i < n; i++) s->r[i] = s->y[i] - s->r[i];
+    gap = cvxr_newton_residual_gap(s);
+    s->proven = gap <= s->tol * primal;
+    if (!s->proven) return 0;
+    s->primal = primal;
+    s->gap = gap;
+    cvxr_tick(core, core->report->iterations, (s->done + s->primal + s->rest) / core->units,
+              (s->bound + s->primal - s->gap) / core->units, act->count);
+    return 1;
+}
+
+/* One Newton step from `at`; with `first` linearised at x. Nonzero when it ends the run. */
+static int cvxr_newton_step(cvxr_newton *s, int first) {
     cvxr_core *core = s->core;
     const size_t n = core->data->n;
     const double phi = cvxr_newton_phi(s, &s->at);
     const double *rhs = s->g;
     const cvxr_active *act = &s->act;
     double norm, goal, share;
-    cvxr_select W;
-    size_t i;
     first = first && cvxr_newton_linearise(s);
     if (first) rhs = s->rhs, act = &s->lin;
     norm = sqrt(cvxr_sum_squares(n, rhs, NULL));
     goal = cvxr_max(s->outer * (first ? 0.1 : 1), 0.1 * s->tol * s->primal);
     share = norm > 0 ? 0.5 * sqrt(2 * CVXR_RATIO * cvxr_max(goal, 0)) / norm : 0.1;
     share = s->tight ? 1e-3 : cvxr_min(cvxr_max(share, 0.01), 0.1);
-    cvxr_system_solve(&s->system, act, s->sigma, rhs, share * norm, s->dx);
+    norm = cvxr_system_solve(&s->system, act, s->sigma, rhs, share * norm, s->dx);
     s->steps++;
     s->inner++;
     core->report->iterations++;
-    memset(&W, 0, sizeof W);
-    W.idx = s->pattern;
-    W.count = s->count;
-    for (i = 0; i < n; i++) core->theta[i] = -s->dx[i];
-    cvxr_gradient_f64(&core->op, &W, core->theta, s->dw);
+    cvxr_newton_slope(s);
+    if (cvxr_newton_settled(s, act, first ? s->t : s->u, norm)) return 1;
     cvxr_newton_search(s, phi, cvxr_dot_f64(n, s->g, s->dx), first);
+    return 0;
 }
 
 /* Start of a column: from zero, or from the support given, with xi at its residual. */
@@ -10379,7 +10476,7 @@ static void cvxr_newton_output(cvxr_newton *s) {
             cvxr_newton_extrapolate(s);
             continue;
         } else if (cvxr_newton_stopped(s)) return;
-        cvxr_newton_step(s, first);
+        if (cvxr_newton_step(s, first)) return;
     }
 }
 
