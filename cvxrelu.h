@@ -176,9 +176,9 @@
      CG preconditioned by the last factor; an end phase until the residual itself certifies the
      gap, so that the weights alone prove it; gated networks end with the primal point of a
      step's linear model, whose residual is -(xi + dx) up to what CG leaves.
-     sigma starts at 0.1 n / ||X||_F^2 and is tripled after rounds of at most two steps. The working set is the support and the groups with
-     ||X^T D_i xi|| > 0.8 lam, at most max(min(15 n/d, 200), 2 |support|, 30), the largest
-     first. With
+     sigma starts at 0.1 n / ||X||_F^2 and is tripled after rounds of at most two steps. The
+     working set is the support and the groups with ||X^T D_i xi|| > 0.8 lam, at most max(min(15
+     n/d, 200), 2 |support|, 30), the largest first. With
          H = I + sigma (K o (E diag(a) E^T) + V diag(1-a) V^T),  K = X X^T, E the active masks,
          V = E o (X Zh),  a_i = 1 - sigma lam/||z_i||,  Zh the unit vectors z_i/||z_i||
      the preconditioner is a diagonal, the mean mask's X diag(e) (rank d) and all of V, which is
