@@ -259,10 +259,10 @@
        workspace   0.6 MB a thread (602112 bytes, whatever the problem), 4120 dp + 32 n
        weights     2 c W (8 dp + 16); with FISTA once, the best network so far
        model       8 P d + c W (32 d + 41); it counts only when larger than the solver
-       Newton      8 dp (P + 16 W) + 3 n W/8 + 144 W + 16 P + 120 n + 262144 + 8 dp^2, and the
-                   largest factor so far: 4 (n + q) q as a rule, q = k + d for k active groups
-                   rounded up to 16 (twice that where float32 did not do), at most 8 N^2; of
-                   all of H 8 n^2 + 1024 n, or 8 (k d)^2 + 1024 n by Woodbury
+       Newton      8 dp (P + 16 W) + n (W + min(W, N/d))/8 + 144 W + 16 P + 120 n + 262144 +
+                   8 dp^2, and the largest factor so far: 4 (n + q) q as a rule, q = k + d for
+                   k active groups rounded up to 16 (twice that where float32 did not do), at
+                   most 8 N^2; of all of H 8 n^2 + 1024 n, or 8 (k d)^2 + 1024 n by Woodbury
        FISTA       4 c P dp e + (3 c + 1) n e + 8 n + 8 P; in float32 4 n dp more for X
        lambda = 0  24 P dp + 16 n
        ReLU        2 W groups in the place of W, 24 P d for the faces; Newton's bases
@@ -8679,7 +8679,8 @@ typedef struct cvxr_active {
     double *basis; /* ranks of all groups in turn x dp */
     size_t room, used; /* rows of the basis */
     cvxr_select select; /* row_words in `words` */
-    uint32_t *words;
+    uint32_t *words;    /* for `marked` groups; with 0 another set's are borrowed */
+    size_t marked;
 } cvxr_active;
 
 typedef enum cvxr_factor_kind {
@@ -8720,18 +8721,20 @@ typedef struct cvxr_system {
     int fresh;              /* it has had a new factor */
 } cvxr_system;
 
-static size_t cvxr_active_bytes(size_t n, size_t dp, size_t capacity, size_t room) {
+static size_t cvxr_active_bytes(size_t n, size_t dp, size_t capacity, size_t room,
+                                size_t marked) {
     return cvxr_bytes(capacity, sizeof(size_t)) + cvxr_bytes(capacity, sizeof(double))
            + (room ? cvxr_bytes(capacity, sizeof(size_t)) : 0)
            + (room ? cvxr_bytes(room * dp, sizeof(double)) : 0)
            + cvxr_bytes(capacity * dp, sizeof(double))
-           + cvxr_bytes(cvxr_select_words(n, capacity), sizeof(uint32_t));
+           + (marked ? cvxr_bytes(cvxr_select_words(n, marked), sizeof(uint32_t)) : 0);
 }
 
 static void cvxr_active_open(cvxr_active *s, cvxr_mem *mem, size_t n, size_t dp,
-                             size_t capacity, size_t room) {
+                             size_t capacity, size_t room, size_t marked) {
     memset(s, 0, sizeof *s);
     s->room = room;
+    s->marked = marked;
     if (room) {
         s->rank = (size_t *)cvxr_alloc(mem, capacity, sizeof(size_t));
         s->basis = (double *)cvxr_alloc(mem, room * dp, sizeof(double));
@@ -8739,7 +8742,8 @@ static void cvxr_active_open(cvxr_active *s, cvxr_mem *mem, size_t n, size_t dp,
     s->idx = (size_t *)cvxr_alloc(mem, capacity, sizeof(size_t));
     s->a = (double *)cvxr_alloc(mem, capacity, sizeof(double));
     s->zh = (double *)cvxr_alloc(mem, capacity * dp, sizeof(double));
-    s->words = (uint32_t *)cvxr_alloc(mem, cvxr_select_words(n, capacity), sizeof(uint32_t));
+    if (marked == 0) return;
+    s->words = (uint32_t *)cvxr_alloc(mem, cvxr_select_words(n, marked), sizeof(uint32_t));
 }
 
 static void cvxr_active_close(cvxr_active *s, cvxr_mem *mem, size_t n, size_t dp,
@@ -8748,7 +8752,8 @@ static void cvxr_active_close(cvxr_active *s, cvxr_mem *mem, size_t n, size_t dp
         cvxr_release(mem, s->basis, s->room * dp, sizeof(double));
         cvxr_release(mem, s->rank, capacity, sizeof(size_t));
     }
-    cvxr_release(mem, s->words, cvxr_select_words(n, capacity), sizeof(uint32_t));
+    if (s->marked)
+        cvxr_release(mem, s->words, cvxr_select_words(n, s->marked), sizeof(uint32_t));
     cvxr_release(mem, s->zh, capacity * dp, sizeof(double));
     cvxr_release(mem, s->a, capacity, sizeof(double));
     cvxr_release(mem, s->idx, capacity, sizeof(size_t));
@@ -8778,13 +8783,20 @@ static size_t cvxr_block_size(size_t n, size_t order, size_t width) {
     return order * cvxr_pad(order) + n * (CVXR_VBLOCK + cvxr_pad(width));
 }
 
+/* Groups that a Woodbury factor of this order may have; that of cones keeps B instead. */
+static size_t cvxr_system_marked(size_t dp, size_t capacity, size_t order, int cones) {
+    const size_t least = dp > 8 ? dp - 7 : 1; /* of d */
+    return cones ? 0 : cvxr_max_z(cvxr_min_z(capacity, order / least), 1);
+}
+
 static size_t cvxr_system_bytes(size_t n, size_t dp, size_t capacity, size_t max_factor,
                                 int cones) {
     const size_t order = cvxr_factor_order(n, max_factor), width = cvxr_system_width(n, order);
     size_t all;
     if (!cvxr_size_mul(order, cvxr_pad(order), &all)) return 0;
     return cvxr_bytes(cvxr_block_size(n, order, cones ? width : 0), sizeof(double))
-           + cvxr_active_bytes(n, dp, capacity, 0)
+           + cvxr_active_bytes(n, dp, capacity, 0,
+                               cvxr_system_marked(dp, capacity, order, cones))
            + (cones ? cvxr_bytes(CVXR_VBLOCK * dp, sizeof(double))
                           + cvxr_bytes(width, sizeof(double))
                     : 0)
@@ -8804,7 +8816,8 @@ static void cvxr_system_open(cvxr_system *s, cvxr_core *core, size_t capacity) {
     s->capacity = capacity;
     s->order = cvxr_factor_order(n, core->opt->max_factor);
     s->single = CVXR_RAYS_F32;
-    cvxr_active_open(&s->held, mem, n, dp, capacity, 0);
+    cvxr_active_open(&s->held, mem, n, dp, capacity, 0,
+                     cvxr_system_marked(dp, capacity, s->order, core->kind == CVXRELU_RELU));
     if (core->kind == CVXRELU_RELU) {
         s->width = cvxr_system_width(n, s->order);
         s->roots = (double *)cvxr_alloc(mem, CVXR_VBLOCK * dp, sizeof(double));
@@ -9799,7 +9812,8 @@ static size_t cvxr_newton_bytes(size_t n, size_t dp, size_t P, size_t cap, size_
                                 cvxrelu_kind kind) {
     const size_t sides = cvxr_newton_sides(kind), room = cvxr_newton_room(n, dp, sides);
     size_t sum = cvxr_system_bytes(n, dp, cap, max_factor, sides > 1)
-                 + 2 * cvxr_active_bytes(n, dp, cap, room);
+                 + cvxr_active_bytes(n, dp, cap, room, cap)
+                 + cvxr_active_bytes(n, dp, cap, room, 0);
 #define CVXR_ADD(member, count, type) sum += cvxr_bytes(count, sizeof(type));
     CVXR_NEWTON_VECTORS(CVXR_ADD)
 #undef CVXR_ADD
@@ -9821,8 +9835,9 @@ static int cvxr_newton_open(cvxr_newton *s, cvxr_core *core) {
     s->lam = core->lam;
     s->tol = core->opt->tol > 0 ? core->opt->tol : 1e-13; /* < 0: as far as rounding allows */
     cvxr_system_open(&s->system, core, cap);
-    cvxr_active_open(&s->act, core->mem, n, dp, cap, room);
-    cvxr_active_open(&s->lin, core->mem, n, dp, cap, room);
+    cvxr_active_open(&s->act, core->mem, n, dp, cap, room, cap);
+    cvxr_active_open(&s->lin, core->mem, n, dp, cap, room, 0);
+    s->lin.words = s->act.words; /* a step follows the prox, which makes act ready again */
 #define CVXR_OPEN(member, count, type)                                                         \
     s->member = (type *)cvxr_alloc(core->mem, count, sizeof(type));
     CVXR_NEWTON_VECTORS(CVXR_OPEN)

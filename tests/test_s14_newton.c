@@ -218,7 +218,7 @@ static void s14_open(s14_system *s, size_t n, size_t d, size_t k, double sigma) 
     p.gates.given.data = s14_gates, p.gates.given.rows = 2 * k, p.gates.given.cols = d;
     CHECK(cvxr_fit_open(&s->fit, &p, NULL, 0, &s->report) == CVXRELU_OK);
     cvxr_system_open(&s->system, &s->fit.core, k);
-    cvxr_active_open(&s->act, &s->fit.mem, n, s->fit.data.dp, k, 0);
+    cvxr_active_open(&s->act, &s->fit.mem, n, s->fit.data.dp, k, 0, k);
     for (i = 0; i < k; i++) {
         double *h = s->act.zh + i * s->fit.data.dp, norm;
         memset(h, 0, s->fit.data.dp * sizeof(double));

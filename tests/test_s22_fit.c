@@ -454,11 +454,13 @@ TEST(bytes_of_a_fit_bound_its_peak_within_a_factor_of_two) {
 static double s22_stated(double n, double d, double c, double P, int fista, int single) {
     const double dp = ceil(d / 8) * 8, wide = single ? ceil(d / 16) * 16 : dp;
     const double e = single ? 4 : 8, most = 2 * n > 64 ? 2 * n : 64, small = n < d ? n : d;
-    const double W = fista || P < most ? P : most, model = 8 * P * d + c * W * (32 * d + 41);
+    const double W = fista || P < most ? P : most, least = dp > 8 ? dp - 7 : 1;
+    const double kept = W < n / least ? W : n / least,
+                 model = 8 * P * d + c * W * (32 * d + 41);
     const double solver =
         fista ? 4 * c * P * wide * e + (3 * c + 1) * n * e + 8 * n + 8 * P
-              : 8 * n * n + 1024 * n + 8 * dp * (P + 16 * W) + 3 * n * W / 8 + 136 * W + 16 * P
-                    + 120 * n + 1024 * (n < 256 ? n : 256) + 8 * dp * dp;
+              : 8 * n * n + 1024 * n + 8 * dp * (P + 16 * W) + n * (W + kept) / 8 + 136 * W
+                    + 16 * P + 120 * n + 1024 * (n < 256 ? n : 256) + 8 * dp * dp;
     const double held = 8 * n * (dp + c) + P * (n / 8 + 8 * d), making = 80 * n + 32 * P
                         + 8 * small * (d + 1);
     const double thread = (double)(cvxr_op_slice() + cvxr_la_work_bytes(1));
