@@ -263,15 +263,17 @@
                    8 dp^2, and the largest factor so far: 4 (n + q) q as a rule, q = k + d for
                    k active groups rounded up to 16 (twice that where float32 did not do), at
                    most 8 N^2; of all of H 8 n^2 + 1024 n, or 8 (k d)^2 + 1024 n by Woodbury
-       FISTA       4 c P dp e + (3 c + 1) n e + 8 n + 8 P; in float32 4 n dp more for X
+       FISTA       4 c P dp e + (3 c + 1) n e + 8 n + 8 P; in float32 4 n dp more for X. With
+                   the best network, which a stop at any time hands back, 5 c P dp reals
        lambda = 0  24 P dp + 16 n
-       ReLU        2 W groups in the place of W, 24 P d for the faces; Newton's bases
-                   min(8 n dp^2, 32 (n + dp) dp + 32 MB) twice, and by groups 8 n m more,
-                   m the sum of the cones' ranks; or, in the place of all that, directions: 8 m
-                   (n + 2 m) for m of them (half as many again where they grow) of at most 2 n,
-                   16 m dp; AL 40 P c dp + 16 P n c. A search holds
-                   its network and two such fits over at most 2 n neurons an output: its bound
-                   is loose
+       ReLU        2 P groups in the place of P in W, 19 W in the place of 16 W; 24 P d + 150 P
+                   for the faces. Newton's bases twice min(8 w dp^2, 32 (n + dp) dp + 32 MB),
+                   w = max(2 n, 64); no float32 factor: 8 m^2 + 8 n m + 1024 n, m <= N the sum
+                   of the cones' ranks, or 8 n^2 + 1024 n. In the place of all that, where it
+                   ended short, directions: 8 m (n + 2 m) for m of them (half as many again
+                   where they grow), m <= w, and 16 w (dp + 5) + 48 P. AL 80 P c dp + 16 P n c
+                   + 8 P dp + 1024 (n + dp) + 24 n (c + 1). A search holds its network and two
+                   such fits over at most 2 n neurons an output: its bound is loose
      In float32 dp is d rounded up to 16. A path may need the larger of several lines. A model
      that came back holds 8 P d for the gates of all patterns (none once loaded, unless they
      were given) and 32 d + 41 a neuron.

@@ -498,6 +498,53 @@ TEST(peak_of_a_fit_is_within_the_bound_that_the_manual_states) {
             }
 }
 
+/* The same for a ReLU network, by Newton with the largest factor of n rows, or by AL. */
+static double s22_stated_relu(double n, double d, double c, double P, int al) {
+    const double dp = ceil(d / 8) * 8, most = 2 * n > 64 ? 2 * n : 64;
+    const double W = al || 2 * P < most ? 2 * P : most;
+    const double model = 8 * P * d + c * W * (32 * d + 41);
+    const double all = 8 * most * dp * dp, some = 32 * (n + dp) * dp + 32e6;
+    const double newton = 8 * dp * (P + 19 * W) + n * W / 8 + 160 * W + 32 * P + 120 * n
+                          + 1024 * (n < 256 ? n : 256) + 8 * dp * dp
+                          + 2 * (all < some ? all : some) + 16 * n * n + 1024 * n;
+    const double pool = most * (8 * n + 16 * most) + 16 * most * dp + 80 * most + 48 * P;
+    const double solver = al ? 80 * P * c * dp + 16 * P * n * c + 8 * P * dp
+                                   + 1024 * (n + dp) + 24 * n * (c + 1)
+                             : newton > pool ? newton : pool;
+    const double thread = (double)(cvxr_op_slice() + cvxr_la_work_bytes(1));
+    const double faces = 24 * P * d + 150 * P + (double)cvxr_cone_bytes((size_t)n, (size_t)dp);
+    return 8 * n * (dp + c) + P * (n / 8 + 8 * d) + thread + 4120 * dp + 32 * n + faces
+           + 2 * c * W * (8 * dp + 17) + (model > solver ? model : solver);
+}
+
+TEST(peak_of_a_relu_fit_is_within_the_bound_that_the_manual_states) {
+    static const size_t sizes[4][3] = {
+        { 60, 3, 200 }, { 300, 20, 50 }, { 500, 7, 100 }, { 100, 60, 100 }
+    };
+    size_t k, c, al;
+    for (k = 0; k < 4; k++)
+        for (c = 1; c <= 3; c += 2)
+            for (al = 0; al < 2; al++) {
+                cvxrelu_problem p = s14_problem(sizes[k][0], sizes[k][1], c, sizes[k][2]);
+                cvxrelu_options o = s14_options(al ? CVXRELU_SOLVER_AL
+                                                   : CVXRELU_SOLVER_NEWTON, 0);
+                cvxrelu_report r;
+                double stated;
+                p.kind = CVXRELU_RELU, p.search = CVXRELU_SEARCH_OFF;
+                p.lambda = 1e-3;
+                o.max_iters = al ? 2 : 20;
+                cvxrelu_model_free(s14_fit(&p, &o, &r));
+                stated = s22_stated_relu((double)r.n, (double)r.d, (double)c,
+                                         (double)sizes[k][2], (int)al);
+                if ((double)r.peak_bytes > 1.02 * stated)
+                    printf("     n %lu, d %lu, c %lu, al %lu: %lu bytes, stated %.0f\n",
+                           (unsigned long)r.n, (unsigned long)r.d, (unsigned long)c,
+                           (unsigned long)al, (unsigned long)r.peak_bytes, stated);
+                CHECK((double)r.peak_bytes <= 1.02 * stated);
+                CHECK(s22_bytes(&p, &o) >= r.peak_bytes);
+            }
+}
+
 /* Under a limit that the rays alone keep to, or with every factor refused, the network is the
    same to the accuracy asked for. */
 TEST(newton_does_without_the_memory_of_a_factor) {
@@ -1251,6 +1298,7 @@ SUITE(s22_fit) {
     RUN(memory_limit_is_kept_or_named);
     RUN(bytes_of_a_fit_bound_its_peak_within_a_factor_of_two);
     RUN(peak_of_a_fit_is_within_the_bound_that_the_manual_states);
+    RUN(peak_of_a_relu_fit_is_within_the_bound_that_the_manual_states);
     RUN(newton_does_without_the_memory_of_a_factor);
     RUN(arena_of_the_bytes_asked_for_is_enough);
     RUN(every_refused_allocation_is_an_error_without_a_leak);
