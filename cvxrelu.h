@@ -8648,11 +8648,11 @@ static cvxrelu_stop cvxr_least_squares(cvxr_core *core, cvxr_weights *weights) {
 #define CVXR_IDLE        30  /* rounds without a smaller gap before the run has stalled */
 #define CVXR_STEPS       500 /* default limit of Newton steps an output */
 #define CVXR_SHORT       0.3 /* cones: steps below this are short, */
-#define CVXR_CUTS        3   /* and after so many of them directions are generated instead, */
-#define CVXR_ATOM_GOAL   1e-3 /* to this gap; then Newton again for at most */
+#define CVXR_CUTS        1   /* and after so many of them directions are generated instead; */
+#define CVXR_TURNS       5   /* at most so often, then Newton again for at most */
 #define CVXR_AGAIN       60  /* steps, */
 #define CVXR_AGAIN_CUTS  4   /* short steps */
-#define CVXR_AGAIN_IDLE  6   /* or rounds without progress, then the next digit by directions */
+#define CVXR_AGAIN_IDLE  6   /* or rounds without progress, then directions once more */
 #define CVXR_LINEAR_CUTS 3   /* cones: short steps before none is linearised at x any more */
 #define CVXR_DENSE       2.0 /* a dense flop's time in that of a masked one */
 #define CVXR_RENT        4.0 /* rays: up to this many prices of a factor of all of H */
@@ -9785,7 +9785,7 @@ static size_t cvxr_newton_room(size_t n, size_t dp, size_t sides) {
     A(group, cap, size_t) A(age, cap, size_t) A(free, cap, size_t) A(in, cap, unsigned char)   \
     A(V, (cap * dp), double)                                                                   \
     A(b, cap, double) A(c, cap, double) A(w, cap, double) A(p, cap, double)                    \
-    A(old, cap, double)                                                                        \
+    A(old, cap, double) A(By, cap, double) A(cosine, cap, double)                              \
     A(r, np, double) A(norm, (2 * P), double) A(score, (2 * P), double)                        \
     A(slot, (2 * P), size_t) A(U, (cap * dp), double)
 
@@ -9798,7 +9798,7 @@ static size_t cvxr_atom_capacity(size_t n, size_t max_factor) {
 static size_t cvxr_atom_stride(size_t room) { return (cvxr_pad(room) / 8 | 1) * 8; }
 
 static size_t cvxr_atom_pool(size_t room, size_t np) {
-    return room * (np + 2 * cvxr_atom_stride(room));
+    return room * (np + 3 * cvxr_atom_stride(room));
 }
 
 static size_t cvxr_atom_bytes(size_t n, size_t dp, size_t P, size_t max_factor) {
@@ -10733,17 +10733,18 @@ static void cvxr_newton_rescue(cvxr_core *core, cvxr_weights *weights, cvxr_weig
 /* ---- The fall-back of cones: generated directions. With few columns and hundreds of rows a
    cone is a thin cone of many faces, and at a weak penalty the optimum sits on extreme rays: a
    Newton step changes the faces of most groups and is cut short. There the program is solved
-   over finitely many unit directions v_j of the cones, sum_j c_j v_j in the place of u:
+   over finitely many unit directions v_j of the cones, u_g = sum_{j of g} c_j v_j:
 
-       minimise over c >= 0   ||y - B c||^2 / 2 + lam sum_j c_j,   B_j = A_{g_j} v_j
+       minimise over c >= 0   ||y - B c||^2 / 2 + lam sum_g ||u_g||,   B_j = A_{g_j} v_j
 
-   a bound from above, exact once each group's v_j is one; the groups' projections of its
-   residual's gradient are the directions that violate lam most, and join (the residual is the
-   projection of y on the half-spaces so far). The master is a proximal step solved by block
-   principal pivoting [JP94]: all coefficients of the wrong sign change sides at once, and
-   where that cycles the proximal weight grows. Whole faces change at a time and every iterate
-   is feasible and has a certificate; [Hoh77] for the family. Newton, linearised at x, ends
-   the job: near the optimum its faces hold. */
+   a bound from above, exact once the directions of each group span its weights; the groups'
+   projections of its residual's gradient are the directions that violate lam most, and join.
+   A Newton step of the master, proximal, is a quadratic program solved by block principal
+   pivoting [JP94]: all coefficients of the wrong sign change sides at once, and where that
+   cycles the proximal weight grows. One step a price: the directions matter more. Whole faces
+   change at a time and every iterate is feasible and has a certificate; [Hoh77] for the
+   family. With the lengths of the u_g, in the place of sums of c_j, the last digits come
+   quadratically; where they do not, Newton above has another try. */
 
 #define CVXR_ATOM_AGE    2     /* prices that an unused direction survives */
 #define CVXR_ATOM_RUNS   100   /* prices in a row, at most */
@@ -10758,12 +10759,13 @@ typedef struct cvxr_atoms {
     const double *y;
     size_t capacity, room, ld, np, count; /* most and how many have their place; stride of Q;
                                              padded n; directions */
-    double *pool;                   /* of B, Q and factor */
+    double *pool;                   /* of B, Q, H and factor */
     size_t *group, *age, *free;     /* capacity each; those that may be positive */
     unsigned char *in;              /* capacity: is it one of them? */
     double *V, *B, *Q, *factor;     /* capacity x dp; room x np: images; room x ld: Gram
                                        matrix; of a pivot */
-    double *b, *c, *w, *p, *old;    /* capacity: B y - lam; coefficients; slopes b - Q c +
+    double *H, *By, *cosine;        /* room x ld: the model's; B y; cos(v_j, u_g) */
+    double *b, *c, *w, *p, *old;    /* capacity: the model's; coefficients; slopes b - H c +
                                        rho (old - c); those of the free ones; where the step
                                        began */
     double *r;                      /* np: y - B^T c */
@@ -10832,8 +10834,7 @@ static void cvxr_atoms_gram(cvxr_atoms *s, size_t first) {
     for (i = first; i < count; i++)
         for (j = 0; j < first; j++) s->Q[j * ld + i] = s->Q[i * ld + j];
     cvxr_gemv_f64(&s->core->la, 0, more, n, 1.0, s->B + first * s->np, s->np, s->y, 0.0,
-                  s->b + first);
-    for (i = first; i < count; i++) s->b[i] -= s->core->lam;
+                  s->By + first);
     s->core->op.flops += 2 * (double)n * (double)more * (double)(count + s->core->data->d);
 }
 
@@ -10844,7 +10845,8 @@ static int cvxr_atoms_take(cvxr_atoms *s, size_t room) {
     s->ld = cvxr_atom_stride(room);
     s->B = s->pool;
     s->Q = s->pool ? s->B + room * s->np : NULL;
-    s->factor = s->pool ? s->Q + room * s->ld : NULL;
+    s->H = s->pool ? s->Q + room * s->ld : NULL;
+    s->factor = s->pool ? s->H + room * s->ld : NULL;
     return s->pool != NULL;
 }
 
@@ -10866,6 +10868,70 @@ static int cvxr_atoms_grow(cvxr_atoms *s, size_t need) {
     return 1;
 }
 
+/* U, the groups' weights; returns the sum of their lengths. */
+static double cvxr_atoms_weights(cvxr_atoms *s) {
+    const size_t dp = s->core->data->dp;
+    size_t i, j;
+    for (i = 0; i < s->groups; i++) s->slot[i] = SIZE_MAX;
+    for (i = s->held = 0; i < s->count; i++) {
+        double *u;
+        if (!(s->c[i] > 0)) continue;
+        if (s->slot[s->group[i]] == SIZE_MAX) {
+            memset(s->U + s->held * dp, 0, dp * sizeof(double));
+            s->slot[s->group[i]] = s->held++;
+        }
+        u = s->U + s->slot[s->group[i]] * dp;
+        for (j = 0; j < dp; j++) u[j] += s->c[i] * s->V[i * dp + j];
+    }
+    return cvxr_neuron_value_f64(s->held, dp, s->U);
+}
+
+/* The master's quadratic model at c: b = B y - lam cos(v_j, u_g), H = Q + the second derivative
+   of lam ||u_g||, which has no part along c; a group at zero: the sum of its coefficients. */
+static void cvxr_atoms_model(cvxr_atoms *s) {
+    const double lam = s->core->lam;
+    const size_t dp = s->core->data->dp;
+    size_t i, j;
+    for (i = 0; i < s->count; i++) {
+        const size_t slot = s->slot[s->group[i]];
+        const double *u = s->U + slot * dp, *v = s->V + i * dp;
+        double *H = s->H + i * s->ld, size;
+        memcpy(H, s->Q + i * s->ld, s->count * sizeof(double));
+        s->cosine[i] = 1;
+        if (slot != SIZE_MAX) {
+            size = sqrt(cvxr_row_square_f64(dp, u));
+            s->cosine[i] = cvxr_dot_f64(dp, u, v) / size;
+            for (j = 0; j <= i; j++)
+                if (s->group[j] == s->group[i])
+                    s->H[j * s->ld + i] = H[j] +=
+                        lam / size * (cvxr_dot_f64(dp, s->V + j * dp, v)
+                                      - s->cosine[i] * s->cosine[j]);
+        }
+        s->b[i] = s->By[i] - lam * s->cosine[i];
+    }
+}
+
+/* From old towards c, half of it and so on until the objective does not rise; c and U are where
+   that ends, `before` is the sum of the lengths at old. */
+static void cvxr_atoms_search(cvxr_atoms *s, double before) {
+    const cvxr_la *la = &s->core->la;
+    double slope, curve, step;
+    size_t i;
+    for (i = 0; i < s->count; i++) s->p[i] = s->c[i] - s->old[i];
+    cvxr_gemv_f64(la, 0, s->count, s->count, 1.0, s->Q, s->ld, s->p, 0.0, s->w);
+    curve = cvxr_dot_f64(s->count, s->p, s->w);
+    slope = cvxr_dot_f64(s->count, s->old, s->w) - cvxr_dot_f64(s->count, s->By, s->p);
+    for (step = 1; step > 1e-4; step *= 0.5) {
+        for (i = 0; i < s->count && step < 1; i++) s->c[i] = s->old[i] + step * s->p[i];
+        if (step * (slope + 0.5 * step * curve)
+                + s->core->lam * (cvxr_atoms_weights(s) - before)
+            <= 0)
+            return;
+    }
+    memcpy(s->c, s->old, s->count * sizeof(double));
+    cvxr_atoms_weights(s);
+}
+
 /* The coefficients with the free ones at their optimum, and the slopes. */
 static int cvxr_atoms_settle(cvxr_atoms *s) {
     const cvxr_la *la = &s->core->la;
@@ -10874,7 +10940,7 @@ static int cvxr_atoms_settle(cvxr_atoms *s) {
     for (i = 0; i < s->count; i++)
         if (s->in[i]) s->free[count++] = i;
     for (i = 0; i < count; i++) {
-        const double *Q = s->Q + s->free[i] * s->ld;
+        const double *Q = s->H + s->free[i] * s->ld;
         double *row = s->factor + i * s->ld;
         for (j = 0; j <= i; j++) row[j] = Q[s->free[j]];
         row[i] += by;
@@ -10887,7 +10953,7 @@ static int cvxr_atoms_settle(cvxr_atoms *s) {
     memset(s->c, 0, s->count * sizeof(double));
     for (i = 0; i < count; i++) s->c[s->free[i]] = s->p[i];
     for (i = 0; i < s->count; i++) s->w[i] = s->b[i] + by * (s->old[i] - s->c[i]);
-    cvxr_gemv_f64(la, 0, s->count, s->count, -1.0, s->Q, s->ld, s->c, 1.0, s->w);
+    cvxr_gemv_f64(la, 0, s->count, s->count, -1.0, s->H, s->ld, s->c, 1.0, s->w);
     return 1;
 }
 
@@ -10910,37 +10976,29 @@ static int cvxr_atoms_pivot(cvxr_atoms *s) {
     return 0;
 }
 
-/* The master's step from c, with the least weight that works; 0 when none did. */
+/* The master's step from c, with the least proximal weight that works; 0 when none did. */
 static int cvxr_atoms_master(cvxr_atoms *s) {
+    const double norms = cvxr_atoms_weights(s);
     size_t i;
     memcpy(s->old, s->c, s->count * sizeof(double));
+    cvxr_atoms_model(s);
     for (s->diagonal = 0, i = 0; i < s->count; i++)
         s->diagonal = cvxr_max(s->diagonal, s->Q[i * s->ld + i]);
     s->rho = cvxr_max(s->rho / CVXR_ATOM_CHANGE, CVXR_ATOM_RHO);
     for (; s->rho < 1; s->rho *= CVXR_ATOM_CHANGE)
         if (cvxr_atoms_pivot(s)) {
             for (i = 0; i < s->count; i++) s->c[i] = cvxr_max(s->c[i], 0);
+            cvxr_atoms_search(s, norms);
             return 1;
         }
     memcpy(s->c, s->old, s->count * sizeof(double));
+    cvxr_atoms_weights(s);
     return 0;
 }
 
-/* U, the groups' weights, and the residual. */
-static void cvxr_atoms_weights(cvxr_atoms *s) {
-    const size_t n = s->core->data->n, dp = s->core->data->dp;
-    size_t i, j;
-    for (i = 0; i < s->groups; i++) s->slot[i] = SIZE_MAX;
-    for (i = s->held = 0; i < s->count; i++) {
-        double *u;
-        if (!(s->c[i] > 0)) continue;
-        if (s->slot[s->group[i]] == SIZE_MAX) {
-            memset(s->U + s->held * dp, 0, dp * sizeof(double));
-            s->slot[s->group[i]] = s->held++;
-        }
-        u = s->U + s->slot[s->group[i]] * dp;
-        for (j = 0; j < dp; j++) u[j] += s->c[i] * s->V[i * dp + j];
-    }
+/* The residual. */
+static void cvxr_atoms_residual(cvxr_atoms *s) {
+    const size_t n = s->core->data->n;
     memcpy(s->r, s->y, n * sizeof(double));
     cvxr_gemv_f64(&s->core->la, 1, s->count, n, -1.0, s->B, s->np, s->c, 1.0, s->r);
 }
@@ -10982,7 +11040,7 @@ static void cvxr_atoms_purge(cvxr_atoms *s, size_t oldest) {
     for (i = 0; i < s->count; i++) {
         if (!(s->c[i] > 0) && s->age[i] >= oldest) continue;
         s->group[q] = s->group[i], s->age[q] = s->age[i];
-        s->b[q] = s->b[i], s->c[q] = s->c[i];
+        s->By[q] = s->By[i], s->c[q] = s->c[i];
         memmove(s->V + q * dp, s->V + i * dp, dp * sizeof(double));
         memmove(s->B + q * s->np, s->B + i * s->np, s->np * sizeof(double));
         kept[q++] = i;
@@ -11054,7 +11112,7 @@ static void cvxr_atoms_solve(cvxr_atoms *s, double tol, double others) {
     for (run = 0; run < CVXR_ATOM_RUNS; run++) {
         double bound;
         const int moved = cvxr_atoms_master(s);
-        cvxr_atoms_weights(s);
+        cvxr_atoms_residual(s);
         cvxr_atoms_price(s);
         core->report->iterations++;
         bound = core->data->c == 1 ? (s->primal - s->gap) / core->units : 0;
@@ -11140,11 +11198,11 @@ static int cvxr_newton_run(cvxr_core *core, cvxr_weights *weights, const cvxr_we
 /* Directions and Newton by turns, until all outputs are proven. */
 static void cvxr_newton_alternate(cvxr_core *core, cvxr_weights *weights, cvxr_weights *spare,
                                   double *sigma) {
-    double tol = CVXR_ATOM_GOAL;
-    for (; cvxr_newton_unproven(core, sigma) && !core->stop; tol *= 0.1) {
-        cvxr_atoms_improve(core, weights, spare, sigma, cvxr_max(tol, core->opt->tol));
+    int turn;
+    for (turn = 0; turn < CVXR_TURNS && cvxr_newton_unproven(core, sigma) && !core->stop;
+         turn++) {
+        cvxr_atoms_improve(core, weights, spare, sigma, core->opt->tol);
         if (!cvxr_newton_run(core, weights, spare, sigma, 1)) return;
-        if (tol < 1e-6) return;
     }
 }
 
