@@ -3150,7 +3150,7 @@ static void CVXR_T(cvxr_gemv_cols)(const CVXR_T(cvxr_product) *g, size_t c0, siz
 
 static void CVXR_T(cvxr_gemv_task)(void *arg, size_t i) {
     const CVXR_T(cvxr_product) *g = (const CVXR_T(cvxr_product) *)arg;
-    size_t from = cvxr_share(g->m, g->tasks, i, 64), to = cvxr_share(g->m, g->tasks, i + 1, 64);
+    size_t from = cvxr_share(g->m, g->tasks, i, 16), to = cvxr_share(g->m, g->tasks, i + 1, 16);
     if (g->ta) CVXR_T(cvxr_gemv_cols)(g, from, to);
     else CVXR_T(cvxr_gemv_rows)(g, from, to);
 }
@@ -6246,8 +6246,12 @@ static double CVXR_T(cvxr_dot_differences)(size_t n, const void *x, const void *
     const CVXR_REAL *a = (const CVXR_REAL *)x, *b = (const CVXR_REAL *)y;
     const CVXR_REAL *c = (const CVXR_REAL *)z, *e = (const CVXR_REAL *)w;
     double s[4] = { 0, 0, 0, 0 };
-    size_t i, k;
-    for (i = 0; i < n; i += 4)
+    size_t i = 0, k;
+    for (; b && e && i + 4 <= n; i += 4)
+        for (k = 0; k < 4; k++)
+            s[k] += ((double)a[i + k] - (double)b[i + k])
+                    * ((double)c[i + k] - (double)e[i + k]);
+    for (; i < n; i += 4)
         for (k = i; k < i + 4 && k < n; k++) {
             double left = (double)a[k] - (b ? (double)b[k] : 0.0);
             double right = (double)c[k] - (e ? (double)e[k] : 0.0);
@@ -6265,9 +6269,13 @@ static int CVXR_T(cvxr_row_is_zero)(size_t d, const void *x) {
 }
 
 static void CVXR_T(cvxr_to_f64)(size_t n, const void *x, double *out) {
+#if CVXR_F32
     const CVXR_REAL *a = (const CVXR_REAL *)x;
     size_t i;
     for (i = 0; i < n; i++) out[i] = (double)a[i];
+#else
+    memcpy(out, x, n * sizeof *out);
+#endif
 }
 
 static void CVXR_T(cvxr_from_f64)(size_t n, const double *x, void *out) {
@@ -6419,8 +6427,12 @@ typedef struct cvxr_loss_table {
 /* Sum of squares of a_i - b_i (b may be NULL), in four fixed partial sums. */
 static double cvxr_sum_squares(size_t n, const double *a, const double *b) {
     double s[4] = { 0, 0, 0, 0 };
-    size_t i;
-    for (i = 0; i < n; i++) {
+    size_t i = 0, k;
+    for (; b && i + 4 <= n; i += 4)
+        for (k = 0; k < 4; k++) s[k] += (a[i + k] - b[i + k]) * (a[i + k] - b[i + k]);
+    for (; !b && i + 4 <= n; i += 4)
+        for (k = 0; k < 4; k++) s[k] += a[i + k] * a[i + k];
+    for (; i < n; i++) {
         double e = a[i] - (b ? b[i] : 0.0);
         s[i & 3] += e * e;
     }
