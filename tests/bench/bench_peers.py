@@ -66,18 +66,20 @@ def run_peer(args, kind, peer, problem, best, threads):
     child = subprocess.Popen([sys.executable, os.path.join(common.HERE, "peers.py"), json.dumps(job)],
                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment)
     try:
-        out, error = child.communicate(timeout=20 * args.cap + 300)
+        late, (out, error) = False, child.communicate(timeout=20 * args.cap + 300)
     except subprocess.TimeoutExpired:
         child.kill()
-        out, error = child.communicate()
+        late, (out, error) = True, child.communicate()
     for line in out.decode().splitlines():
         if line.startswith("["):
             new["points"].append(json.loads(line))
         elif line.startswith("{"):
             runs.append({**new, **json.loads(line)})
             new = {"points": [], "cap": args.cap}
-    if new["points"] or not runs:                                        # ended before its end, by the cap or otherwise
-        if child.returncode != -signal.SIGPROF and not new["points"]:
+    if new["points"] or not runs:                                        # cut off
+        if child.returncode == -signal.SIGPROF or late:
+            new["ended"] = "cap"
+        else:
             new["failed"] = (error.decode().strip().splitlines() or ["exit %d" % child.returncode])[-1][:200]
         runs = runs or [new]
     return runs
@@ -133,7 +135,7 @@ def parse():
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--phase", default="optimum,peers,ours,report")
     parser.add_argument("--keep-ours", action="store_true", help="do not run cvxrelu again where results are there")
-    return parser.parse_args()
+    return common.parse(parser)
 
 
 def main():

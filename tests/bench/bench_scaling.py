@@ -106,7 +106,7 @@ def main():
     parser = common.parser(__doc__)
     parser.add_argument("--kind", default="gated,relu")
     parser.add_argument("--phase", default="run,report")
-    args = parser.parse_args()
+    args = common.parse(parser)
     try:
         import numpy as np
     except ImportError as error:

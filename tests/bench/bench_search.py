@@ -294,7 +294,7 @@ def parse():
     parser.add_argument("--tool-options", default="", help="further options of train, in one string")
     parser.add_argument("--results", default="build/results", help="directory of search.json, for RESULTS.md")
     parser.add_argument("--out", help="also append the table here")
-    return parser.parse_args()
+    return common.parse(parser)
 
 
 def main():

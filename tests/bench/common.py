@@ -189,6 +189,14 @@ def parser(doc, **defaults):
     return made
 
 
+def parse(made):
+    """The options; results of --quick are kept apart from those of a full run."""
+    args = made.parse_args()
+    if args.quick:
+        args.results = os.path.join(args.results, "quick")
+    return args
+
+
 def skip(text):
     print("skipped: " + text, flush=True)
     return None

@@ -30,8 +30,37 @@ def usable(runs):
     return runs and not any(word in runs[0] for word in ("missing", "unsupported"))
 
 
+REACHED, STOPPED, CAPPED, FAILED = range(4)                # also the order in which one of two ways is chosen
+
+
+class Answer:
+    """What a peer did with one level: `seconds` to it, or those of its last point with the `excess` there, or the
+    cap. STOPPED: its tightest tolerance or its own limit ended the run well before the cap."""
+
+    def __init__(self, runs, best, level, clock):
+        self.seconds, self.state, self.excess = reach(runs, best * (1 + level), clock), REACHED, None
+        self.why = runs[0].get("failed")
+        if self.seconds is not None:
+            return
+        cap, points = runs[0].get("cap", 0), next(run["points"] for run in runs
+                                                  if reach([run], best * (1 + level), clock) is None)
+        if self.why is not None:
+            self.state, self.seconds = FAILED, cap
+        elif not points or runs[0].get("ended") == "cap" or points[-1][clock] >= 0.9 * cap:
+            self.state, self.seconds = CAPPED, cap
+        else:
+            self.state, self.seconds, self.excess = STOPPED, points[-1][clock], points[-1][2] / best - 1
+
+    def order(self):
+        return self.state, self.seconds
+
+    def __str__(self):
+        return ("%.3g", "stopped at %.3g s, excess %.1e", ">%.3g", "failed")[self.state] % (
+            (self.seconds,), (self.seconds, self.excess), (self.seconds,), ())[self.state]
+
+
 class Case:
-    """One problem: our times and the peers' at each level, {peer: (seconds, whether it got there)}."""
+    """One problem: our times and the peers' at each level, {peer: Answer}."""
 
     def __init__(self, name, best, ours, peers, threads):
         self.name, self.best, self.ours = name, best, ours
@@ -50,12 +79,9 @@ class Case:
     def peer(self, level):
         found = {}
         for peer, runs in self.peers.items():
-            seconds = reach(runs, self.best["objective"] * (1 + level), self.clock)
-            cap = runs[0].get("cap", 0)
-            pair = (seconds, True) if seconds is not None else (cap, False)
-            name = MERGED.get(peer, peer)
-            if name not in found or (not pair[1], pair[0]) < (not found[name][1], found[name][0]):
-                found[name] = pair
+            answer, name = Answer(runs, self.best["objective"], level, self.clock), MERGED.get(peer, peer)
+            if name not in found or answer.order() < found[name].order():
+                found[name] = answer
         return found
 
     def memory(self, peer):
@@ -71,26 +97,39 @@ def cases(optimum, ours, peers, kind, threads):
     return found
 
 
-def mark(pair):
-    """Seconds; '>' in front when the level was not reached within the cap."""
-    return "-" if pair is None else ("%.3g" if pair[1] else ">%.3g") % pair[0]
-
-
 def summary(found, level):
-    """Rows peer, problems, reached, geometric mean of the ratios and the worst, '>=' where a cap counts."""
-    rows, ratios = [], {}
+    """Rows peer, problems, how many in each state, geometric mean of the ratios of those that reached the level or used
+    up the cap and the worst of these, '>=' where a cap counts."""
+    rows, answers = [], {}
     for case in found:
-        own = case.own(level)
-        for peer, pair in case.peer(level).items():
-            if own is not None:
-                ratios.setdefault(peer, []).append((max(pair[0], 1e-9) / max(own, 1e-9), pair[1], case.name))
-    for peer, values in sorted(ratios.items()):
-        worst = min(values)
-        lower = "" if all(reached for _, reached, _ in values) else ">= "
-        rows.append((NAMES.get(peer, peer), len(values), sum(reached for _, reached, _ in values),
-                     "%s%.3g" % (lower, common.geometric_mean([v for v, _, _ in values])),
-                     "%s%.3g (%s)" % ("" if worst[1] else ">= ", worst[0], worst[2].split(" ", 1)[1])))
+        for peer, answer in case.peer(level).items() if case.own(level) is not None else []:
+            answers.setdefault(peer, []).append((case, answer))
+    for peer, pairs in sorted(answers.items()):
+        ratios = [(max(answer.seconds, 1e-9) / max(case.own(level), 1e-9), answer.state, case.name)
+                  for case, answer in pairs if answer.state in (REACHED, CAPPED)]
+        states = [answer.state for _, answer in pairs]
+        ends = ["-", "-"]
+        if ratios:
+            worst = min(ratios)
+            ends = ["%s%.3g" % (">= " if CAPPED in states else "", common.geometric_mean([r for r, _, _ in ratios])),
+                    "%s%.3g (%s)" % (">= " if worst[1] == CAPPED else "", worst[0], worst[2].split(" ", 1)[1])]
+        rows.append([NAMES.get(peer, peer), len(pairs)] +
+                    [states.count(state) for state in (REACHED, CAPPED, STOPPED, FAILED)] + ends)
     return rows
+
+
+def missed(found, level):
+    """The problems on which cvxrelu misses the level: they are in no row of summary()."""
+    names = [case.name.split(" ", 1)[1] for case in found if case.own(level) is None]
+    return "cvxrelu misses it on %d of %d, not counted above: %s.\n" % (
+        len(names), len(found), "; ".join(names)) if names else ""
+
+
+def failures(found):
+    """Peers that crashed, by name."""
+    rows = ["%s on %s (%s)" % (NAMES.get(peer, peer), case.name.split(" ", 1)[1], runs[0]["failed"])
+            for case in found for peer, runs in case.peers.items() if runs[0].get("failed") is not None]
+    return "Ended with an error: %s.\n" % "; ".join(rows) if rows else ""
 
 
 def faster(found):
@@ -99,10 +138,10 @@ def faster(found):
     for case in found:
         for level in common.LEVELS:
             own = case.own(level)
-            for peer, (seconds, reached) in case.peer(level).items():
-                if reached and (own is None or seconds < own):
-                    rows.append((case.name.split(" ", 1)[1], "%g" % level, NAMES.get(peer, peer), "%.3g" % seconds,
-                                 common.short(own)))
+            for peer, answer in case.peer(level).items():
+                if answer.state == REACHED and (own is None or answer.seconds < own):
+                    rows.append((case.name.split(" ", 1)[1], "%g" % level, NAMES.get(peer, peer),
+                                 "%.3g" % answer.seconds, common.short(own)))
     return rows
 
 
@@ -125,7 +164,7 @@ def problem_table(found, level):
     peers = sorted({peer for case in found for peer in case.peer(level)})
     head = ["problem", "cvxrelu %g" % level, "certified 1e-6"] + [NAMES.get(p, p) for p in peers]
     rows = [[case.name.split(" ", 1)[1], common.short(case.own(level)), common.short(case.own("certified"))] +
-            [mark(case.peer(level).get(p)) for p in peers] for case in found]
+            [case.peer(level).get(p, "-") for p in peers] for case in found]
     return common.table(head, rows)
 
 
@@ -152,21 +191,25 @@ def kind_section(args, kind, threads, optimum, ours, peers):
            "its smallest.\n" % (kind, "" if threads == 1 else " --threads 2", clock, len(found))]
     for level in common.LEVELS:
         out.append("### To %g\n" % level)
-        columns = ["peer", "problems", "reached", "geometric mean", "worst"]
-        out.append(common.table(columns, summary(found, level)) + "\n")
+        columns = ["peer", "problems", "reached", "cap", "stopped", "failed", "geometric mean", "worst"]
+        out += [common.table(columns, summary(found, level)) + "\n", missed(found, level)]
+    out.append(failures(found))
     if kind == "gated":
         out.append(own_stop(found))
     lost = faster(found)
     out.append("### Where a peer is faster\n")
+    beside = sum(bool(case.peers) for case in found)
     out.append(common.table(["problem", "level", "peer", "its seconds", "cvxrelu"], lost) + "\n" if lost
-               else "On none of these %d problems, at no level.\n" % len(found))
+               else "On none of the %d problems that a peer has a result for, at no level.\n" % beside)
+    if beside < len(found):
+        out.append("Without any peer's result: %d of %d.\n" % (len(found) - beside, len(found)))
     certified = sum(case.own("certified") is not None for case in found)
     out.append("cvxrelu certified 1e-6 on %d of %d.\n" % (certified, len(found)))
     out.append("<details><summary>Seconds of each problem to 1e-3 and 1e-6</summary>\n")
     out += [problem_table(found, level) + "\n" for level in (1e-3, 1e-6)]
     out.append("</details>\n")
     out.append(memory_table(found) + "\n")
-    return "\n".join(out)
+    return "\n".join(part for part in out if part)
 
 
 def head(args):
@@ -183,7 +226,9 @@ Written by `tests/bench/results.py` from the files that the programs keep; `requ
   CRONOS is not among them: no package of its authors was found; what bears the name in the index is another program.
 * One-thread times are CPU seconds, as the machine was shared; two-thread times are wall seconds.
 * `>` in front of a time and `>=` in front of a ratio: not reached within the cap, which then counts; the ratio is
-  a lower bound.
+  a lower bound. "stopped": the run ended before 0.9 of the cap without reaching the level (its tightest tolerance, or a
+  limit of its own; in runs kept without their end, also when the cap cut the next tolerance short); such runs and
+  those that failed are in no geometric mean.
 * cvxrelu's time is the whole fit, patterns and certificate included. A peer's is its solve, without set-up and
   compilation.
 """ % (at["cpu"], at["cores"], at["compiler"], at["python"], at["date"], have,
@@ -206,7 +251,7 @@ def write(args):
 def main():
     parser = common.parser(__doc__)
     parser.add_argument("--out", default=common.HERE)
-    write(parser.parse_args())
+    write(common.parse(parser))
     return 0
 
 
