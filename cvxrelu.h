@@ -236,7 +236,8 @@
      CVXRELU_NO_MALLOC        no malloc: without options.allocator every allocation fails
                               (ERR_MEMORY).
      CVXRELU_NO_CLOCK         no default clock, see CLOCK.
-     CVXRELU_NO_SIMD          only plain C kernels in the dense algebra (S05).
+     CVXRELU_NO_SIMD          no kernels for AVX2 and AVX-512; only plain C in the dense
+                              algebra (S05).
      The rest is not to be set: CVXRELU_H and CVXRELU_IMPLEMENTED are guards,
      CVXRELU_RESULT_LIST and CVXRELU_VERSION are for reading. The interface does not depend on
      any of them but STATIC and API.
@@ -290,11 +291,13 @@
    THREADS AND DETERMINISM
      No mutable globals: any number of fits may run at once; one model may predict in many
      threads. Same input, options, build and CPU: same bits, for any number of threads, with the
-     built-in kernels. More than one thread needs OpenMP at compile time or options.parallel;
-     hooks other than the loop bodies are called from the thread that called the library. A fit
-     has hundreds to thousands of short loops to share: on a machine whose cores are busy with
-     other programs, OMP_WAIT_POLICY=passive keeps GNU OpenMP from spinning for threads that
-     cannot run (a case that took 22 s so took 2 s).
+     built-in kernels - but where memory_limit or the allocator refuses something: a thread has
+     a work space, so that the number decides what the plan does without. More than one thread
+     needs OpenMP at compile time or options.parallel; hooks other than the loop bodies are
+     called from the thread that called the library. A fit has hundreds to thousands of short
+     loops to share: on a machine whose cores are busy with other programs,
+     OMP_WAIT_POLICY=passive keeps GNU OpenMP from spinning for threads that cannot run (a case
+     that took 22 s so took 2 s).
      Kernels for AVX2 and AVX-512 are chosen at run time on x86; options.portable pins the
      baseline, whose bits are the same on every CPU for one build. A hooked BLAS promises what
      it promises. Time is read for report.seconds, progress and time_limit only: a time limit
@@ -2163,14 +2166,22 @@ static size_t cvxr_half_order(size_t n) {
     (defined(__clang__) || (defined(__GNUC__) && __GNUC__ >= 6))
 #define CVXR_DISPATCH 1
 #include <immintrin.h>
-static int cvxr_la_isa(const cvxr_la *la) {
-    if (la->portable) return 0;
-    if (__builtin_cpu_supports("avx512f")) return 2;
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? 1 : 0;
-}
 #else
 #define CVXR_DISPATCH 0
 #endif
+
+/* Which kernels the machine runs: 0 the baseline, 1 AVX2 and FMA, 2 those and AVX-512. Not kept
+   anywhere global. */
+static int cvxr_isa(int portable) {
+#if CVXR_DISPATCH
+    if (portable) return 0;
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+        return __builtin_cpu_supports("avx512f") ? 2 : 1;
+#endif
+    (void)portable;
+    return 0;
+}
 
 /* What the baseline is made of: 3 NEON, 2 vectors of GCC and clang as wide as the compiler was
    told the machine has, 1 plain C. */
@@ -2791,7 +2802,7 @@ static const CVXR_T(cvxr_kernels) CVXR_K(cvxr_kernels) = {
 
 static const CVXR_T(cvxr_kernels) *CVXR_T(cvxr_kernels_for)(const cvxr_la *la) {
 #if CVXR_DISPATCH
-    int isa = cvxr_la_isa(la);
+    const int isa = cvxr_isa(la->portable);
     if (isa == 2) return &CVXR_T(cvxr_kernels_avx512);
     if (isa == 1) return &CVXR_T(cvxr_kernels_avx2);
 #else
@@ -5153,9 +5164,7 @@ static cvxrelu_result cvxr_patterns_by(const cvxr_team *team, cvxr_mem *mem,
     if (result) return result;
     memset(&s, 0, sizeof s);
     s.team = *team;
-#if CVXR_DISPATCH
-    s.wide = __builtin_cpu_supports("avx2") != 0;
-#endif
+    s.wide = cvxr_isa(0) > 0;
     s.data = data;
     s.recipe = recipe;
     s.out = out;
@@ -5245,21 +5254,9 @@ typedef struct cvxr_op {
     const uint64_t *bits;
     cvxr_team team;
     unsigned char *work;  /* team.threads slices of cvxr_op_slice bytes */
-    int isa;              /* 0 portable, 1 AVX2, 2 AVX-512 */
+    int isa;              /* cvxr_isa, asked once a fit */
     double passes, flops; /* work done, see the manual, WORK */
 } cvxr_op;
-
-/* Which kernels the machine runs. Not kept anywhere global: asked once a fit. */
-static int cvxr_op_isa(int portable) {
-#if defined(__x86_64__) && (defined(__GNUC__) || defined(__clang__))
-    if (portable) return 0;
-    __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx512f")) return 2;
-    if (__builtin_cpu_supports("avx2")) return 1;
-#endif
-    (void)portable;
-    return 0;
-}
 
 /* One slice: tables, the sums of a block of rows, a block of mask words, four rows of bits
    as numbers. */
@@ -5409,7 +5406,7 @@ static void cvxr_select_rows(const cvxr_op *op, cvxr_select *s, uint32_t *row_wo
 #define CVXR_ISA   0
 #include CVXRELU_FILE
 #undef CVXR_ISA
-#if defined(__x86_64__) && CVXR_VECTORS
+#if CVXR_DISPATCH
 #define CVXR_ISA 1
 #include CVXRELU_FILE
 #undef CVXR_ISA
@@ -5423,7 +5420,7 @@ static void cvxr_select_rows(const cvxr_op *op, cvxr_select *s, uint32_t *row_wo
 #define CVXR_ISA 0
 #include CVXRELU_FILE
 #undef CVXR_ISA
-#if defined(__x86_64__) && CVXR_VECTORS
+#if CVXR_DISPATCH
 #define CVXR_ISA 1
 #include CVXRELU_FILE
 #undef CVXR_ISA
@@ -5888,7 +5885,7 @@ static const CVXR_T(cvxr_lines) CVXR_K(cvxr_lines) = {
 static void CVXR_T(cvxr_op_build)(const cvxr_op *op, size_t rows,
                                   const CVXR_REAL *const *source, const CVXR_REAL *scale,
                                   size_t width, CVXR_REAL *T) {
-#if defined(__x86_64__) && CVXR_VECTORS
+#if CVXR_DISPATCH
     if (op->isa == 2) CVXR_T(cvxr_table_build_avx512)(rows, source, scale, width, T);
     else if (op->isa == 1) CVXR_T(cvxr_table_build_avx2)(rows, source, scale, width, T);
     else
@@ -5900,7 +5897,7 @@ static void CVXR_T(cvxr_op_build)(const cvxr_op *op, size_t rows,
 static void CVXR_T(cvxr_op_add)(const cvxr_op *op, size_t count, const uint32_t *w,
                                 size_t tables, const CVXR_REAL *T, size_t width, CVXR_REAL *out,
                                 size_t ldo) {
-#if defined(__x86_64__) && CVXR_VECTORS
+#if CVXR_DISPATCH
     if (op->isa == 2) CVXR_T(cvxr_table_add_avx512)(count, w, tables, T, width, out, ldo);
     else if (op->isa == 1) CVXR_T(cvxr_table_add_avx2)(count, w, tables, T, width, out, ldo);
     else
@@ -5910,7 +5907,7 @@ static void CVXR_T(cvxr_op_add)(const cvxr_op *op, size_t count, const uint32_t 
 }
 
 static const CVXR_T(cvxr_lines) *CVXR_T(cvxr_lines_for)(const cvxr_op *op) {
-#if defined(__x86_64__) && CVXR_VECTORS
+#if CVXR_DISPATCH
     if (op->isa == 2) return &CVXR_T(cvxr_lines_avx512);
     if (op->isa == 1) return &CVXR_T(cvxr_lines_avx2);
 #endif
@@ -6038,7 +6035,7 @@ static void CVXR_T(cvxr_gradient_few)(const CVXR_T(cvxr_job) * job,
         for (g = g0; g < g1; g++) {
             const size_t m = cvxr_min_z(CVXR_TILE, s->count - CVXR_TILE * g);
             const size_t tables = (m + 5) / 6;
-            memset(part->tables, 0, tables * CVXR_LINE_TABLE);
+            memset(part->tables, 0, (tables + tables % 2) * CVXR_LINE_TABLE);
             for (i = i0; i < i1; i += rows) {
                 const size_t count = cvxr_min_z(rows, i1 - i);
                 const uint32_t *words = s->row_words ? s->row_words + g * op->n + i
@@ -7686,7 +7683,7 @@ static int cvxr_core_open(cvxr_core *core) {
     op->bits = core->patterns->bits;
     op->team.hook = core->opt->parallel;
     op->team.threads = threads;
-    op->isa = cvxr_op_isa(core->opt->portable);
+    op->isa = cvxr_isa(core->opt->portable);
     op->work = (unsigned char *)cvxr_alloc(core->mem, (size_t)threads, cvxr_op_slice());
     core->panel = (double *)cvxr_alloc(core->mem, 2 * CVXR_BLOCK * data->dp, sizeof(double));
     core->z = (double *)cvxr_alloc(core->mem, data->n, sizeof(double));
@@ -9015,9 +9012,11 @@ typedef struct cvxr_rows_job {
     const void *zh;
 } cvxr_rows_job;
 
-/* One thread's products: the built-in kernels on its own slice of the work space. */
-static cvxr_la cvxr_la_single(const cvxr_la *la, size_t task) {
+/* The products of one task: of several, by the built-in kernels (hooks are for the calling
+   thread) on its own slice of the work space. */
+static cvxr_la cvxr_la_single(const cvxr_la *la, size_t tasks, size_t task) {
     cvxr_la one = *la;
+    if (tasks == 1) return one;
     one.blas = NULL;
     one.team.threads = 1;
     one.work = cvxr_slice(la->work, task);
@@ -9050,7 +9049,7 @@ static void cvxr_V_task(void *arg, size_t task) {
     const size_t n = job->system->core->data->n;
     const size_t r0 = cvxr_share(n, job->tasks, task, 64),
                  r1 = cvxr_share(n, job->tasks, task + 1, 64);
-    const cvxr_la la = cvxr_la_single(&job->system->core->la, task);
+    const cvxr_la la = cvxr_la_single(&job->system->core->la, job->tasks, task);
     size_t i, j, q, k;
     if (r0 == r1) return;
     cvxr_V_products(job, &la, r0, r1, job->system->V + r0 * CVXR_VBLOCK);
@@ -9088,7 +9087,7 @@ static void cvxr_hadamard_task(void *arg, size_t task) {
     const size_t n = s->core->data->n, dp = s->core->data->dp;
     const size_t rows = CVXR_VBLOCK / job->tasks;
     const double *X = s->core->data->X;
-    const cvxr_la la = cvxr_la_single(&s->core->la, task);
+    const cvxr_la la = cvxr_la_single(&s->core->la, job->tasks, task);
     double *block = s->V + task * rows * n;
     size_t i0, i, j;
     for (i0 = task * rows; i0 < n; i0 += rows * job->tasks) {
@@ -9329,7 +9328,7 @@ static void cvxr_mean_task(void *arg, size_t task) {
     cvxr_system *s = job->system;
     const size_t n = s->core->data->n;
     const size_t end = cvxr_share(n, job->tasks, task + 1, 64);
-    const cvxr_la la = cvxr_la_single(&s->core->la, task);
+    const cvxr_la la = cvxr_la_single(&s->core->la, job->tasks, task);
     const size_t rows = cvxr_min_z(64, CVXR_STRIP / job->tasks);
     double a[CVXR_VBLOCK], *V = s->strip + task * rows * CVXR_VBLOCK;
     size_t r0, r1, i, j;
@@ -9449,7 +9448,7 @@ static void CVXR_T(cvxr_rays_task)(void *arg, size_t task) {
     cvxr_system *s = job->system;
     const size_t n = s->core->data->n, dp = s->core->data->dp, d = s->core->data->d,
                  m = job->act->count, end = cvxr_share(n, job->tasks, task + 1, 64);
-    const cvxr_la la = cvxr_la_single(&s->core->la, task);
+    const cvxr_la la = cvxr_la_single(&s->core->la, job->tasks, task);
     size_t r0, r1, i, j, k;
     for (r0 = cvxr_share(n, job->tasks, task, 64); r0 < end; r0 = r1) {
         CVXR_REAL *C = (CVXR_REAL *)s->C + r0 * s->ldc;
@@ -11495,8 +11494,7 @@ static double cvxr_hinge_gap(const cvxr_hinges *h, size_t g, const double *T) {
 static void cvxr_hinge_task(void *arg, size_t task) {
     cvxr_hinge_job *job = (cvxr_hinge_job *)arg;
     const cvxr_hinges *h = job->h;
-    const cvxr_la *whole = &h->core->la;
-    const cvxr_la la = job->tasks > 1 ? cvxr_la_single(whole, task) : *whole;
+    const cvxr_la la = cvxr_la_single(&h->core->la, job->tasks, task);
     const size_t from = cvxr_share(job->count, job->tasks, task, 4);
     const size_t to = cvxr_share(job->count, job->tasks, task + 1, 4);
     size_t j;
@@ -14067,7 +14065,7 @@ static int cvxr_descent_open(cvxr_descent *s, cvxr_mem *mem, const cvxr_data *da
     size_t rows, i;
     memset(s, 0, sizeof *s);
     s->mem = mem;
-    s->op.isa = cvxr_op_isa(opt->portable);
+    s->op.isa = cvxr_isa(opt->portable);
     s->op.team.hook = opt->parallel;
     s->op.team.threads = opt->threads;
     s->n = data->n;
@@ -19318,6 +19316,7 @@ static cvxrelu_result cvxr_sieve_open(cvxr_sieve *s, char *message) {
     result = cvxr_enumerate(&s->mem, &s->flat, 0, &s->all, message);
     if (result) return result;
     s->cone_open = cvxr_cone_open(&s->cone, &s->mem, s->flat.X, n, s->flat.d, s->flat.dp);
+    s->cone.la.portable = s->opt.portable;
     return cvxr_mem_result(&s->mem, message);
 }
 

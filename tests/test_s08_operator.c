@@ -214,7 +214,7 @@ static size_t s08_check_rows(s08_case *s, cvxr_select *select) {
 
 /* Every instruction set of the machine, every count, with and without an index list. */
 static size_t s08_every_count(s08_case *s, size_t (*check)(s08_case *s, cvxr_select *select)) {
-    const int top = cvxr_op_isa(0);
+    const int top = cvxr_isa(0);
     size_t k, wrong = 0;
     for (s->op.isa = 0; s->op.isa <= top; s->op.isa++)
         for (k = 0; k < 16; k++) {
@@ -256,7 +256,7 @@ TEST(gradient_without_coefficients_sums_the_rows) {
     memset(&select, 0, sizeof select);
     select.count = 33;
     s08_open(&s, &cvxr_space_f64, 65, 17, 1);
-    s.op.isa = cvxr_op_isa(0);
+    s.op.isa = cvxr_isa(0);
     memset(s.r, 0xff, 65 * sizeof(double));
     cvxr_gradient_f64(&s.op, &select, NULL, (double *)s.out);
     for (i = 0; i < 33 * 17; i++)      /* 2 (n + 8) roundings */
@@ -342,7 +342,7 @@ TEST(gram_of_masks_equals_plain_loops) {
             select.idx = k % 2 ? s08_order : NULL;
             select.count = s08_counts[k];
             cvxr_select_rows(&s.op, &select, s.row_words);
-            s.op.isa = (int)((a + k) % (size_t)(cvxr_op_isa(0) + 1));
+            s.op.isa = (int)((a + k) % (size_t)(cvxr_isa(0) + 1));
             CHECK(s08_wrong_gram(&s, &select, cvxr_pad(s08_rows[a]) + 8) == 0);
             s08_close(&s);
         }
@@ -398,7 +398,7 @@ TEST(results_are_the_same_bits_for_any_number_of_threads) {
                 const size_t bytes = (counts[k] * 72 + 600) * s08_spaces[type]->size;
                 s08_case s;
                 s08_open(&s, s08_spaces[type], 300, 70, threads);
-                s.op.isa = cvxr_op_isa(0);
+                s.op.isa = cvxr_isa(0);
                 s.op.team.hook.parallel_for = s08_reverse;
                 s.op.team.hook.context = &tasks;
                 if (threads == 1) s08_run_all(&s, counts[k], &tasks, first);
@@ -422,7 +422,7 @@ TEST(gram_is_the_same_bits_for_any_number_of_threads) {
         s08_case s;
         cvxr_select select;
         s08_open(&s, &cvxr_space_f64, n, 1, threads);
-        s.op.isa = cvxr_op_isa(0);
+        s.op.isa = cvxr_isa(0);
         s.op.team.hook.parallel_for = s08_reverse;
         s.op.team.hook.context = &tasks;
         memset(&select, 0, sizeof select);
@@ -457,8 +457,8 @@ TEST(work_is_counted_in_passes_and_operations) {
 }
 
 TEST(portable_turns_the_instruction_sets_off) {
-    CHECK(cvxr_op_isa(1) == 0);
-    CHECK(cvxr_op_isa(0) >= 0 && cvxr_op_isa(0) <= 2);
+    CHECK(cvxr_isa(1) == 0);
+    CHECK(cvxr_isa(0) >= 0 && cvxr_isa(0) <= 2);
 }
 
 TEST(eight_by_eight_bits_are_transposed) {
@@ -669,7 +669,7 @@ TEST(panels_and_blocks_equal_plain_loops_on_any_number_of_threads) {
         s.op.team.hook.parallel_for = s08_reverse;
         s.op.team.hook.context = &tasks;
         for (k = 0; k < 6; k++)
-            for (s.op.isa = 0; s.op.isa <= cvxr_op_isa(0); s.op.isa++) {
+            for (s.op.isa = 0; s.op.isa <= cvxr_isa(0); s.op.isa++) {
                 const size_t bytes = (2 * s.op.n + counts[k] * 16) * s.space->size;
                 double *first = s08_aligned(t.first), *again = s08_aligned(t.again);
                 s.op.team.threads = 1;

@@ -502,6 +502,31 @@ TEST(certify_survives_every_refused_allocation) {
     CHECK(tested > 20 && refuse < 1000);
 }
 
+/* Every kernel of the certificate is the baseline's, those of the cones too. */
+TEST(portable_pins_the_kernels_of_cones) {
+    cvxrelu_problem p = s23_problem(20, 3, 1, 0.01);
+    const cvxrelu_network w = s23_network(3, 3, 1);
+    int portable;
+    s23_make(20, 3, 1, 3, 31);
+    for (portable = 0; portable < 2; portable++) {
+        cvxrelu_certify_options how;
+        cvxrelu_certify_report r;
+        cvxrelu_options o;
+        cvxr_sieve s;
+        memset(&o, 0, sizeof o);
+        memset(&how, 0, sizeof how);
+        o.portable = portable;
+        how.method = CVXRELU_CERTIFY_ENUMERATE;
+        CHECK(cvxr_sieve_begin(&s, &o, &how, &r) == CVXRELU_OK);
+        CHECK(cvxr_sieve_data(&s, &p, r.message) == CVXRELU_OK);
+        CHECK(cvxr_judged_open(&s.net, &s.mem, 3, 1, s.data.dp));
+        cvxr_network_take(&w, &s.data, &s.net);
+        CHECK(cvxr_sieve_open(&s, r.message) == CVXRELU_OK);
+        CHECK(s.cone_open && s.cone.la.portable == portable && s.la.portable == portable);
+        CHECK(cvxr_sieve_end(&s, CVXRELU_OK) == CVXRELU_OK);
+    }
+}
+
 /* Rows of the identity: the gauge is ||y+|| + ||y-||, with one neuron a side. */
 TEST(least_norm_interpolation_meets_the_neural_gauge) {
     size_t n = 5, i, j;
@@ -686,6 +711,7 @@ SUITE(s23_certify) {
     RUN(empty_problems_have_their_bounds);
     RUN(high_rank_is_bounded_by_weights);
     RUN(certify_survives_every_refused_allocation);
+    RUN(portable_pins_the_kernels_of_cones);
     RUN(least_norm_interpolation_meets_the_neural_gauge);
     RUN(moments_lie_between_the_weighted_bound_and_the_optimum);
     RUN(model_keeps_moments_that_can_be_checked);

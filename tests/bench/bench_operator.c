@@ -362,7 +362,7 @@ static void measure_patterns(size_t n, size_t d, size_t P) {
     char message[CVXRELU_MESSAGE_SIZE] = "";
     double *X, *Y, start, took, rate;
     at.n = 8, at.d = 8, at.m = 8, at.c = 1;
-    open_bench(&b, at, 0, cvxr_op_isa(0), 1);
+    open_bench(&b, at, 0, cvxr_isa(0), 1);
     X = (double *)take(&b.mem, n * d, sizeof *X);
     Y = (double *)take(&b.mem, n, sizeof *Y);
     fill(&cvxr_space_f64, X, n, d, d, 3);
@@ -385,7 +385,7 @@ static void measure_patterns(size_t n, size_t d, size_t P) {
 }
 
 int main(int argc, char **argv) {
-    int i, quick = 0, isa = cvxr_op_isa(0);
+    int i, quick = 0, isa = cvxr_isa(0);
     for (i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--quick") == 0) quick = 1;
         else if (strcmp(argv[i], "--isa") == 0 && i + 1 < argc)
