@@ -64,7 +64,7 @@ bench-relu: $(BUILD)/cvxrelu ## certificates of ReLU over given patterns, recomp
 
 bench-search: $(BUILD)/cvxrelu ## pattern search beside Adam and SGD in PyTorch (--data DIR)
 	@$(PYTHON) tests/bench/bench_search.py --tool $(BUILD)/cvxrelu --dir $(BUILD)/bench_search \
-	    --results $(BUILD)/results $(BENCH_ARGS)
+	    --results $(BUILD)/results --flags '$(CFLAGS)' $(BENCH_ARGS)
 
 bench-threads: $(BUILD)/bench_threads ## two threads beside one: same bits, speed (OpenMP)
 	@$(BUILD)/bench_threads $(BENCH_ARGS)
@@ -74,6 +74,12 @@ bench-dense: ## the built-in dense algebra beside a CBLAS if there (BENCH_ARGS: 
 
 bench-operator: ## the masked forward and gradient beside gemm (BENCH_ARGS=--quick: fewer shapes)
 	@$(SH) tests/bench/bench_operator.sh '$(BENCH_CFLAGS)' $(BENCH_ARGS)
+
+bench-keep: ## keep what bench, -threads, -dense, -operator, -relu print, for RESULTS.md
+	@mkdir -p $(BUILD)/results
+	@for name in bench:bench bench-threads:threads bench-dense:dense bench-operator:operator \
+	    bench-relu:relu63; do $(MAKE_QUIETLY) BENCH_ARGS= $${name%:*} | \
+	    tee $(BUILD)/results/$${name#*:}.txt; done
 
 clean: ## remove what was built
 	rm -rf $(BUILD)
@@ -92,11 +98,12 @@ $(BUILD)/test_main: cvxrelu.h tests/*.c tests/runner.h
 
 $(BUILD)/bench: cvxrelu.h tests/bench/bench.c tests/bench/problems.h examples/cli_npy.h
 	@mkdir -p $(BUILD)
-	$(CC) $(BENCH_CFLAGS) tests/bench/bench.c -o $@ $(LDLIBS)
+	$(CC) $(BENCH_CFLAGS) -DBENCH_FLAGS='"$(strip $(BENCH_CFLAGS))"' \
+	    tests/bench/bench.c -o $@ $(LDLIBS)
 
 $(BUILD)/bench_threads: cvxrelu.h tests/bench/bench_threads.c tests/bench/problems.h
 	@mkdir -p $(BUILD)
 	$(CC) $(BENCH_CFLAGS) tests/bench/bench_threads.c -o $@ $(LDLIBS)
 
 .PHONY: all help demo test check check-contents check-stranger examples bench bench-peers \
-    bench-profile bench-scaling bench-relu bench-search bench-dense bench-threads bench-operator clean
+    bench-profile bench-scaling bench-relu bench-search bench-dense bench-threads bench-operator bench-keep clean

@@ -6,20 +6,21 @@
            [--x X.npy --y Y.npy --gates G.npy] [--kind gated|relu] [--save DIR]
            [--solver auto|newton|fista|al] [--tol T] [--threads T] [--time-limit S]
            [--max-iters N] [--memory-limit BYTES] [--stop-objective V] [--repeat R]
-           [--trace] [--json]
+           [--trace] [--json] [--build]
 
-   Without options: all 36 problems as a table. --write: only write them as .npy. --x, --y,
+   Without options: all 39 problems as a table. --write: only write them as .npy. --x, --y,
    --gates: n x d, n x c, d x P; taken as they are, --lambda says the strength, or with
    --share S it is S times lambda_max. --save: the convex weights U.npy, or V.npy and W.npy.
    --stop-objective ends a run as soon as its objective is <= V. --repeat: R runs, a line each,
    no more after one of 30 s. --json: one line a run; --trace adds to it [CPU seconds, wall
-   seconds, objective] of every progress call. Exit state 1 when a run to the end stays above
-   the tolerance.
+   seconds, objective] of every progress call. --build: only say compiler and flags. Exit
+   state 1 when a run to the end stays above the tolerance.
 
    The limit. One full pass, X^T (D o r) or sum_i D_i X u_i over all P patterns, costs
    2 n d P c flops of dense algebra and reads 8 n d + n P / 8 bytes, so that the product, not
    the memory, sets its time once d P c is above a few hundred. The table states
-     peak      Gflop/s of the built-in matrix product (float64, 768 cubed), measured first
+     peak      Gflop/s of the built-in matrix product (float64, 768 cubed) with as many
+               threads, measured first
      of peak   report.flops / seconds / peak, by the model in the header's manual, WORK (a
                pass, a factor in either form, a solve). Masked kernels need fewer operations
                than the model counts, so this can exceed 1
@@ -37,6 +38,10 @@
 #include "../../cvxrelu.h"
 #include "../../examples/cli_npy.h"
 #include "problems.h"
+
+#ifndef BENCH_FLAGS
+#define BENCH_FLAGS ""                 /* the compiler's options: the Makefile says them */
+#endif
 
 typedef struct bench_options {
     const char *problem, *data, *write, *x, *y, *gates, *save, *name;
@@ -85,8 +90,8 @@ static const char *bench_solver_name(cvxrelu_solver solver) {
     return names[solver];
 }
 
-/* Gflop/s of the built-in float64 product, one thread: best of at least 5 and 0.2 seconds. */
-static double bench_peak(void) {
+/* Gflop/s of the built-in float64 product: best of at least 5 and 0.2 seconds. */
+static double bench_peak(int threads) {
     enum { N = 768 };
     double *a = (double *)bench_alloc(3 * N * N, sizeof *a), best = 1e300, total = 0.0;
     unsigned char *work;
@@ -94,15 +99,15 @@ static double bench_peak(void) {
     cvxrelu_random random;
     int runs;
     memset(&la, 0, sizeof la);
-    la.team.threads = 1;
-    work = (unsigned char *)bench_alloc(cvxr_la_work_bytes(1) + 64, 1);
+    la.team.threads = threads > 1 ? threads : 1;
+    work = (unsigned char *)bench_alloc(cvxr_la_work_bytes(threads) + 64, 1);
     la.work = work + (64 - (uintptr_t)work % 64);
     cvxrelu_random_init(&random, 1);
     bench_normals(&random, a, 2 * N * N);
     for (runs = 0; runs < 5 || total < 0.2; runs++) {
-        double start = bench_cpu(), seconds;
+        double start = threads > 1 ? bench_wall() : bench_cpu(), seconds;
         cvxr_gemm_f64(&la, 0, 0, N, N, N, 1.0, a, N, a + N * N, N, 0.0, a + 2 * N * N, N);
-        seconds = bench_cpu() - start;
+        seconds = (threads > 1 ? bench_wall() : bench_cpu()) - start;
         total += seconds;
         if (seconds > 0.0 && seconds < best) best = seconds;
     }
@@ -229,21 +234,25 @@ static int bench_wanted(const bench_options *options, const bench_data *data, si
 static void bench_all(bench_options *options) {
     size_t which, i, j;
     if (!options->json && options->write == NULL) {
-        options->peak = bench_peak();
-        printf("Matrix product, float64, one thread: %.1f Gflop/s\n\n"
+        options->peak = bench_peak(options->fit.threads);
+        printf("Matrix product, float64, threads %d: %.1f Gflop/s\n\n"
                "| problem | P | lambda | solver | seconds | passes | iterations | Gflop "
                "| of peak | x pass | objective | gap | neurons | MiB |\n"
-               "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n", options->peak);
+               "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n",
+               options->fit.threads > 1 ? options->fit.threads : 1, options->peak);
     }
-    for (which = 0; which < 4; which++) {
+    for (which = 0; which < 5; which++) {
         bench_data data = bench_make(which, options->data);
+        const double *lambdas = which == 4 ? bench_large_lambdas : bench_lambdas;
         for (i = 0; i < 3; i++) {
             size_t P = bench_patterns[i];
-            double *gates = bench_gates(&data, P);
+            double *gates;
+            if (which == 4 && P != 1000) continue;
+            gates = bench_gates(&data, P);
             if (options->write != NULL) bench_write(&data, options->write, gates, P);
             for (j = 0; j < 3 && options->write == NULL; j++)
-                if (bench_wanted(options, &data, P, bench_lambdas[j]))
-                    bench_solve(options, &data, gates, P, bench_lambdas[j]);
+                if (bench_wanted(options, &data, P, lambdas[j]))
+                    bench_solve(options, &data, gates, P, lambdas[j]);
             free(gates);
         }
         bench_free(&data);
@@ -277,7 +286,7 @@ static int bench_files(bench_options *options) {
         if (cvxrelu_lambda_max(&problem, &options->fit, &lambda, NULL) != CVXRELU_OK) return 1;
         lambda *= options->share;
     }
-    if (!options->json) options->peak = bench_peak();
+    if (!options->json) options->peak = bench_peak(options->fit.threads);
     bench_solve(options, &data, gates, g.cols, lambda);
     cli_pool_free(&pool);
     return options->all_good ? 0 : 1;
@@ -331,6 +340,17 @@ static int bench_number_option(bench_options *options, const char *name, const c
     return 1;
 }
 
+static int bench_build(void) {
+#ifdef __VERSION__
+    printf("{\"compiler\": \"%s%s\", ",
+           strchr(__VERSION__, ' ') == NULL ? "gcc " : "", __VERSION__);
+#else
+    printf("{");
+#endif
+    printf("\"flags\": \"%s\"}\n", BENCH_FLAGS);
+    return 0;
+}
+
 int main(int argc, char **argv) {
     bench_options options;
     int i;
@@ -342,6 +362,7 @@ int main(int argc, char **argv) {
         if (strcmp(argv[i], "--quick") == 0) options.quick = 1;
         else if (strcmp(argv[i], "--json") == 0) options.json = 1;
         else if (strcmp(argv[i], "--trace") == 0) options.keep_trace = 1;
+        else if (strcmp(argv[i], "--build") == 0) return bench_build();
         else if (i + 1 < argc && (bench_text_option(&options, argv[i], argv[i + 1]) ||
                                   bench_number_option(&options, argv[i], argv[i + 1]))) i++;
         else return bench_usage(argv[i]);

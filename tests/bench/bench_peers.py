@@ -8,11 +8,12 @@
 The optimum of each problem is our solution at a gap of 1e-9, its objective recomputed here from the definition. A
 ReLU point counts by the objective of the network that its weights are, feasible or not, which favours peers
 whose weights break constraints. cvxrelu: the whole fit with patterns, stopped at each level (build/bench
---stop-objective), and to its own certified 1e-6; the median of three. Peers: peers.py, their solve without set-up; the
-median of three where a run takes less than 1.5 s, else one. A peer that does not get there within the cap counts
-as the cap: its ratio is a lower bound. Everything is kept in --results (optimum.json, peers.json, ours.json) and what
-is there is not run again, except ours, which are run anew unless --keep-ours is given. RESULTS.md is written from
-these files. Peers that are not installed are skipped and named."""
+--stop-objective), and to its own certified 1e-6; the median of three, above 30 s a single run. Peers: peers.py, their
+solve without set-up: a trajectory three times, one of more than 3 s once; to one tolerance the median of three or more,
+from 1.5 s of two, from 3 s a single run. A peer that uses up the cap counts as the cap: its ratio is a lower bound; one
+that stops before, or fails, is named and does not count. Everything is kept in --results (optimum.json, peers.json,
+ours.json) and what is there is not run again, except ours, which are run anew unless --keep-ours is given. RESULTS.md
+is written from these files. Peers that are not installed are skipped and named."""
 import json
 import os
 import signal
@@ -50,8 +51,10 @@ def optimum(np, args, kind, problem, arrays):
         value = common.gated_objective(np, X, Y, common.activation(np, X, G), U[0], problem[2])
     else:
         value = common.relu_objective(np, X, Y, *U, problem[2])
-    if abs(value - run["objective"]) > 1e-9 * value:
-        print("FAIL %s %s: objective %.15g, recomputed %.15g" % (kind, problem, run["objective"], value))
+    if not abs(value - run["objective"]) <= 1e-9 * value:
+        raise common.Failed("optimum: objective %.15g, recomputed %.15g" % (run["objective"], value))
+    if not run["gap"] <= 1e-8:
+        raise common.Failed("optimum: gap %.1e" % run["gap"])
     return {"objective": value, "dual_bound": run["dual_bound"], "gap": run["gap"], "neurons": run["neurons"],
             "n": X.shape[0], "d": X.shape[1], "c": Y.shape[1], "lambda_max": run["lambda_max"]}
 
@@ -127,6 +130,24 @@ def run_ours(args, kind, problem, best, store, stops):
           flush=True)
 
 
+def run_problem(np, args, kind, problem, optima, peers, ours):
+    """All phases of one problem."""
+    name, arrays = results.key(kind, problem), problems.load(np, args, kind, *problem[:2])
+    if arrays is None:
+        return common.skip(name + ": no data")
+    print(name, flush=True)
+    common.save_problem(np, args.dir, problem[0], *arrays)
+    best = optima.get(name, lambda: optimum(np, args, kind, problem, arrays))
+    if best["neurons"] == 0:
+        return None                                        # the zero network: nothing to solve
+    if "peers" in args.phase:
+        run_peers(args, kind, problem, best, peers)
+    if "ours" in args.phase and not (args.keep_ours and ours.get("%s | %d" % (name, args.threads))):
+        own = [run["own"] for run in peers.get("%s | reference | 1" % name) or [] if run.get("own")]
+        run_ours(args, kind, problem, best, ours, {"own": own[0][2]} if own and kind == "gated" else {})
+    return None
+
+
 def parse():
     parser = common.parser(__doc__)
     parser.add_argument("--kind", default="gated,relu")
@@ -147,28 +168,20 @@ def main():
     except ImportError as error:
         return common.skip("bench-peers: %s" % error) or 77
     optima, peers, ours = (common.Store(common.path_of(args, name + ".json")) for name in ("optimum", "peers", "ours"))
-    for kind in args.kind.split(","):
+    failed = 0
+    if args.phase != "report":
+        common.note(args, "bench-peers")
+    for kind in args.kind.split(",") if args.phase != "report" else []:
         for problem in listed(args, kind):
             name = results.key(kind, problem)
-            if args.only not in name or args.phase == "report":
-                continue
-            arrays = problems.load(np, args, kind, *problem[:2])
-            if arrays is None:
-                common.skip(name + ": no data")
-                continue
-            print(name, flush=True)
-            common.save_problem(np, args.dir, problem[0], *arrays)
-            best = optima.get(name, lambda: optimum(np, args, kind, problem, arrays))
-            if best["neurons"] == 0:
-                continue                                   # the zero network: nothing to solve
-            if "peers" in args.phase:
-                run_peers(args, kind, problem, best, peers)
-            if "ours" in args.phase and not (args.keep_ours and ours.get("%s | %d" % (name, args.threads))):
-                own = [run["own"] for run in peers.get("%s | reference | 1" % name) or [] if run.get("own")]
-                run_ours(args, kind, problem, best, ours, {"own": own[0][2]} if own and kind == "gated" else {})
+            try:
+                if args.only in name:
+                    run_problem(np, args, kind, problem, optima, peers, ours)
+            except (common.Failed, OSError, subprocess.CalledProcessError) as error:
+                failed += common.fail(name, error)
     if "report" in args.phase:
         results.write(args)
-    return 0
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":

@@ -72,26 +72,32 @@ def files(np, args, name):
 def fit(args, paths, lam, tol, trace):
     options = [v for what, path in paths.items() for v in ("--" + what, path)]
     options += ["--lambda", lam, "--tol", tol, "--time-limit", LIMIT] + (["--trace"] if trace else [])
-    runs = common.bench(args, options)
-    return runs[0] if runs else {"gap": 1.0, "cpu": 0.0, "seconds": 0.0, "neurons": 1, "failed": True}
+    return common.bench(args, options)[0]
 
 
 def run_all(np, args, sets, store):
-    """Phase all: --jobs at a time, the largest first. What is done is kept, the elapsed time of all calls added up."""
+    """Phase all: --jobs at a time, the largest first. What is done is kept, the elapsed time of all calls added up.
+    Returns how many failed."""
     key, kept = "all %g" % args.tol, ("cpu", "seconds", "gap", "neurons", "n", "d", "c", "peak_bytes", "patterns")
     state = None if args.fresh else store.get(key)
     state = state or {"elapsed": 0.0, "jobs": args.jobs, "runs": {}}
     paths = {name: files(np, args, name) for name, _ in sets}
-    todo = [(name, lam) for name, _ in reversed(sets) for lam in LAMBDAS if "%s %g" % (name, lam) not in state["runs"]]
-    begin, before = time.perf_counter(), state["elapsed"]
+    todo = [(name, lam) for name, _ in reversed(sets) for lam in LAMBDAS
+            if not state["runs"].get("%s %g" % (name, lam), {}).get("n")]
+    failed, begin, before = 0, time.perf_counter(), state["elapsed"]
     with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
         futures = {pool.submit(fit, args, paths[name], lam, args.tol, False): (name, lam) for name, lam in todo}
         for future in concurrent.futures.as_completed(futures):
-            run = future.result()
+            try:
+                run = future.result()
+            except common.Failed as error:
+                failed += common.fail("%s %g" % futures[future], error)
+                continue
             state["runs"]["%s %g" % futures[future]] = {name: run.get(name) for name in kept}
             state["elapsed"] = before + time.perf_counter() - begin
             store.put(key, state)
             print("%-34s %-9g %8.2f s  gap %.1e" % (*futures[future], run["cpu"], run["gap"]), flush=True)
+    return failed
 
 
 def chosen(sets, count):
@@ -219,7 +225,8 @@ def section(args, out):
     for key, kept in sorted(ours.kept.items()):
         if key.startswith("all "):
             text.append(all_text(key, kept))
-    curves = {key: run for key, run in ours.kept.items() if not key.startswith("all ") and run["neurons"] > 0}
+    curves = {key: run for key, run in ours.kept.items()
+              if not key.startswith("all ") and run["neurons"] > 0 and "trace" in run}
     curves = {key: run for key, run in curves.items() if key + " | adam" in peers.kept}
     if curves:
         text.append(curve_text(curves, peers, out))
@@ -228,7 +235,7 @@ def section(args, out):
 
 def all_text(key, kept):
     tol = float(key.split()[1])
-    runs = {name: run for name, run in kept["runs"].items() if run["neurons"]}
+    runs = {name: run for name, run in kept["runs"].items() if run["neurons"] and run["n"]}
     certified = sum(run["gap"] <= tol for run in runs.values())
     slow = sorted(runs.items(), key=lambda pair: -pair[1]["cpu"])[:8]
     missed = ["%s (gap %.1e)" % (name, run["gap"]) for name, run in runs.items() if run["gap"] > tol]
@@ -301,13 +308,20 @@ def main():
     if args.quick:
         sets, args.cap = sets[:3], 0.5
     ours, peers = (common.Store(common.path_of(args, name)) for name in ("profile_ours.json", "profile_peers.json"))
+    failed = 0
+    if args.phase != "report":
+        common.note(args, "bench-profile")
     if "all" in args.phase:
-        run_all(np, args, sets, ours)
+        failed += run_all(np, args, sets, ours)
     for name, _ in chosen(sets, args.sets) if "curve" in args.phase or "peers" in args.phase else []:
         for lam in LAMBDAS:
             key = "%s %g" % (name, lam)
-            if "curve" in args.phase or ours.get(key) is None:
-                ours.put(key, fit(args, files(np, args, name), lam, 1e-6, True))
+            try:
+                if "curve" in args.phase or ours.get(key) is None:
+                    ours.put(key, fit(args, files(np, args, name), lam, 1e-6, True))
+            except common.Failed as error:
+                failed += common.fail(key, error)
+                continue
             print("%s: %.3g s, gap %.1e, %d neurons" % (key, ours.get(key)["cpu"], ours.get(key)["gap"],
                                                         ours.get(key)["neurons"]), flush=True)
             if "peers" in args.phase and ours.get(key)["neurons"] > 0:
@@ -315,7 +329,7 @@ def main():
     if "report" in args.phase:
         import results
         results.write(args)
-    return 0
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ SWEEPS = {
     "gated": dict(n=(5000, 10000, 20000, 50000), P=(500, 1000, 2000, 5000), d=(10, 20, 50, 100), c=(1, 2, 5, 10)),
     "relu": dict(n=(500, 1000, 2000, 5000), P=(100, 200, 500, 1000), d=(5, 10, 20, 50), c=(1, 2, 5, 10)),
 }
+LARGE = dict(n=50000, P=5000, d=14, c=1)               # a row of its own, gated
 QUICK = {"gated": dict(n=(200, 400), P=(50, 100)), "relu": dict(n=(100, 200))}
 
 
@@ -86,6 +87,11 @@ def section(args, out):
                 [(run[what], "%.3g" % run["cpu"], "%.1e" % run["gap"], run["neurons"], "%.2g" % run["share"],
                   "%.0f" % run["passes"], run["iterations"], *memory(run)) for run in runs]) + "\n")
             panels.setdefault(what, {})[kind] = points
+    large = store.kept.get("gated large")
+    if large:
+        text.append("gated, " + ", ".join("%s = %d" % (name, large[name]) for name in "nPdc") +
+                    ": %.3g s, gap %.1e, %d neurons, %.0f passes, peak %s MB (3 inputs + masks: %s MB)\n" % (
+                        large["cpu"], large["gap"], large["neurons"], large["passes"], *memory(large)[:2]))
     if not text:
         return ""
     with open(os.path.join(out, "scaling.svg"), "w") as file:
@@ -102,6 +108,18 @@ def memory(run):
     return "%.1f" % (run["peak_bytes"] / 1e6), "%.1f" % (limit / 1e6), "%.1f" % ((run["peak_bytes"] - limit) / given)
 
 
+def listed(args):
+    """(kind, name, sizes) of all runs."""
+    found = []
+    for kind in args.kind.split(","):
+        base = dict(BASE[kind], **({"n": 300, "P": 50} if args.quick else {}))
+        for what, values in (QUICK if args.quick else SWEEPS)[kind].items():
+            found += [(kind, "%s %s=%d" % (kind, what, value), {**base, what: value}) for value in values]
+        if kind == "gated" and not args.quick:
+            found.append((kind, "gated large", LARGE))
+    return [run for run in found if args.only in run[1]]
+
+
 def main():
     parser = common.parser(__doc__)
     parser.add_argument("--kind", default="gated,relu")
@@ -112,21 +130,22 @@ def main():
     except ImportError as error:
         return common.skip("bench-scaling: %s" % error) or 77
     store = common.Store(common.path_of(args, "scaling.json"))
-    for kind in args.kind.split(",") if "run" in args.phase else []:
-        for what, values in (QUICK if args.quick else SWEEPS)[kind].items():
-            for value in values:
-                name = "%s %s=%d" % (kind, what, value)
-                if args.only not in name:
-                    continue
-                base = dict(BASE[kind], **({"n": 300, "P": 50} if args.quick else {}))
-                run = measure(np, args, kind, {**base, what: value})
-                store.put(name, run)
-                print("%-16s %8.3f s, %d neurons, gap %.1e, %.1f MB" % (name, run["cpu"], run["neurons"], run["gap"],
-                                                                     run["peak_bytes"] / 1e6), flush=True)
+    failed = 0
+    if "run" in args.phase:
+        common.note(args, "bench-scaling")
+    for kind, name, sizes in listed(args) if "run" in args.phase else []:
+        try:
+            run = measure(np, args, kind, sizes)
+        except common.Failed as error:
+            failed += common.fail(name, error)
+            continue
+        store.put(name, run)
+        print("%-16s %8.3f s, %d neurons, gap %.1e, %.1f MB" % (name, run["cpu"], run["neurons"], run["gap"],
+                                                             run["peak_bytes"] / 1e6), flush=True)
     if "report" in args.phase:
         import results
         results.write(args)
-    return 0
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":

@@ -293,6 +293,7 @@ def parse():
     parser.add_argument("--no-retime", action="store_true", help="take the baseline's times from the file")
     parser.add_argument("--tool-options", default="", help="further options of train, in one string")
     parser.add_argument("--results", default="build/results", help="directory of search.json, for RESULTS.md")
+    parser.add_argument("--flags", default="", help="that the tool was built with, for RESULTS.md")
     parser.add_argument("--out", help="also append the table here")
     return common.parse(parser)
 
@@ -305,6 +306,7 @@ def main():
     except ImportError as error:
         return common.skip("bench-search: %s" % error) or 77
     cases = QUICK if args.quick else [(name, lam) for name in problems.NETWORK for lam in LAMBDAS]
+    common.note(args, "bench-search")
     args.store = common.Store(common.path_of(args, "search.json"))
     lines, results = [], []
 

@@ -13,6 +13,7 @@ THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"
 for variable in THREAD_VARIABLES:
     os.environ.setdefault(variable, "1")
 
+PACKAGES = ("pyscnn", "adelie", "celer", "skglm", "clarabel", "scs", "cvxpy", "torch", "scikit-learn", "numpy")
 LEVELS = (1e-2, 1e-3, 1e-4, 1e-6)
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -115,19 +116,35 @@ def save_problem(np, directory, name, X, Y, G):
 
 # ---- Our runs
 
+class Failed(Exception):
+    """A run of ours without an answer, or with a wrong one."""
+
+
 def bench(args, options, threads=1):
     """The JSON lines of one call of build/bench, each a dictionary."""
     environment = dict(os.environ, OMP_NUM_THREADS=str(threads))
-    output = subprocess.run([args.bench, "--json", "--threads", str(threads)] + [str(o) for o in options],
-                            stdout=subprocess.PIPE, env=environment, check=False).stdout
-    return [json.loads(line) for line in output.decode().splitlines()]
+    try:
+        done = subprocess.run([args.bench, "--json", "--threads", str(threads)] + [str(o) for o in options],
+                              stdout=subprocess.PIPE, env=environment, check=False)
+    except OSError as error:
+        raise Failed(str(error)) from error
+    runs = [json.loads(line) for line in done.stdout.decode().splitlines()] if done.returncode in (0, 1) else []
+    if not runs:
+        raise Failed("%s: exit %d, no answer" % (args.bench, done.returncode))
+    return runs
+
+
+def fail(what, error):
+    """Names what failed; 1, to be counted."""
+    print("FAIL %s: %s" % (what, error), flush=True)
+    return 1
 
 
 def median_run(args, options, threads=1, repeat=3):
     """The run of the median time of three (of one above 30 s), with both clocks' spread left out."""
     runs = bench(args, list(options) + ["--repeat", repeat], threads)
     clock = "seconds" if threads > 1 else "cpu"
-    return sorted(runs, key=lambda run: run[clock])[len(runs) // 2] if runs else None
+    return sorted(runs, key=lambda run: run[clock])[len(runs) // 2]
 
 
 # ---- Numbers and tables
@@ -162,17 +179,35 @@ def version(name):
 
 
 def machine(args):
-    """One description of where the numbers were made, from the machine itself."""
+    """One description of where the numbers are made, from the machine itself and build/bench."""
     model = platform.processor()
     try:
         with open("/proc/cpuinfo") as file:
             model = next(line.split(":")[1].strip() for line in file if line.startswith("model name"))
     except (OSError, StopIteration):
         pass
-    compiler = subprocess.run(["cc", "--version"], stdout=subprocess.PIPE).stdout.decode().splitlines()
-    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
-    return {"cpu": model, "cores": os.cpu_count(), "compiler": compiler[0] if compiler else "?",
-            "python": platform.python_version(), "date": time.strftime("%Y-%m-%d"), "load": round(load, 2)}
+    found = {"cpu": model, "cores": os.cpu_count(), "compiler": "?", "flags": getattr(args, "flags", ""),
+             "python": platform.python_version(), "date": time.strftime("%Y-%m-%d"),
+             "versions": {name: version(name) for name in PACKAGES if version(name)}}
+    try:
+        if getattr(args, "bench", None):
+            done = subprocess.run([args.bench, "--build"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+            found.update(json.loads(done.stdout) if done.returncode == 0 else {})
+        if found["compiler"] == "?":
+            done = subprocess.run(["cc", "--version"], stdout=subprocess.PIPE)
+            found["compiler"] = done.stdout.decode().split("\n")[0]
+    except OSError:
+        pass
+    return found
+
+
+def note(args, program):
+    """Keeps in --results where, with which build and which versions a program ran: one entry for each that differs."""
+    at = machine(args)
+    day = at.pop("date")
+    store, key = Store(path_of(args, "machine.json")), json.dumps(at, sort_keys=True)
+    kept = store.get(key) or {**at, "programs": [], "first": day}
+    store.put(key, {**kept, "programs": sorted({program, *kept["programs"]}), "last": day})
 
 
 def parser(doc, **defaults):

@@ -9,7 +9,10 @@
      spambase   n = 4601, d = 57   y = -1/+1 by one neuron, 5% flipped; X like word
                                    frequencies: many zeros, long tails
 
-   The last two have the sizes of the data sets they are named after; with a directory of
+     large      n = 4000, d = 50   X, y ~ N(0, I): noise, many neurons; P = 1000 and smaller
+                                   strengths alone
+
+   kin8nm and spambase have the sizes of the data sets they are named after; with a directory of
    kin8nm.csv and spambase.csv (header line, target last, commas) those are read instead.     */
 
 typedef struct bench_data {
@@ -20,6 +23,7 @@ typedef struct bench_data {
 
 static const size_t bench_patterns[3] = { 100, 1000, 2500 };
 static const double bench_lambdas[3] = { 1e-2, 1e-3, 1e-4 };
+static const double bench_large_lambdas[3] = { 1e-3, 1e-4, 1e-5 };
 
 static void *bench_alloc(size_t count, size_t size) {
     void *memory = calloc(count, size);
@@ -165,10 +169,12 @@ static void bench_unit_columns(bench_data *data) {
     }
 }
 
-/* Data set `which` (0 to 3). directory: real data for the last two, or NULL. */
+/* Data set `which` (0 to 4). directory: real data for kin8nm and spambase, or NULL. */
 static bench_data bench_make(size_t which, const char *directory) {
-    static const char *const names[4] = { "planted", "gaussian", "kin8nm", "spambase" };
-    static const size_t rows[4] = { 250, 1000, 8192, 4601 }, columns[4] = { 50, 20, 8, 57 };
+    static const char *const names[5] = { "planted", "gaussian", "kin8nm", "spambase",
+                                          "large" };
+    static const size_t rows[5] = { 250, 1000, 8192, 4601, 4000 };
+    static const size_t columns[5] = { 50, 20, 8, 57, 50 };
     bench_data data;
     cvxrelu_random random;
     data.name = names[which];
@@ -177,10 +183,13 @@ static bench_data bench_make(size_t which, const char *directory) {
     data.c = 1;
     data.X = (double *)bench_alloc(data.n * data.d, sizeof *data.X);
     data.y = (double *)bench_alloc(data.n, sizeof *data.y);
-    cvxrelu_random_init(&random, 1000 + which);
+    cvxrelu_random_init(&random, which == 4 ? 7 : 1000 + which);
     if (which == 0) bench_planted(&random, &data);
     else if (which == 1) bench_gaussian(&random, &data);
-    else if (directory == NULL || !bench_read_csv(&data, directory)) {
+    else if (which == 4) {
+        bench_normals(&random, data.X, data.n * data.d);
+        bench_normals(&random, data.y, data.n);
+    } else if (directory == NULL || !bench_read_csv(&data, directory)) {
         if (which == 2) bench_arm(&random, &data);
         else bench_words(&random, &data);
     }

@@ -1,10 +1,14 @@
 #!/usr/bin/env python3
 """Writes tests/bench/RESULTS.md and the plots beside it from the JSON files of --results; no figure is typed by hand.
 
-    results.py [--results DIR] [--out DIR]"""
+    results.py [--results DIR] [--out DIR]
+
+bench.txt, threads.txt, dense.txt, operator.txt and relu63.txt in DIR (`make bench-keep` makes them) are included as
+they are."""
 import os
 import statistics
 import sys
+import time
 
 import bench_profile
 import bench_scaling
@@ -12,7 +16,8 @@ import bench_search
 import common
 
 NAMES = {"reference": "reference (numpy)", "reference-torch": "reference (torch)"}
-PACKAGES = ("pyscnn", "adelie", "celer", "skglm", "clarabel", "scs", "cvxpy", "torch", "scikit-learn", "numpy")
+TEXTS = {"bench": "bench", "threads": "bench-threads", "dense": "bench-dense", "operator": "bench-operator",
+         "relu63": "bench-relu"}       # NAME.txt in --results and the target that prints it
 MERGED = {"adelie-path": "adelie"}     # two ways to call one program: the faster one counts
 
 
@@ -177,7 +182,9 @@ def memory_table(found):
         if pairs:
             rows.append((NAMES.get(peer, peer), len(pairs), "%.1f" % (statistics.median(p for p, _ in pairs) / 1e6),
                          "%.1f" % (statistics.median(o for _, o in pairs) / 1e6)))
-    return common.table(["peer", "problems", "its memory, MB", "cvxrelu on the same, MB"], rows) if rows else ""
+    return common.table(["peer", "problems", "its memory, MB", "cvxrelu on the same, MB"], rows) + (
+        "\n\nA peer's memory: growth of its process's resident peak over the state before set-up. cvxrelu's: the peak "
+        "of what it held from its allocator.") if rows else ""
 
 
 def kind_section(args, kind, threads, optimum, ours, peers):
@@ -213,15 +220,24 @@ def kind_section(args, kind, threads, optimum, ours, peers):
 
 
 def head(args):
-    at = common.machine(args)
-    have = ", ".join("%s %s" % (name, common.version(name)) for name in PACKAGES if common.version(name))
-    lacking = ", ".join(name for name in PACKAGES if not common.version(name))
+    kept = list(common.Store(common.path_of(args, "machine.json")).kept.values())
+    if not kept:                       # kept without it: this machine's
+        at = common.machine(args)
+        kept = [{**at, "programs": ["where this was written"], "first": at["date"], "last": at["date"]}]
+    machines = "\n".join("* Machine: %s, %d cores; %s, `%s`; Python %s; %s (%s)." % (
+        at["cpu"], at["cores"], at["compiler"], at["flags"] or "flags not known", at["python"],
+        at["first"] if at["first"] == at["last"] else at["first"] + " to " + at["last"], ", ".join(at["programs"]))
+                         for at in kept)
+    versions = {name: sorted({at["versions"][name] for at in kept if name in at["versions"]})
+                for name in common.PACKAGES}
+    have = ", ".join("%s %s" % (name, " and ".join(found)) for name, found in versions.items() if found)
+    lacking = ", ".join(name for name, found in versions.items() if not found)
     return """# Results of the benchmarks
 
 Written by `tests/bench/results.py` from the files that the programs keep; `requirements.txt` pins the peers.
 
-* Machine: %s, %d cores; %s, `-O3 -march=native -fopenmp`;
-  Python %s; %s. float64, no BLAS hooked into cvxrelu; OpenBLAS behind numpy.
+%s
+* float64, no BLAS hooked into cvxrelu; OpenBLAS behind numpy.
 * Peers: %s.%s
   CRONOS is not among them: no package of its authors was found; what bears the name in the index is another program.
 * One-thread times are CPU seconds, as the machine was shared; two-thread times are wall seconds.
@@ -231,8 +247,23 @@ Written by `tests/bench/results.py` from the files that the programs keep; `requ
   those that failed are in no geometric mean.
 * cvxrelu's time is the whole fit, patterns and certificate included. A peer's is its solve, without set-up and
   compilation.
-""" % (at["cpu"], at["cores"], at["compiler"], at["python"], at["date"], have,
+* Medians of three runs or more; single runs: a peer's of more than 3 s (from 1.5 s to one tolerance: of two), ours of
+  more than 30 s.
+""" % (machines, have,
        " Not installed: %s." % lacking if lacking else "")
+
+
+def texts(args):
+    """What the programs without JSON files printed, word for word, where it was kept."""
+    out = []
+    for name, target in TEXTS.items():
+        path = common.path_of(args, name + ".txt")
+        if os.path.exists(path):
+            with open(path) as file:
+                text = file.read().rstrip()
+            out.append("## %s\n\n`make %s`, kept %s:\n\n```\n%s\n```\n" % (
+                target, target, time.strftime("%Y-%m-%d", time.localtime(os.path.getmtime(path))), text))
+    return out
 
 
 def write(args):
@@ -243,6 +274,7 @@ def write(args):
         for threads in (1, 2):
             parts.append(kind_section(args, kind, threads, optimum, ours, peers))
     parts += [bench_profile.section(args, out), bench_scaling.section(args, out), bench_search.section(args, out)]
+    parts += texts(args)
     with open(os.path.join(out, "RESULTS.md"), "w") as file:
         file.write("\n".join(part for part in parts if part))
     print("wrote " + os.path.join(out, "RESULTS.md"))
