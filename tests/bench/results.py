@@ -39,7 +39,7 @@ REACHED, STOPPED, CAPPED, FAILED = range(4)                # also the order in w
 
 
 class Answer:
-    """What a peer did with one level: `seconds` to it, or those of its last point with the `excess` there, or the
+    """What a peer did with one level: `seconds` to it, or those of its last point with the smallest `excess`, or the
     cap. STOPPED: its tightest tolerance or its own limit ended the run well before the cap."""
 
     def __init__(self, runs, best, level, clock):
@@ -54,7 +54,7 @@ class Answer:
         elif not points or runs[0].get("ended") == "cap" or points[-1][clock] >= 0.9 * cap:
             self.state, self.seconds = CAPPED, cap
         else:
-            self.state, self.seconds, self.excess = STOPPED, points[-1][clock], points[-1][2] / best - 1
+            self.state, self.seconds, self.excess = STOPPED, points[-1][clock], min(p[2] for p in points) / best - 1
 
     def order(self):
         return self.state, self.seconds
