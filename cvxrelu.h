@@ -178,14 +178,15 @@
      step's linear model, whose residual is -(xi + dx) up to what CG leaves.
      sigma starts at 0.1 n / ||X||_F^2 and is tripled after rounds of at most two steps. The
      working set is the support and the groups with ||X^T D_i xi|| > 0.8 lam, at most max(min(15
-     n/d, 200), 2 |support|, 30), the largest first. With
+     n/d, 200), 2 |support|, 30) (3 n/d for ReLU), the largest first. With
          H = I + sigma (K o (E diag(a) E^T) + V diag(1-a) V^T),  K = X X^T, E the active masks,
          V = E o (X Zh),  a_i = 1 - sigma lam/||z_i||,  Zh the unit vectors z_i/||z_i||
      the preconditioner is a diagonal, the mean mask's X diag(e) (rank d) and all of V, which is
-     what grows with sigma: order k + d for k active groups, in float32, each time that CG has
-     cost its price. Where CG goes on for long all the same, it is a factor of all of H, n x n,
-     or (k d) x (k d) by Woodbury, whichever costs less. options.max_factor caps the order of
-     those two and the memory of all three; with none of them diagonal and mean mask remain.
+     what grows with sigma: order k + d for k active groups, each time that CG has cost its
+     price; in float32, and once 20 CG steps with a new one were too few in float64, where that
+     fits. Where CG goes on for long all the same, it is a factor of all of H, n x n, or (k d) x
+     (k d) by Woodbury, whichever costs less. options.max_factor caps the order of those two and
+     the memory of all three; with none of them diagonal and mean mask remain.
      Where rounding in sigma w holds the end phase up, sigma is divided by 10. A run that
      ends without its proof hands back the point of least objective; one that stalled, or used
      up the default 500 steps, goes on by R-FISTA over its working set
@@ -208,7 +209,7 @@
      product, 2 n^2 k + n^3/3 an n x n factor for k active groups, n (k d)^2 + (k d)^3/3 a
      Woodbury factor, 2 n^2, or 4 n k d + 2 (k d)^2, a solve with one (4 n d before the first
      factor, which costs 2 n d (d + k)); n q^2 + q^3/3 and 4 n q + 2 q^2, q = k + d, those of
-     NEWTON's float32 preconditioner. These are the operations of dense algebra; the mask
+     NEWTON's preconditioner of order q. These are the operations of dense algebra; the mask
      kernels of S08 do the same with n d P / 6 additions a pass, so flops / seconds can exceed
      the machine's peak. The report's own certificate is not counted. A pass reads at least
      8 n d + n P / 8 bytes, a factor's solve the 8 n^2 or 8 (k d)^2 bytes of the factor. A
@@ -4559,12 +4560,16 @@ static size_t cvxr_near_ties(const cvxr_sampling *s, const double *gate, double 
 
 /* sum[b] = x . gate b, sum[CVXR_PANEL + b] = y . gate b, over the used columns in their order,
    so that equal rows have equal products, whatever they are paired with. Every kernel rounds
-   each product and each sum, so that all have the same bits.                                 */
+   each product and each sum (where FMA is the baseline, GCC fuses them in all), so that all
+   have the same bits.                                                                        */
 #if defined(__GNUC__) || defined(__clang__)
 typedef double cvxr_double2 __attribute__((vector_size(16), may_alias, aligned(8)));
 
 static void cvxr_two_rows(const double *x, const double *y, const size_t *used, size_t count,
                           const double *panel, double *sum) {
+#ifdef __clang__
+#pragma clang fp contract(off) /* intrinsics it does not fuse */
+#endif
     const cvxr_double2 *g = (const cvxr_double2 *)(const void *)panel;
     cvxr_double2 a0 = { 0, 0 }, a1 = a0, a2 = a0, a3 = a0, b0 = a0, b1 = a0, b2 = a0, b3 = a0;
     cvxr_double2 *out = (cvxr_double2 *)(void *)sum;
@@ -8639,9 +8644,10 @@ static cvxrelu_stop cvxr_least_squares(cvxr_core *core, cvxr_weights *weights) {
 
    Newton systems: conjugate gradients preconditioned by the last factor, whatever its sigma
    and active set; a new one when the work in CG since the last exceeds its price: of the rays
-   (order k + d, float32), or, where those were tried for long, of all of H, n x n by K o (E
-   diag(a) E^T) + V diag(1-a) V^T or (k d) x (k d) by Woodbury. The rest is float64. Uses
-   S05-S13. Used by S22. Tests: tests/test_s14_newton.c. Source: [LST18] for the family,
+   (order k + d, float32, or float64 after CVXR_SINGLE steps of CG with new ones), or, where
+   those were tried for long, of all of H, n x n by K o (E diag(a) E^T) + V diag(1-a) V^T or
+   (k d) x (k d) by Woodbury. The rest is float64. Uses S05-S13. Used by S22.
+   Tests: tests/test_s14_newton.c. Source: [LST18] for the family,
    the manual's NEWTON entry for what differs. */
 
 #define CVXR_SIGMA_START 0.1 /* sigma_0 = this * n / trace(K) */

@@ -1,6 +1,7 @@
 #!/bin/sh
 # The slow checks: tests, tool and examples under the sanitizers (flags in argument 1), the tests at
-# -Ofast, with small blocks and (a part of them) under valgrind. Environment: CC, LDLIBS, BUILD.
+# -Ofast, with small blocks and (parts of them) under valgrind and with OpenMP's threads.
+# Environment: CC, LDLIBS, BUILD.
 cd "$(dirname "$0")/.." || exit 1
 CC=${CC:-cc} LDLIBS=${LDLIBS:--lm} BUILD=${BUILD:-build}
 mkdir -p "$BUILD" || exit 1
@@ -26,9 +27,15 @@ if command -v valgrind >/dev/null 2>&1; then
 else
     grind=$(skip "no valgrind")
 fi
+if $CC -fopenmp "$BUILD/probe.c" -o "$BUILD/probe" 2>/dev/null; then
+    omp="$CC -O1 -fopenmp -I. tests/test_main.c -o $BUILD/test_openmp $LDLIBS &&
+         OMP_WAIT_POLICY=passive $BUILD/test_openmp s22_threads"
+else
+    omp=$(skip "no OpenMP")
+fi
 small="$CC -O1 -DCVXRELU_SMALL -I. tests/test_main.c -o $BUILD/test_small $LDLIBS && $BUILD/test_small"
 sh tests/run.sh "sanitizers: $main" "Ofast: $fast" "small blocks: $small" "tool: $tool" "examples: $examples" \
-    "valgrind: $grind"
+    "valgrind: $grind" "OpenMP: $omp"
 status=$?
 rm -f "$BUILD/probe" "$BUILD/probe.c"
 exit $status

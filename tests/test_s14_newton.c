@@ -396,19 +396,29 @@ TEST(mean_mask_is_exact_for_one_group_of_all_rows) {
     s14_close(&s);
 }
 
-/* Float32: P^{-1} to 1e-5 of v, symmetric to that and positive definite. */
+/* P^{-1} to 1e-5 of v in float32, symmetric to that or, in float64, to 1e-12, and positive
+   definite. */
 TEST(rays_are_positive_definite_and_all_of_H_where_a_is_zero) {
     static const size_t sizes[][3] = {
         { 40, 3, 1 }, { 40, 7, 20 }, { 33, 1, 8 }, { 260, 5, 90 }, { 600, 4, 130 }
     };
-    size_t i, j, q;
-    for (i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-        const size_t n = sizes[i][0];
+    size_t at, i, j, q;
+    for (at = 0; at < 2 * sizeof sizes / sizeof *sizes; at++) {
+        const size_t n = sizes[at / 2][0];
+        const int twice = at % 2;
         double across;
         s14_system s;
+        i = at / 2;
         s14_open(&s, n, sizes[i][1], sizes[i][2], i == 1 ? 1e4 : 3);
         CHECK(cvxr_price_rays(&s.system, &s.act) < HUGE_VAL);
+        CHECK(!cvxr_rays_double(&s.system, &s.act)); /* none yet */
         cvxr_system_rays(&s.system, &s.act, s.sigma);
+        if (twice) {
+            const int fits = i != 1; /* in the bytes of a factor of n rows */
+            CHECK(cvxr_rays_double(&s.system, &s.act) == (CVXR_RAYS_F32 && fits));
+            CHECK(s.system.single == (CVXR_RAYS_F32 && !fits));
+            cvxr_system_rays(&s.system, &s.act, s.sigma);
+        }
         CHECK(s.system.kind == CVXR_FACTOR_RAYS);
         for (q = 0; q < 3; q++) {
             for (j = 0; j < n; j++) s.expect[j] = sin(2.0 * (double)j + (double)q);
@@ -417,7 +427,8 @@ TEST(rays_are_positive_definite_and_all_of_H_where_a_is_zero) {
             across = s14_dot(n, s.expect, s.out);
             cvxr_system_precondition(&s.system, s.expect, s.out);
             CHECK_NEAR(across, s14_dot(n, s.v, s.out),
-                       1e-5 * sqrt(s14_dot(n, s.v, s.v) * s14_dot(n, s.expect, s.expect)));
+                       (s.system.single ? 1e-5 : 1e-12)
+                           * sqrt(s14_dot(n, s.v, s.v) * s14_dot(n, s.expect, s.expect)));
         }
         s.sigma = 3;
         for (j = 0; j < sizes[i][2]; j++) s.act.a[j] = 0;

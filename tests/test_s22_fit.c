@@ -450,8 +450,10 @@ TEST(bytes_of_a_fit_bound_its_peak_within_a_factor_of_two) {
     }
 }
 
-/* The bytes that the manual, MEMORY, states for a gated fit of one thread. */
-static double s22_stated(double n, double d, double c, double P, int fista, int single) {
+/* The bytes that the manual, MEMORY, states for a gated fit of one thread, Newton with a
+   largest factor of so many. */
+static double s22_stated(double n, double d, double c, double P, double factor, int fista,
+                         int single) {
     const double dp = ceil(d / 8) * 8, wide = single ? ceil(d / 16) * 16 : dp;
     const double e = single ? 4 : 8, most = 2 * n > 64 ? 2 * n : 64, small = n < d ? n : d;
     const double W = fista || P < most ? P : most, least = dp > 8 ? dp - 7 : 1;
@@ -459,8 +461,8 @@ static double s22_stated(double n, double d, double c, double P, int fista, int 
                  model = 8 * P * d + c * W * (32 * d + 41);
     const double solver =
         fista ? 4 * c * P * wide * e + (3 * c + 1) * n * e + 8 * n + 8 * P
-              : 8 * n * n + 1024 * n + 8 * dp * (P + 16 * W) + n * (W + kept) / 8 + 136 * W
-                    + 16 * P + 120 * n + 1024 * (n < 256 ? n : 256) + 8 * dp * dp;
+              : factor + 8 * dp * (P + 16 * W) + n * (W + kept) / 8 + 144 * W + 16 * P
+                    + 120 * n + 262144 + 8 * dp * dp;
     const double held = 8 * n * (dp + c) + P * (n / 8 + 8 * d), making = 80 * n + 32 * P
                         + 8 * small * (d + 1);
     const double thread = (double)(cvxr_op_slice() + cvxr_la_work_bytes(1));
@@ -488,6 +490,7 @@ TEST(peak_of_a_fit_is_within_the_bound_that_the_manual_states) {
                 o.precision = run == 2 ? CVXRELU_FLOAT32 : CVXRELU_FLOAT64;
                 cvxrelu_model_free(s14_fit(&p, &o, &r));
                 stated = s22_stated((double)r.n, (double)r.d, (double)c, (double)sizes[k][2],
+                                    8.0 * (double)r.n * (double)r.n + 1024.0 * (double)r.n,
                                     run > 0, run == 2);
                 if ((double)r.peak_bytes > 1.02 * stated)
                     printf("     n %lu, d %lu, c %lu, run %lu: %lu bytes, stated %.0f\n",
@@ -545,8 +548,62 @@ TEST(peak_of_a_relu_fit_is_within_the_bound_that_the_manual_states) {
             }
 }
 
-/* Under a limit that the rays alone keep to, or with every factor refused, the network is the
-   same to the accuracy asked for. */
+/* A fit that makes no factor but those of order q = k + d, k at most P. */
+TEST(newton_takes_no_more_for_a_factor_than_its_order_needs) {
+    cvxrelu_problem p = s14_problem(1500, 10, 1, 60);
+    const cvxrelu_options o = s14_options(CVXRELU_SOLVER_NEWTON, 1e-6);
+    const double q = 80, n = 1500;
+    cvxrelu_report r;
+    p.lambda = 1e-3;
+    cvxrelu_model_free(s14_fit(&p, &o, &r));
+    CHECK(r.factors > 0 && r.gap <= 1e-6);
+    CHECK((double)r.peak_bytes < 1.02 * s22_stated(n, 10, 1, 60, 4 * (n + q) * q, 0, 0));
+}
+
+/* An allocator that refuses what is large once the solver has begun. */
+typedef struct s22_stingy {
+    int begun;
+    size_t refused;
+} s22_stingy;
+
+static void *s22_stingy_allocate(void *context, size_t size, size_t align) {
+    s22_stingy *heap = (s22_stingy *)context;
+    (void)align;
+    heap->refused += heap->begun && size > 60000;
+    return heap->begun && size > 60000 ? NULL : cvxr_default_allocate(size);
+}
+
+static void s22_stingy_release(void *context, void *memory, size_t size) {
+    (void)context, (void)size;
+    cvxr_default_release(memory);
+}
+
+static int s22_begin(void *user, const cvxrelu_progress *progress) {
+    (void)progress;
+    ((s22_stingy *)user)->begun = 1;
+    return 0;
+}
+
+TEST(newton_is_certified_with_every_factor_refused) {
+    cvxrelu_problem p = s14_problem(700, 10, 1, 60);
+    cvxrelu_options o = s14_options(CVXRELU_SOLVER_NEWTON, 1e-8);
+    cvxrelu_report whole, less;
+    s22_stingy heap;
+    memset(&heap, 0, sizeof heap);
+    p.lambda = 1e-5;
+    cvxrelu_model_free(s14_fit(&p, &o, &whole));
+    o.allocator.context = o.progress_user = &heap;
+    o.allocator.allocate = s22_stingy_allocate;
+    o.allocator.release = s22_stingy_release;
+    o.progress = s22_begin;
+    cvxrelu_model_free(s14_fit(&p, &o, &less));
+    CHECK(heap.refused > 0 && whole.factors > 0 && less.factors == 0);
+    CHECK(less.solver == CVXRELU_SOLVER_NEWTON && less.gap <= 1e-8);
+    CHECK_NEAR(less.objective, whole.objective, 2e-8 * whole.objective);
+}
+
+/* Under a limit that the rays alone keep to the network is the same to the accuracy asked
+   for. */
 TEST(newton_does_without_the_memory_of_a_factor) {
     cvxrelu_problem p = s14_problem(700, 10, 1, 60);
     cvxrelu_options o = s14_options(CVXRELU_SOLVER_NEWTON, 1e-8);
@@ -1300,6 +1357,8 @@ SUITE(s22_fit) {
     RUN(peak_of_a_fit_is_within_the_bound_that_the_manual_states);
     RUN(peak_of_a_relu_fit_is_within_the_bound_that_the_manual_states);
     RUN(newton_does_without_the_memory_of_a_factor);
+    RUN(newton_takes_no_more_for_a_factor_than_its_order_needs);
+    RUN(newton_is_certified_with_every_factor_refused);
     RUN(arena_of_the_bytes_asked_for_is_enough);
     RUN(every_refused_allocation_is_an_error_without_a_leak);
     RUN(cross_validation_keeps_to_the_memory_limit);
