@@ -130,10 +130,10 @@ static s12_truth s12_evaluate(const cvxr_fit *f, double lambda, const double *U)
     return t;
 }
 
-/* Every 13th group and the edges of the panels of 256, into f->weights and s12_U. */
+/* Every 13th group and the edges of the panels of 256, into f->start and s12_U. */
 static void s12_weights(cvxr_fit *f, double scale) {
     const size_t P = f->patterns.count, d = f->data.d;
-    cvxr_weights *w = &f->weights;
+    cvxr_weights *w = &f->start;
     cvxrelu_random random;
     size_t k, p, j;
     cvxrelu_random_init(&random, 12);
@@ -180,8 +180,8 @@ TEST(certificate_of_random_weights_is_that_of_the_definition) {
             cvxr_certificate got;
             s12_truth want;
             s12_weights(&f, scales[s]);
-            if (scales[s] == 0) f.weights.m = 0;
-            cvxr_certify(&f.core, &f.weights, &got);
+            if (scales[s] == 0) f.start.m = 0;
+            cvxr_certify(&f.core, &f.start, &got);
             want = s12_evaluate(&f, lambda, s12_U);
             s12_compare(&got, &want);
         }
@@ -200,7 +200,7 @@ TEST(relative_gap_is_that_of_objective_and_bound) {
         cvxr_fit f;
         s12_open(&f, &p, NULL, 0.01, &report);
         s12_weights(&f, scales[run / 4]);
-        cvxr_certify(&f.core, &f.weights, &got);
+        cvxr_certify(&f.core, &f.start, &got);
         CHECK_NEAR(got.gap, (got.objective - got.dual_bound) / got.objective, 1e-12);
         s12_close(&f);
     }
@@ -215,7 +215,7 @@ TEST(stationarity_is_the_largest_pattern_gradient_for_every_penalty) {
         cvxr_fit f;
         s12_open(&f, &p, NULL, 0.01, &report);
         s12_weights(&f, 0.1);
-        cvxr_certify(&f.core, &f.weights, &got);
+        cvxr_certify(&f.core, &f.start, &got);
         CHECK_NEAR(got.stationarity, s12_evaluate(&f, 0.01, s12_U).stationarity, 1e-12);
         s12_close(&f);
     }
@@ -229,17 +229,17 @@ TEST(certificate_of_dense_rows_is_that_of_sorted_rows) {
     cvxr_fit f;
     s12_open(&f, &p, NULL, 0.02, &report);
     s12_weights(&f, 0.1);
-    for (i = 0; i < f.weights.m * f.weights.dp; i++)
-        f.weights.u[i] = (double)(float)f.weights.u[i];
+    for (i = 0; i < f.start.m * f.start.dp; i++)
+        f.start.u[i] = (double)(float)f.start.u[i];
     for (type = 0; type < S08_TYPES; type++) {
         const cvxr_space *space = s08_spaces[type];
         const size_t P = f.patterns.count, ld = 16, d = S12_D, bytes = 2 * P * ld * space->size;
         unsigned char *dense = (unsigned char *)cvxr_alloc_zero(&f.mem, bytes, 1);
         cvxr_certificate sorted, got;
-        for (i = 0; i < f.weights.m; i++)
-            space->from_f64(d, f.weights.u + i * f.weights.dp, dense +
-                (f.weights.output[i] * P + f.weights.pattern[i]) * ld * space->size);
-        cvxr_certify(&f.core, &f.weights, &sorted);
+        for (i = 0; i < f.start.m; i++)
+            space->from_f64(d, f.start.u + i * f.start.dp, dense +
+                (f.start.output[i] * P + f.start.pattern[i]) * ld * space->size);
+        cvxr_certify(&f.core, &f.start, &sorted);
         memset(&got, 0, sizeof got);
         for (k = 0; k < 2; k++) {
             cvxr_rows rows;
@@ -262,8 +262,8 @@ TEST(gap_of_a_zero_objective_is_zero) {
     cvxr_fit f;
     memset(s12_Y, 0, sizeof s12_Y);
     s12_open(&f, &p, NULL, 0.01, &report);
-    f.weights.m = 0;
-    cvxr_certify(&f.core, &f.weights, &got);
+    f.start.m = 0;
+    cvxr_certify(&f.core, &f.start, &got);
     CHECK(got.objective == 0 && got.dual_bound == 0 && got.gap == 0 && got.subgradient == 0);
     CHECK(got.stationarity == 0 && got.active == 0);
     CHECK(cvxr_lambda_max(&f.core) == 0);
@@ -286,12 +286,12 @@ TEST(lambda_max_is_where_the_zero_network_stops_being_optimal) {
         }
         lambda_max = cvxr_lambda_max(&f.core);
         CHECK_NEAR(lambda_max / (most / f.core.units), 1, 1000 * DBL_EPSILON);
-        f.weights.m = 0;
+        f.start.m = 0;
         f.core.lam = 1.0001 * lambda_max * f.core.units;
-        cvxr_certify(&f.core, &f.weights, &got);
+        cvxr_certify(&f.core, &f.start, &got);
         CHECK(got.gap == 0 && got.subgradient == 0 && got.dual_bound == got.objective);
         f.core.lam = 0.999 * lambda_max * f.core.units;
-        cvxr_certify(&f.core, &f.weights, &got);
+        cvxr_certify(&f.core, &f.start, &got);
         CHECK(got.gap > 1e-8 && got.subgradient > 0);     /* (1 - s)^2 = 1e-6 of one output */
         s12_close(&f);
     }
