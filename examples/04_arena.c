@@ -16,7 +16,7 @@
 #include "cvxrelu.h"
 #include <stdio.h>
 
-enum { N = 60, D = 4, PATTERNS = 40, ARENA = 320 * 1024 };
+enum { N = 60, D = 4, PATTERNS = 40, ARENA = 384 * 1024 };
 
 /* y = |x0| + x1 * [x2 > 0]: two kinks that a linear model cannot have. */
 static void make_data(float *X, float *Y) {
