@@ -61,11 +61,7 @@ typedef struct bench_run {
 
 static double bench_cpu(void) { return (double)clock() / (double)CLOCKS_PER_SEC; }
 
-static double bench_wall(void) {
-    struct timespec now;
-    timespec_get(&now, TIME_UTC);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
+static double bench_wall(void) { return cvxr_clock_default(NULL); }
 
 static int bench_progress(void *user, const cvxrelu_progress *progress) {
     bench_options *options = (bench_options *)user;
