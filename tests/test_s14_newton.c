@@ -1,7 +1,8 @@
 /* Tests of S14 CERTIFIED NEWTON. Included by test_main.c; test_s22_fit.c uses the problems and
    the judge made here. */
 
-static double s14_X[1000 * 20], s14_Y[1200], s14_gates[800 * 8];
+#define S14_COUNT(array) (sizeof(array) / sizeof(array)[0])
+static double s14_X[1000 * 20], s14_Y[4000], s14_gates[800 * 8];
 
 static void s14_normals(cvxrelu_random *random, size_t count, double *out) {
     size_t i;
@@ -14,6 +15,7 @@ static cvxrelu_problem s14_problem(size_t n, size_t d, size_t c, size_t patterns
     cvxrelu_problem p;
     double w[64];
     size_t i, j, k, q;
+    if (n * d > S14_COUNT(s14_X) || n * c > S14_COUNT(s14_Y) || d > S14_COUNT(w)) abort();
     cvxrelu_random_init(&random, 1000 * n + 10 * d + c);
     s14_normals(&random, n * d, s14_X);
     s14_normals(&random, n * c, s14_Y);
