@@ -75,6 +75,10 @@ bench-dense: ## the built-in dense algebra beside a CBLAS if there (BENCH_ARGS: 
 bench-operator: ## the masked forward and gradient beside gemm (BENCH_ARGS=--quick: fewer shapes)
 	@$(SH) tests/bench/bench_operator.sh '$(BENCH_CFLAGS)' $(BENCH_ARGS)
 
+bench-before: ## is any problem slower than in an earlier revision (BENCH_ARGS='--before REV')
+	@$(PYTHON) tests/bench/bench_before.py --results $(BUILD)/results --dir $(BUILD)/before \
+	    $(BENCH_ARGS)
+
 bench-keep: ## keep what bench, -threads, -dense, -operator, -relu print, for RESULTS.md
 	@mkdir -p $(BUILD)/results
 	@for name in bench:bench bench-threads:threads bench-dense:dense bench-operator:operator \
@@ -106,4 +110,5 @@ $(BUILD)/bench_threads: cvxrelu.h tests/bench/bench_threads.c tests/bench/proble
 	$(CC) $(BENCH_CFLAGS) tests/bench/bench_threads.c -o $@ $(LDLIBS)
 
 .PHONY: all help demo test check check-contents check-stranger examples bench bench-peers \
-    bench-profile bench-scaling bench-relu bench-search bench-dense bench-threads bench-operator bench-keep clean
+    bench-profile bench-scaling bench-relu bench-search bench-dense bench-threads bench-operator bench-before \
+    bench-keep clean

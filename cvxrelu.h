@@ -20254,9 +20254,8 @@ CVXRELU_API cvxrelu_result cvxrelu_interpolate(const cvxrelu_problem *problem,
                                                const cvxrelu_options *options, double tol,
                                                cvxrelu_model **model,
                                                cvxrelu_gauge_report *report) {
-    cvxrelu_report *fit;
+    cvxrelu_report fit;
     cvxrelu_options opt;
-    cvxr_mem mem;
     cvxrelu_result result;
     double top = 0;
     if (report == NULL) return CVXRELU_ERR_ARGUMENT;
@@ -20270,15 +20269,11 @@ CVXRELU_API cvxrelu_result cvxrelu_interpolate(const cvxrelu_problem *problem,
                          "interpolation is for ReLU networks: set problem.kind");
     result = cvxr_options_resolve(options, &opt, report->message);
     if (result) return result;
-    cvxr_mem_init(&mem, &opt.allocator, 0);
-    fit = (cvxrelu_report *)cvxr_alloc_zero(&mem, 1, sizeof *fit);
-    if (fit == NULL) return cvxr_mem_result(&mem, report->message);
     if (tol == 0) tol = 1e-6;
     result = cvxrelu_lambda_max(problem, options, &top, report->message);
     if (top == 0) top = 1; /* nothing can be reached, one fit says so */
-    if (!result) result = cvxr_gauge_run(problem, options, tol, top, fit, model, report);
+    if (!result) result = cvxr_gauge_run(problem, options, tol, top, &fit, model, report);
     report->reached = !result && report->residual <= tol;
-    cvxr_release(&mem, fit, 1, sizeof *fit);
     if (result) {
         cvxrelu_model_free(*model);
         *model = NULL;

@@ -17,7 +17,7 @@ import common
 
 NAMES = {"reference": "reference (numpy)", "reference-torch": "reference (torch)"}
 TEXTS = {"bench": "bench", "threads": "bench-threads", "dense": "bench-dense", "operator": "bench-operator",
-         "relu63": "bench-relu"}       # NAME.txt in --results and the target that prints it
+         "relu63": "bench-relu", "before": "bench-before"}       # NAME.txt in --results and the target that prints it
 MERGED = {"adelie-path": "adelie"}     # two ways to call one program: the faster one counts
 
 
