@@ -52,8 +52,8 @@
      S23 CERTIFY                         S24 SAVE, LOAD, VERIFY
 
      Entries of this manual: OBJECTIVE, CONCEPTS, GATES, RELU, ALL PATTERNS, SOLVERS, NEWTON,
-     WORK, CONFIGURATION MACROS, MEMORY, ERRORS, THREADS AND DETERMINISM, CLOCK, BLAS, UNITS AND
-     LAYOUTS, BIBLIOGRAPHY, HISTORY.
+     WORK, CONFIGURATION MACROS, MEMORY, ERRORS, THREADS AND DETERMINISM, CLOCK, BLAS, DEVICES,
+     UNITS AND LAYOUTS, BIBLIOGRAPHY, HISTORY.
 
    OBJECTIVE (stated here once; every solver, certificate, test and report uses it)
 
@@ -265,7 +265,7 @@
                    8 dp^2, and the largest factor so far: 4 (n + q) q as a rule, q = k + d for
                    k active groups rounded up to 16 (twice that where float32 did not do), at
                    most 8 N^2; of all of H 8 n^2 + 1024 n, or 8 (k d)^2 + 1024 n by Woodbury
-       FISTA       4 c P dp e + (3 c + 1) n e + 8 n + 8 P; in float32 4 n dp more for X. With
+       FISTA       4 c P dp e + 4 c n e + 8 n + 8 P; in float32 4 n dp more for X. With
                    the best network, which a stop at any time hands back, 5 c P dp reals
        lambda = 0  24 P dp + 16 n
        ReLU        2 P groups in the place of P in W, 19 W in the place of 16 W; 24 P d + 150 P
@@ -274,7 +274,7 @@
                    of the cones' ranks, or 8 n^2 + 1024 n. In the place of all that, where it
                    ended short, directions: 8 m (n + 2 m) for m of them (half as many again
                    where they grow), m <= w, and 16 w (dp + 5) + 48 P. AL 80 P c dp + 16 P n c
-                   + 8 P dp + 1024 (n + dp) + 24 n (c + 1). A search holds its network and two
+                   + 8 P dp + 1024 (n + dp) + 8 n (4 c + 1). A search holds its network and two
                    such fits over at most 2 n neurons an output: its bound is loose
      In float32 dp is d rounded up to 16. A path may need the larger of several lines. A model
      that came back holds 8 P d for the gates of all patterns (none once loaded, unless they
@@ -315,6 +315,16 @@
      suffice behind a hook. With CVXRELU_CBLAS, cvxrelu_blas_from_cblas() returns a table of the
      functions of the cblas.h that was included before, whatever its integers; it is static, in
      the file of the implementation; dpotrf, spotrf and dsyevd stay NULL (CBLAS has none).
+
+   DEVICES
+     FISTA, AL and CD-A touch weights, predictions and multipliers through one table of
+     functions alone (cvxrelu_device); all scalar decisions are the host's. options.device is
+     another fill of that table than the CPU's. A fit copies data, targets and bits to it, and
+     keeps them here too: certificates ask it for float64 products, a panel of 256 patterns at a
+     time, and judge them here. precision says which type it works in. AUTO is FISTA, or AL for
+     ReLU networks; Newton, lambda = 0 and the search are UNSUPPORTED. A device that fails ends
+     the call with CVXRELU_ERR_DEVICE and its sentence. Calls that are not fits, and the
+     patterns of a fit, stay on the CPU.
 
    UNITS AND LAYOUTS
      Matrices are row-major, strides count elements. cvxrelu_model_network: the weights W1 and
@@ -412,7 +422,8 @@ extern "C" {
     R(CVXRELU_ERR_CORRUPT, "the model is truncated or altered")                                \
     R(CVXRELU_ERR_IO, "a file could not be read or written")                                   \
     R(CVXRELU_ERR_NUMERIC, "the computation broke down")                                       \
-    R(CVXRELU_ERR_STOPPED, "stopped by the caller or the clock before there was a result")
+    R(CVXRELU_ERR_STOPPED, "stopped by the caller or the clock before there was a result")     \
+    R(CVXRELU_ERR_DEVICE, "a device failed")
 #define CVXR_ENUM(name, text) name,
 typedef enum cvxrelu_result {
     CVXRELU_RESULT_LIST(CVXR_ENUM) CVXRELU_RESULT_COUNT
@@ -610,6 +621,97 @@ typedef struct cvxrelu_problem {
     cvxrelu_gates   gates;
 } cvxrelu_problem;
 
+/* ---- Devices ---------------------------------------------------------------------------- */
+
+/* What a device works on: memory of the host, borrowed from open to close.                   */
+typedef struct cvxrelu_device_task {
+    size_t n, d, outputs, patterns;
+    const double   *X;             /* n x ldx, the solver's coordinates, zero beyond d        */
+    const double   *Y;             /* outputs x n                                             */
+    const double   *gates;         /* patterns x d                                            */
+    const uint64_t *bits;          /* patterns x words: bit i % 64 of word i / 64 says whether
+                                      row i is active; zero beyond n                          */
+    size_t ldx, words;
+    size_t ld;                     /* elements from a row of weights to the next, >= d, a whole
+                                      number of 64 bytes                                      */
+    size_t sides;                  /* groups a pattern: 1, or 2 (RELU: sign +1, then -1)      */
+    cvxrelu_type    type;          /* of every array of the device                            */
+    cvxrelu_loss    loss;
+    cvxrelu_penalty penalty;
+} cvxrelu_device_task;
+
+/* Where FISTA, AL and CD-A keep and change their large arrays: a table of functions, filled by
+   cvxrelu_cuda.cuh or by the caller (manual, DEVICES). Arrays hold elements of task.type and
+   are named by pointers that the library never follows; it does add whole elements to them.
+   Weights are outputs x (sides patterns) groups x ld, zero beyond d; predictions and residuals
+   outputs x n. Arrays called `double` are the host's; rows of weights there are ldx apart.
+   Entries return when their numbers are there; those that return nothing may return before the
+   work is done. A failure is kept until the next open: from then on entries may return anything
+   finite, and status says what it was. All entries are set, called from the thread that called
+   the library, one fit at a time.                                                            */
+typedef struct cvxrelu_device {
+    void *self;                    /* handed to every entry                                   */
+    /* Copies what the task needs; CVXRELU_OK, or a code and a sentence in message (of
+       CVXRELU_MESSAGE_SIZE bytes): then nothing is held and close is not called.             */
+    cvxrelu_result (*open)(void *self, const cvxrelu_device_task *task, char *message);
+    void   (*close)(void *self);   /* gives back what open took; arrays were released before  */
+    /* The first failure since open: CVXRELU_ERR_DEVICE, _MEMORY or _LIMIT and its sentence
+       (message may be NULL); or CVXRELU_OK, message untouched.                               */
+    cvxrelu_result (*status)(void *self, char *message);
+    void  *(*allocate)(void *self, size_t count);       /* zeros; NULL is a failure; 0 is 1   */
+    void   (*release)(void *self, void *array, size_t count);           /* NULL: nothing      */
+    void   (*copy)(void *self, size_t count, const void *from, void *to);   /* do not overlap */
+    void   (*axpby)(void *self, size_t count, double a, const void *x, double b, void *y);
+                                   /* y = a x + b y; b = 0: whatever y held                   */
+    double (*dot)(void *self, size_t count, const void *x, const void *y, const void *z,
+                  const void *w);  /* <x - y, z - w> of weights, summed in float64            */
+    /* At most 256 rows of weights. take: numbers of the non-zero ones among W's first `rows`,
+       ascending, and themselves, packed; returns how many. put: row j of U to row index[j].  */
+    size_t (*take)(void *self, size_t rows, const void *W, size_t *index, double *U);
+    void   (*put)(void *self, size_t rows, const size_t *index, const double *U, void *W);
+    /* Penalties of S10 on `blocks` times `groups` rows: W = prox of t times it; its value.   */
+    void   (*prox)(void *self, cvxrelu_penalty penalty, size_t blocks, size_t groups, double t,
+                   void *W);
+    double (*penalty)(void *self, cvxrelu_penalty penalty, size_t blocks, size_t groups,
+                      const void *W);
+    /* Neuron penalty: sum over groups of the squared distance of G from lambda d||w||.       */
+    double (*subgradient)(void *self, size_t groups, double lambda, const void *G,
+                          const void *W);
+    /* z_k = sum_i D_i X w_ki (both sides of a pattern added); returns the non-zero groups.
+       G_ki = X^T (D_i r_k), the same for both sides.                                         */
+    size_t (*forward)(void *self, const void *W, void *z);
+    void   (*gradient)(void *self, const void *r, void *G);
+    /* Of f(z) = sum over outputs of the loss: r = -f'(z) / (n outputs); f(z); f(z1) - f(z0) -
+       <f'(z0), z1 - z0>.                                                                     */
+    void   (*residual)(void *self, const void *z, void *r);
+    double (*loss)(void *self, const void *z);
+    double (*excess)(void *self, const void *z1, const void *z0);
+    /* In float64, for certificates: z (n) = sum_j D X u_j over `count` <= 256 patterns; G_j =
+       X^T (D theta) for `count` <= 256 patterns from `first` on (theta NULL: as last time).  */
+    void   (*forward64)(void *self, size_t count, const size_t *patterns, const double *U,
+                        double *z);
+    void   (*gradient64)(void *self, size_t first, size_t count, const double *theta,
+                         double *G);
+    /* One-sided quadratics delta/2 ||(gamma_g/delta - q_g)_+||^2, q_g = s (2D - I) X w_g, of
+       the groups of all outputs; or where `pattern` is given, of groups with these patterns and
+       s = +1. Multipliers gamma (groups x n) begin as 0. NULL is a failure.                  */
+    void  *(*hinges_open)(void *self, size_t groups, const size_t *pattern);
+    void   (*hinges_close)(void *self, void *hinges);                   /* NULL: nothing      */
+    void   (*hinges_update)(void *self, void *hinges, double delta, const void *W);
+                                   /* gamma = (gamma - delta q)_+ where w_g is not zero       */
+    void   (*hinges_gradient)(void *self, void *hinges, double delta, double scale,
+                              const void *W, void *G);
+                                   /* G_g += scale s X^T (2D - I) (gamma_g - delta q_g)_+     */
+    /* With h(q) = ||(gamma - delta q)_+||^2 over all groups: h at W; h at V - h at Y - <h'(Y),
+       V - Y>; the sum of squares of (q)_-.                                                   */
+    double (*hinges_value)(void *self, void *hinges, double delta, const void *W);
+    double (*hinges_excess)(void *self, void *hinges, double delta, const void *V,
+                            const void *Y);
+    double (*hinges_gap)(void *self, void *hinges, const void *W);
+    /* Passes and flops (manual, WORK) since the last call are added to both.                 */
+    void   (*work)(void *self, double *passes, double *flops);
+} cvxrelu_device;
+
 /* ---- Options: a struct of zeros is a good configuration --------------------------------- */
 
 typedef enum cvxrelu_solver {
@@ -677,7 +779,8 @@ typedef struct cvxrelu_options {
                                       looked at where progress is called, so that a search ends
                                       some tenths of a second later; 0 = none, < 0 is an error;
                                       needs a clock                                           */
-    size_t   memory_limit;         /* bytes the call may hold, see MEMORY; 0 = no limit       */
+    size_t   memory_limit;         /* bytes the call may hold, see MEMORY; 0 = no limit; a
+                                      device has its own                                      */
     size_t   max_working_set;      /* groups in Newton's working set, an output; 0 = min(P,
                                       max(2 n, 64)); fewer than the optimum has neurons keeps
                                       Newton from reaching it                                 */
@@ -697,6 +800,8 @@ typedef struct cvxrelu_options {
     cvxrelu_blas      blas;        /* each NULL entry = built in                              */
     cvxrelu_parallel  parallel;    /* NULL = OpenMP where compiled with it                    */
     cvxrelu_clock     clock;       /* NULL = see CLOCK                                        */
+    const cvxrelu_device *device;  /* NULL = the CPU; FISTA and AL of a fit, path or
+                                      cross-validation run there, see DEVICES; borrowed       */
     /* Called as the run goes on, or NULL; a return other than 0 stops the run.               */
     int    (*progress)(void *user, const cvxrelu_progress *progress);
     void    *progress_user;        /* handed to progress                                      */
@@ -829,7 +934,9 @@ typedef struct cvxrelu_model cvxrelu_model;    /* opaque; freed by cvxrelu_model
  *   LABELS       classes: more than one column, not an integer, negative, >= n and > 1
  *   PATTERNS     every drawn gate was dropped
  *   UNSUPPORTED  NEWTON or kind RELU with another penalty; RELU with FISTA or at lambda = 0;
- *                GATED with AL or a search; float32 left out of the build
+ *                GATED with AL or a search; float32 left out of the build; what manual,
+ *                DEVICES, says a device cannot do
+ *   DEVICE       options.device failed
  *   CLOCK        a time_limit without a clock
  *   SIZE, LIMIT, MEMORY   too large for size_t; for memory_limit; for the allocator
  * Cost: 2 n d flops a drawn gate, then report->flops; memory by the manual, MEMORY.
@@ -7489,16 +7596,17 @@ CVXR_UNUSED static size_t cvxr_cone_null(cvxr_cone *c, const cvxr_face *face, si
     return rank;
 }
 /* ==== S12 CERTIFICATES ===================================================================
-   What a fit carries from solver to solver (cvxr_core), and the certificate of a weight
-   matrix over its patterns, always in float64: with theta = -f'(A u), g_i = X^T D_i theta, s
-   = min(1, lam / max ||g_i||)
+   What a fit carries from solver to solver (cvxr_core), the CPU's fill of the public table of
+   vector and operator functions (cvxrelu_device), and the certificate of a weight matrix over
+   its patterns, always in float64: with theta = -f'(A u), g_i = X^T D_i theta, s = min(1, lam
+   / max ||g_i||)
 
        gap = f(A u) + f*(-s theta) + s <theta, A u>  +  sum_i (lam ||u_i|| - s <u_i, g_i>)
 
    Both parts are >= 0 and nothing cancels; dual bound = objective - gap. For the squared
    loss the first is (1-s)^2 ||r||^2 / 2. Squared l2 has no ball: s = 1 and the second part
    is ||lam U - G||^2 / (2 lam). Uses S05-S11. Used by S13-S23. Tests:
-   tests/test_s12_certificates.c. Source: [MSP22 eq. 3], its Fenchel dual; no exact equation
+   tests/test_s12_certificates.c, test_s22_device.c. Source: [MSP22 eq. 3], its Fenchel dual; no exact equation
    of the papers has the form with s. */
 
 /* The last active face of every (pattern, sign) group, with its multipliers in units of a
@@ -7516,6 +7624,13 @@ typedef struct cvxr_cone_item {
     double *v;   /* the projection; NULL: not wanted */
     double norm; /* of z, then of the projection or a bound */
 } cvxr_cone_item;
+
+/* What the CPU's entries of the device table need in a first-order run. */
+typedef struct cvxr_scratch {
+    size_t *index; /* patterns: those with weights */
+    double *z64;   /* n */
+    double *sums;  /* RELU: P x dp: both signs of a pattern together, or a gradient */
+} cvxr_scratch;
 
 typedef struct cvxr_core {
     cvxr_mem *mem;
@@ -7535,10 +7650,14 @@ typedef struct cvxr_core {
     cvxr_op op_work;         /* in the work precision (the same as op for float64) */
     const cvxr_space *space; /* of op_work */
     cvxrelu_type type;
+    cvxrelu_device cpu;  /* self is the core; S15 sets the entries of one-sided quadratics */
+    const cvxrelu_device *foreign; /* or NULL: the CPU */
+    cvxr_scratch scratch;
     double lambda, lam;  /* lam = lambda n c */
     double units;        /* n c */
     double *panel;       /* 2 x CVXR_BLOCK x dp: gradients and weights of a panel */
     double *z, *theta;   /* n each */
+    const double *aim;   /* gradient64: the direction given last */
     double *columns;     /* 3 dp */
     size_t *panel_index; /* CVXR_BLOCK */
     cvxrelu_report *report;
@@ -7559,9 +7678,7 @@ typedef struct cvxr_weights {
 /* Where the certificate finds the weights of one output: P x dp of the work type, or m
    sorted rows. */
 typedef struct cvxr_rows {
-    const cvxr_space *space;
-    const void *dense;
-    size_t ld; /* row stride of dense */
+    void *dense; /* of the device */
     size_t m;
     const size_t *pattern;
     const signed char *sign;
@@ -7675,10 +7792,265 @@ static void cvxr_core_close_cones(cvxr_core *core) {
     memset(f, 0, sizeof *f);
 }
 
+/* ---- The table of vector and operator functions (cvxrelu_device): first-order methods and
+   certificates touch large arrays through it alone. */
+
+static const cvxrelu_device *cvxr_device(const cvxr_core *core) {
+    return core->foreign ? core->foreign : &core->cpu;
+}
+
+static void *cvxr_self(cvxr_core *core) { return core->foreign ? core->foreign->self : core; }
+
+/* Where `element` of a device's array is. */
+static void *cvxr_at(const cvxr_core *core, void *base, size_t element) {
+    return (unsigned char *)base + element * core->space->size;
+}
+
+/* Has the device failed? */
+static int cvxr_lost(const cvxr_core *core) {
+    return core->foreign && core->foreign->status(core->foreign->self, NULL) != CVXRELU_OK;
+}
+
+static size_t cvxr_sides(const cvxr_core *core) { return core->kind == CVXRELU_RELU ? 2 : 1; }
+
+/* The CPU's entries: S08 to S10 in the work type of the core. */
+
+static void *cvxr_cpu_allocate(void *self, size_t count) {
+    cvxr_core *core = (cvxr_core *)self;
+    return cvxr_alloc_zero(core->mem, count, core->space->size);
+}
+
+static void cvxr_cpu_release(void *self, void *array, size_t count) {
+    cvxr_core *core = (cvxr_core *)self;
+    cvxr_release(core->mem, array, count, core->space->size);
+}
+
+static void cvxr_cpu_copy(void *self, size_t count, const void *from, void *to) {
+    memcpy(to, from, count * ((cvxr_core *)self)->space->size);
+}
+
+static void cvxr_cpu_axpby(void *self, size_t count, double a, const void *x, double b,
+                           void *y) {
+    ((cvxr_core *)self)->space->axpby(count, a, x, b, y);
+}
+
+static double cvxr_cpu_dot(void *self, size_t count, const void *x, const void *y,
+                           const void *z, const void *w) {
+    return ((cvxr_core *)self)->space->dot(count, x, y, z, w);
+}
+
+static size_t cvxr_cpu_take(void *self, size_t rows, const void *W, size_t *index, double *U) {
+    const cvxr_core *core = (cvxr_core *)self;
+    const size_t dp = core->data->dp;
+    size_t p, count = 0;
+    for (p = 0; p < rows; p++) {
+        const unsigned char *row =
+            (const unsigned char *)W + p * core->op_work.dp * core->space->size;
+        if (core->space->row_is_zero(dp, row)) continue;
+        index[count] = p;
+        core->space->to_f64(dp, row, U + count++ * dp);
+    }
+    return count;
+}
+
+static void cvxr_cpu_put(void *self, size_t rows, const size_t *index, const double *U,
+                         void *W) {
+    const cvxr_core *core = (cvxr_core *)self;
+    size_t j;
+    for (j = 0; j < rows; j++)
+        core->space->from_f64(core->data->dp, U + j * core->data->dp,
+                              (unsigned char *)W
+                                  + index[j] * core->op_work.dp * core->space->size);
+}
+
+static void cvxr_cpu_prox(void *self, cvxrelu_penalty penalty, size_t blocks, size_t groups,
+                          double t, void *W) {
+    const cvxr_core *core = (cvxr_core *)self;
+    const size_t dp = core->op_work.dp;
+    size_t k;
+    for (k = 0; k < blocks; k++)
+        cvxr_prox(&cvxr_penalties[penalty], core->type, groups, dp,
+                  (unsigned char *)W + k * groups * dp * core->space->size, t);
+}
+
+static double cvxr_cpu_penalty(void *self, cvxrelu_penalty penalty, size_t blocks,
+                               size_t groups, const void *W) {
+    const cvxr_core *core = (cvxr_core *)self;
+    const size_t dp = core->op_work.dp;
+    double sum = 0;
+    size_t k;
+    for (k = 0; k < blocks; k++)
+        sum += cvxr_penalty_value(
+            &cvxr_penalties[penalty], core->type, groups, dp,
+            (const unsigned char *)W + k * groups * dp * core->space->size);
+    return sum;
+}
+
+/* float64 only, as what follows for two sides: the CPU's AL is. */
+static double cvxr_cpu_subgradient(void *self, size_t groups, double lambda, const void *G,
+                                   const void *W) {
+    const size_t dp = ((cvxr_core *)self)->data->dp;
+    cvxr_penalty_sums sums;
+    size_t g;
+    memset(&sums, 0, sizeof sums);
+    for (g = 0; g < groups; g++) {
+        const double *w = (const double *)W + g * dp;
+        if (cvxr_row_is_zero_f64(dp, w)) w = NULL;
+        cvxr_neuron_sweep(1, dp, (const double *)G + g * dp, &w, lambda, &sums);
+    }
+    return sums.subgradient;
+}
+
+/* z = the prediction of one output over its non-zero groups; returns how many there are. */
+static size_t cvxr_cpu_forward_one(cvxr_core *core, const void *W, void *z) {
+    const size_t dp = core->op_work.dp, P = core->patterns->count;
+    size_t p;
+    cvxr_select select;
+    memset(&select, 0, sizeof select);
+    select.idx = core->scratch.index;
+    for (p = 0; p < P; p++)
+        if (!core->space->row_is_zero(
+                dp, (const unsigned char *)W + p * dp * core->space->size))
+            core->scratch.index[select.count++] = p;
+    core->space->forward(&core->op_work, &select, W, 1, z);
+    return select.count;
+}
+
+/* The two raw weights of a pattern act as their sum. */
+static size_t cvxr_cpu_forward_two(cvxr_core *core, const double *W, double *z) {
+    const size_t dp = core->data->dp;
+    size_t p, i, active = 0;
+    cvxr_select select;
+    memset(&select, 0, sizeof select);
+    select.idx = core->scratch.index;
+    for (p = 0; p < core->patterns->count; p++) {
+        const double *v = W + 2 * p * dp, *w = v + dp;
+        const int zero = cvxr_row_is_zero_f64(dp, v) + cvxr_row_is_zero_f64(dp, w);
+        double *to = core->scratch.sums + select.count * dp;
+        active += 2 - (size_t)zero;
+        if (zero == 2) continue;
+        for (i = 0; i < dp; i++) to[i] = v[i] + w[i];
+        core->scratch.index[select.count++] = p;
+    }
+    cvxr_forward_f64(&core->op_work, &select, core->scratch.sums, 0, z);
+    return active;
+}
+
+static size_t cvxr_cpu_forward(void *self, const void *W, void *z) {
+    cvxr_core *core = (cvxr_core *)self;
+    const size_t sides = cvxr_sides(core), n = core->data->n, size = core->space->size;
+    const size_t per = sides * core->patterns->count * core->op_work.dp;
+    size_t k, active = 0;
+    for (k = 0; k < core->data->c; k++) {
+        const unsigned char *from = (const unsigned char *)W + k * per * size;
+        unsigned char *to = (unsigned char *)z + k * n * size;
+        active += sides == 1 ? cvxr_cpu_forward_one(core, from, to)
+                             : cvxr_cpu_forward_two(core, (const double *)(const void *)from,
+                                                    (double *)(void *)to);
+    }
+    return active;
+}
+
+static void cvxr_cpu_gradient(void *self, const void *r, void *G) {
+    cvxr_core *core = (cvxr_core *)self;
+    const size_t sides = cvxr_sides(core), n = core->data->n, size = core->space->size;
+    const size_t P = core->patterns->count, dp = core->op_work.dp;
+    size_t k, p;
+    cvxr_select all;
+    memset(&all, 0, sizeof all);
+    all.count = P;
+    for (k = 0; k < core->data->c; k++) {
+        const unsigned char *from = (const unsigned char *)r + k * n * size;
+        unsigned char *to = (unsigned char *)G + k * sides * P * dp * size;
+        core->space->gradient(&core->op_work, &all, from,
+                              sides == 1 ? (void *)to : (void *)core->scratch.sums);
+        for (p = 0; sides == 2 && p < P; p++, to += 2 * dp * size) {
+            memcpy(to, core->scratch.sums + p * dp, dp * size);
+            memcpy(to + dp * size, core->scratch.sums + p * dp, dp * size);
+        }
+    }
+}
+
+/* core->z = output k of z. */
+static const double *cvxr_cpu_see(cvxr_core *core, size_t k, const void *z, double *to) {
+    const size_t n = core->data->n;
+    core->space->to_f64(n, (const unsigned char *)z + k * n * core->space->size, to);
+    return to;
+}
+
+static void cvxr_cpu_residual(void *self, const void *z, void *r) {
+    cvxr_core *core = (cvxr_core *)self;
+    const size_t n = core->data->n;
+    size_t k, i;
+    for (k = 0; k < core->data->c; k++) {
+        core->loss->dual(n, cvxr_cpu_see(core, k, z, core->z), core->data->Y + k * n,
+                         core->theta);
+        for (i = 0; i < n; i++) core->theta[i] /= core->units;
+        core->space->from_f64(n, core->theta, cvxr_at(core, r, k * n));
+    }
+}
+
+static double cvxr_cpu_loss(void *self, const void *z) {
+    cvxr_core *core = (cvxr_core *)self;
+    const size_t n = core->data->n;
+    double sum = 0;
+    size_t k;
+    for (k = 0; k < core->data->c; k++)
+        sum += core->loss->value(n, cvxr_cpu_see(core, k, z, core->z), core->data->Y + k * n);
+    return sum;
+}
+
+static double cvxr_cpu_excess(void *self, const void *z1, const void *z0) {
+    cvxr_core *core = (cvxr_core *)self;
+    const size_t n = core->data->n;
+    double sum = 0;
+    size_t k;
+    for (k = 0; k < core->data->c; k++) {
+        cvxr_cpu_see(core, k, z1, core->z);
+        cvxr_cpu_see(core, k, z0, core->scratch.z64);
+        sum += core->loss->excess(n, core->z, core->scratch.z64, core->data->Y + k * n);
+    }
+    return sum;
+}
+
+static void cvxr_cpu_forward64(void *self, size_t count, const size_t *patterns,
+                               const double *U, double *z) {
+    cvxr_select select;
+    memset(&select, 0, sizeof select);
+    select.idx = patterns;
+    select.count = count;
+    cvxr_forward_f64(&((cvxr_core *)self)->op, &select, U, 0, z);
+}
+
+static void cvxr_cpu_gradient64(void *self, size_t first, size_t count, const double *theta,
+                                double *G) {
+    cvxr_core *core = (cvxr_core *)self;
+    size_t i, all[CVXR_BLOCK];
+    cvxr_select select;
+    memset(&select, 0, sizeof select);
+    select.idx = all;
+    select.count = count;
+    for (i = 0; i < count; i++) all[i] = first + i;
+    if (theta) core->aim = theta;
+    cvxr_gradient_f64(&core->op, &select, core->aim, G);
+}
+
+static void cvxr_cpu_fill(cvxrelu_device *t) {
+    t->allocate = cvxr_cpu_allocate, t->release = cvxr_cpu_release;
+    t->copy = cvxr_cpu_copy, t->axpby = cvxr_cpu_axpby, t->dot = cvxr_cpu_dot;
+    t->take = cvxr_cpu_take, t->put = cvxr_cpu_put;
+    t->prox = cvxr_cpu_prox, t->penalty = cvxr_cpu_penalty;
+    t->subgradient = cvxr_cpu_subgradient;
+    t->forward = cvxr_cpu_forward, t->gradient = cvxr_cpu_gradient;
+    t->residual = cvxr_cpu_residual, t->loss = cvxr_cpu_loss, t->excess = cvxr_cpu_excess;
+    t->forward64 = cvxr_cpu_forward64, t->gradient64 = cvxr_cpu_gradient64;
+}
+
 static int cvxr_core_open(cvxr_core *core) {
     const cvxr_data *data = core->data;
     const int threads = core->opt->threads;
     cvxr_op *op = &core->op;
+    cvxr_cpu_fill(&core->cpu);
     op->n = data->n;
     op->d = data->d;
     op->dp = data->dp;
@@ -7759,26 +8131,25 @@ static cvxr_rows cvxr_weights_rows(const cvxr_weights *w, size_t k) {
 
 /* The non-zero rows of patterns p0 .. p1-1 into index and U (packed float64); returns how
    many. *cursor walks a sorted list and starts at 0; the two signs of a pattern are added. */
-static size_t cvxr_rows_panel(const cvxr_rows *rows, size_t dp, size_t p0, size_t p1,
+static size_t cvxr_rows_panel(cvxr_core *core, const cvxr_rows *rows, size_t p0, size_t p1,
                               size_t *cursor, size_t *index, double *U) {
-    size_t p, j, count = 0;
-    if (rows->dense == NULL) {
-        for (; *cursor < rows->m && rows->pattern[*cursor] < p1; ++*cursor) {
-            const double *u = rows->u + *cursor * dp;
-            if (count && index[count - 1] == rows->pattern[*cursor]) {
-                for (j = 0; j < dp; j++) U[(count - 1) * dp + j] += u[j];
-                continue;
-            }
-            index[count] = rows->pattern[*cursor];
-            memcpy(U + count++ * dp, u, dp * sizeof(double));
-        }
+    const size_t dp = core->data->dp;
+    size_t j, count = 0;
+    if (rows->dense) {
+        count = cvxr_device(core)->take(cvxr_self(core), p1 - p0,
+                                        cvxr_at(core, rows->dense, p0 * core->op_work.dp),
+                                        index, U);
+        for (j = 0; j < count; j++) index[j] += p0;
         return count;
     }
-    for (p = p0; p < p1; p++) {
-        const void *row = (const unsigned char *)rows->dense + p * rows->ld * rows->space->size;
-        if (rows->space->row_is_zero(dp, row)) continue;
-        index[count] = p;
-        rows->space->to_f64(dp, row, U + count++ * dp);
+    for (; *cursor < rows->m && rows->pattern[*cursor] < p1; ++*cursor) {
+        const double *u = rows->u + *cursor * dp;
+        if (count && index[count - 1] == rows->pattern[*cursor]) {
+            for (j = 0; j < dp; j++) U[(count - 1) * dp + j] += u[j];
+            continue;
+        }
+        index[count] = rows->pattern[*cursor];
+        memcpy(U + count++ * dp, u, dp * sizeof(double));
     }
     return count;
 }
@@ -7788,16 +8159,13 @@ static size_t cvxr_predict_rows(cvxr_core *core, const cvxr_rows *rows, double *
     const size_t dp = core->data->dp, n = core->data->n, P = core->patterns->count;
     double *U = core->panel + CVXR_BLOCK * dp;
     size_t p, i, cursor = 0, active = 0;
-    cvxr_select select;
-    memset(&select, 0, sizeof select);
-    select.idx = core->panel_index;
     for (i = 0; i < n; i++) z[i] = 0;
     for (p = 0; p < P; p += CVXR_BLOCK) {
-        select.count = cvxr_rows_panel(rows, dp, p, cvxr_min_z(P, p + CVXR_BLOCK), &cursor,
-                                       core->panel_index, U);
-        if (select.count == 0) continue;
-        active += select.count;
-        cvxr_forward_f64(&core->op, &select, U, 0, core->theta);
+        const size_t count = cvxr_rows_panel(core, rows, p, cvxr_min_z(P, p + CVXR_BLOCK),
+                                             &cursor, core->panel_index, U);
+        if (count == 0) continue;
+        active += count;
+        cvxr_device(core)->forward64(cvxr_self(core), count, core->panel_index, U, core->theta);
         for (i = 0; i < n; i++) z[i] += core->theta[i];
     }
     return active;
@@ -7808,22 +8176,18 @@ static void cvxr_sweep_rows(cvxr_core *core, const cvxr_rows *rows, const double
                             double lam, cvxr_penalty_sums *sums) {
     const size_t dp = core->data->dp, P = core->patterns->count;
     double *G = core->panel, *U = core->panel + CVXR_BLOCK * dp;
-    size_t p, i, j, cursor = 0, all[CVXR_BLOCK];
+    size_t p, i, j, cursor = 0;
     const double *at[CVXR_BLOCK];
     memset(sums, 0, sizeof *sums);
     sums->columns = core->columns;
     memset(core->columns, 0, 3 * dp * sizeof(double));
     for (p = 0; p < P; p += CVXR_BLOCK) {
-        cvxr_select select;
         size_t count = cvxr_min_z(CVXR_BLOCK, P - p), held;
-        memset(&select, 0, sizeof select);
-        select.idx = all;
-        select.count = count;
-        for (i = 0; i < count; i++) all[i] = p + i, at[i] = NULL;
-        cvxr_gradient_f64(&core->op, &select, theta, G);
+        for (i = 0; i < count; i++) at[i] = NULL;
+        cvxr_device(core)->gradient64(cvxr_self(core), p, count, p ? NULL : theta, G);
         for (i = 0; i < count; i++)
             sums->row = cvxr_max(sums->row, cvxr_row_square_f64(dp, G + i * dp));
-        held = cvxr_rows_panel(rows, dp, p, p + count, &cursor, core->panel_index, U);
+        held = cvxr_rows_panel(core, rows, p, p + count, &cursor, core->panel_index, U);
         for (j = 0; j < held; j++) at[core->panel_index[j] - p] = U + j * dp;
         core->penalty->sweep(count, dp, G, at, lam, sums);
     }
@@ -7997,18 +8361,14 @@ static size_t cvxr_core_list(cvxr_core *core, size_t count, size_t p, const doub
 static void cvxr_sweep_cones(cvxr_core *core, const cvxr_rows *rows, const double *theta,
                              double lam, cvxr_penalty_sums *sums) {
     const size_t dp = core->data->dp, P = core->patterns->count;
-    size_t p, i, cursor = 0, all[CVXR_BLOCK];
+    size_t p, i, cursor = 0;
     memset(sums, 0, sizeof *sums);
     for (p = 0; p < P; p += CVXR_BLOCK) {
         const double enough = cvxr_max(lam, sums->most);
+        const size_t all = cvxr_min_z(CVXR_BLOCK, P - p);
         size_t count = 0;
-        cvxr_select select;
-        memset(&select, 0, sizeof select);
-        select.idx = all;
-        select.count = cvxr_min_z(CVXR_BLOCK, P - p);
-        for (i = 0; i < select.count; i++) all[i] = p + i;
-        cvxr_gradient_f64(&core->op, &select, theta, core->panel);
-        for (i = 0; i < select.count; i++) {
+        cvxr_device(core)->gradient64(cvxr_self(core), p, all, p ? NULL : theta, core->panel);
+        for (i = 0; i < all; i++) {
             const double *g = core->panel + i * dp, square = cvxr_row_square_f64(dp, g);
             sums->row = cvxr_max(sums->row, square);
             if (sqrt(square) <= enough) sums->most = cvxr_max(sums->most, sqrt(square));
@@ -8016,7 +8376,7 @@ static void cvxr_sweep_cones(cvxr_core *core, const cvxr_rows *rows, const doubl
         }
         cvxr_core_norms(core, count, enough, 1);
         for (i = 0; i < count; i++) sums->most = cvxr_max(sums->most, core->items[i].norm);
-        for (; cursor < rows->m && rows->pattern[cursor] < p + select.count; cursor++) {
+        for (; cursor < rows->m && rows->pattern[cursor] < p + all; cursor++) {
             const double *u = rows->u + cursor * dp;
             sums->value += sqrt(cvxr_row_square_f64(dp, u));
             sums->product +=
@@ -8151,15 +8511,13 @@ typedef struct cvxr_smooth {
 struct cvxr_fista {
     cvxr_core *core;
     const cvxr_smooth *smooth;
-    const cvxr_penalty_table *penalty;
+    cvxrelu_penalty penalty;
     void *self;     /* what the table's functions want besides; C-GReLU: the weights to fill */
     double lambda;
     size_t outputs, groups;  /* blocks of weights, and rows of dp in each */
     size_t per, size, rows;  /* elements of a block, of all, of an image */
-    void *U, *Y, *G, *V;     /* outputs x groups x dp of the work type */
-    void *zU, *zY, *zV, *r;  /* rows (r: n) */
-    double *z64;             /* n: a second prediction in float64 */
-    size_t *index;           /* groups: non-zero ones */
+    void *U, *Y, *G, *V;     /* of the device: outputs x groups x dp */
+    void *zU, *zY, *zV, *r;  /* of the device: rows */
     double eta, t, omega;
     double moved;            /* ||V - Y||^2 of the last line search */
     double objective, least; /* of U; the least so far */
@@ -8170,66 +8528,70 @@ struct cvxr_fista {
     int idle;       /* checks since then */
 };
 
-static unsigned char *cvxr_at(void *base, size_t element, size_t size) {
-    return (unsigned char *)base + element * size;
-}
-
-/* Bytes for `size` weights in blocks of `groups` rows with an image of `rows` numbers. */
+/* Bytes for `size` weights in blocks of `groups` rows with an image of `rows` numbers, on the
+   CPU. */
 static size_t cvxr_fista_sizes(size_t n, size_t size, size_t groups, size_t rows,
                                size_t element) {
-    return 4 * cvxr_bytes(size, element) + 3 * cvxr_bytes(rows, element)
-           + cvxr_bytes(n, element) + cvxr_bytes(n, sizeof(double))
-           + cvxr_bytes(groups, sizeof(size_t));
+    return 4 * cvxr_bytes(size, element) + 4 * cvxr_bytes(rows, element)
+           + cvxr_bytes(n, sizeof(double)) + cvxr_bytes(groups, sizeof(size_t));
 }
 
 static size_t cvxr_fista_bytes(size_t n, size_t dp, size_t c, size_t P, size_t element) {
     return cvxr_fista_sizes(n, c * P * dp, P, c * n, element);
 }
 
+static void *cvxr_take_array(cvxr_core *core, size_t count) {
+    void *array = cvxr_device(core)->allocate(cvxr_self(core), count);
+    if (array == NULL && !core->mem->failed && !cvxr_lost(core))
+        core->mem->failed = CVXRELU_ERR_MEMORY;
+    return array;
+}
+
+static void cvxr_give_array(cvxr_core *core, void *array, size_t count) {
+    cvxr_device(core)->release(cvxr_self(core), array, count);
+}
+
 /* All weights zero. The caller sets penalty and lambda where they are not the core's. */
 static int cvxr_fista_begin(cvxr_fista *s, cvxr_core *core, const cvxr_smooth *smooth,
                             size_t outputs, size_t groups, size_t rows) {
-    const size_t element = core->space->size;
-    cvxr_mem *mem = core->mem;
     memset(s, 0, sizeof *s);
     s->core = core;
     s->smooth = smooth;
-    s->penalty = core->penalty;
+    s->penalty = (cvxrelu_penalty)(core->penalty - cvxr_penalties);
     s->lambda = core->lambda;
     s->outputs = outputs;
     s->groups = groups;
     s->per = groups * core->op_work.dp;
     s->size = outputs * s->per;
     s->rows = rows;
-    s->U = cvxr_alloc_zero(mem, s->size, element);
-    s->Y = cvxr_alloc_zero(mem, s->size, element);
-    s->G = cvxr_alloc(mem, s->size, element);
-    s->V = cvxr_alloc(mem, s->size, element);
-    s->zU = cvxr_alloc_zero(mem, s->rows, element);
-    s->zY = cvxr_alloc_zero(mem, s->rows, element);
-    s->zV = cvxr_alloc(mem, s->rows, element);
-    s->r = cvxr_alloc(mem, core->data->n, element);
-    s->z64 = (double *)cvxr_alloc(mem, core->data->n, sizeof(double));
-    s->index = (size_t *)cvxr_alloc(mem, groups, sizeof(size_t));
+    s->U = cvxr_take_array(core, s->size);
+    s->Y = cvxr_take_array(core, s->size);
+    s->G = cvxr_take_array(core, s->size);
+    s->V = cvxr_take_array(core, s->size);
+    s->zU = cvxr_take_array(core, s->rows);
+    s->zY = cvxr_take_array(core, s->rows);
+    s->zV = cvxr_take_array(core, s->rows);
+    s->r = cvxr_take_array(core, s->rows);
+    core->scratch.z64 = (double *)cvxr_alloc(core->mem, core->data->n, sizeof(double));
+    core->scratch.index = (size_t *)cvxr_alloc(core->mem, groups, sizeof(size_t));
     s->eta = core->opt->step_first;
     s->t = 1;
     s->best_gap = s->best_value = HUGE_VAL;
-    return mem->failed == CVXRELU_OK;
+    return core->mem->failed == CVXRELU_OK && !cvxr_lost(core);
 }
 
 static void cvxr_fista_close(cvxr_fista *s) {
-    const size_t element = s->core->space->size, n = s->core->data->n;
-    cvxr_mem *mem = s->core->mem;
-    cvxr_release(mem, s->index, s->groups, sizeof(size_t));
-    cvxr_release(mem, s->z64, n, sizeof(double));
-    cvxr_release(mem, s->r, n, element);
-    cvxr_release(mem, s->zV, s->rows, element);
-    cvxr_release(mem, s->zY, s->rows, element);
-    cvxr_release(mem, s->zU, s->rows, element);
-    cvxr_release(mem, s->V, s->size, element);
-    cvxr_release(mem, s->G, s->size, element);
-    cvxr_release(mem, s->Y, s->size, element);
-    cvxr_release(mem, s->U, s->size, element);
+    cvxr_core *core = s->core;
+    cvxr_release(core->mem, core->scratch.index, s->groups, sizeof(size_t));
+    cvxr_release(core->mem, core->scratch.z64, core->data->n, sizeof(double));
+    cvxr_give_array(core, s->r, s->rows);
+    cvxr_give_array(core, s->zV, s->rows);
+    cvxr_give_array(core, s->zY, s->rows);
+    cvxr_give_array(core, s->zU, s->rows);
+    cvxr_give_array(core, s->V, s->size);
+    cvxr_give_array(core, s->G, s->size);
+    cvxr_give_array(core, s->Y, s->size);
+    cvxr_give_array(core, s->U, s->size);
 }
 
 /* G = -f'(Y). */
@@ -8237,14 +8599,11 @@ static void cvxr_fista_gradient(cvxr_fista *s) { s->smooth->gradient(s, s->Y, s-
 
 /* V = prox(Y + eta G) and its image. */
 static void cvxr_fista_trial(cvxr_fista *s) {
-    cvxr_core *core = s->core;
-    const size_t element = core->space->size;
-    size_t k;
-    memcpy(s->V, s->Y, s->size * element);
-    core->space->axpby(s->size, s->eta, s->G, 1.0, s->V);
-    for (k = 0; k < s->outputs; k++)
-        cvxr_prox(s->penalty, core->type, s->groups, core->op_work.dp,
-                  cvxr_at(s->V, k * s->per, element), s->eta * s->lambda);
+    const cvxrelu_device *dev = cvxr_device(s->core);
+    void *self = cvxr_self(s->core);
+    dev->copy(self, s->size, s->Y, s->V);
+    dev->axpby(self, s->size, s->eta, s->G, 1.0, s->V);
+    dev->prox(self, s->penalty, s->outputs, s->groups, s->eta * s->lambda, s->V);
     s->active = s->smooth->image(s, s->V, s->zV);
 }
 
@@ -8260,7 +8619,8 @@ static int cvxr_fista_search(cvxr_fista *s) {
         cvxr_fista_trial(s);
         if (opt->step_rule == CVXRELU_STEP_FIXED) return 1;
         excess = s->smooth->excess(s);
-        s->moved = s->core->space->dot(s->size, s->V, s->Y, s->V, s->Y);
+        s->moved = cvxr_device(s->core)->dot(cvxr_self(s->core), s->size, s->V, s->Y, s->V,
+                                             s->Y);
         if (excess <= s->moved / (2 * s->eta) * slack) {
             s->omega = excess > 0 ? s->moved / (2 * s->eta * excess) : HUGE_VAL;
             return 1;
@@ -8272,19 +8632,19 @@ static int cvxr_fista_search(cvxr_fista *s) {
 
 /* u' is V: restart or extrapolate, then V becomes U. */
 static void cvxr_fista_accept(cvxr_fista *s) {
-    const cvxr_core *core = s->core;
-    const cvxr_space *space = core->space;
-    void *swap;
+    const cvxrelu_options *opt = s->core->opt;
+    const cvxrelu_device *dev = cvxr_device(s->core);
+    void *swap, *self = cvxr_self(s->core);
     double next = (1 + sqrt(1 + 4 * s->t * s->t)) / 2, b = (s->t - 1) / next;
-    if (core->opt->no_acceleration) next = 1, b = 0;
-    else if (!core->opt->no_restart && space->dot(s->size, s->V, s->U, s->Y, s->V) > 0)
+    if (opt->no_acceleration) next = 1, b = 0;
+    else if (!opt->no_restart && dev->dot(self, s->size, s->V, s->U, s->Y, s->V) > 0)
         next = 1, b = 0;
     s->t = next;
-    memcpy(s->Y, s->V, s->size * space->size);
-    memcpy(s->zY, s->zV, s->rows * space->size);
+    dev->copy(self, s->size, s->V, s->Y);
+    dev->copy(self, s->rows, s->zV, s->zY);
     if (b != 0) {
-        space->axpby(s->size, -b, s->U, 1 + b, s->Y);
-        space->axpby(s->rows, -b, s->zU, 1 + b, s->zY);
+        dev->axpby(self, s->size, -b, s->U, 1 + b, s->Y);
+        dev->axpby(self, s->rows, -b, s->zU, 1 + b, s->zY);
     }
     swap = s->U, s->U = s->V, s->V = swap;
     swap = s->zU, s->zU = s->zV, s->zV = swap;
@@ -8292,19 +8652,15 @@ static void cvxr_fista_accept(cvxr_fista *s) {
 
 /* Objective of U from the image at hand. */
 static double cvxr_fista_objective(cvxr_fista *s) {
-    const cvxr_core *core = s->core;
-    double penalty = 0;
-    size_t k;
-    for (k = 0; k < s->outputs; k++)
-        penalty += cvxr_penalty_value(s->penalty, core->type, s->groups, core->op_work.dp,
-                                      cvxr_at(s->U, k * s->per, core->space->size));
+    const double penalty = cvxr_device(s->core)->penalty(cvxr_self(s->core), s->penalty,
+                                                         s->outputs, s->groups, s->U);
     return s->smooth->value(s) + s->lambda * penalty;
 }
 
 /* Y is U, without momentum: the start of a run. */
 static void cvxr_fista_restart(cvxr_fista *s) {
-    memcpy(s->Y, s->U, s->size * s->core->space->size);
-    memcpy(s->zY, s->zU, s->rows * s->core->space->size);
+    cvxr_device(s->core)->copy(cvxr_self(s->core), s->size, s->U, s->Y);
+    cvxr_device(s->core)->copy(cvxr_self(s->core), s->rows, s->zU, s->zY);
     s->t = 1;
 }
 
@@ -8316,7 +8672,7 @@ static cvxrelu_stop cvxr_fista_run(cvxr_fista *s, int most) {
         if (!cvxr_fista_search(s)) return CVXRELU_STOP_STALLED;
         cvxr_fista_accept(s);
         s->core->report->iterations++;
-        stop = s->smooth->check(s);
+        stop = cvxr_lost(s->core) ? CVXRELU_STOP_STALLED : s->smooth->check(s);
         if (stop == CVXRELU_STOP_NONE && s->iteration >= most) stop = CVXRELU_STOP_ITERATIONS;
     }
     return stop;
@@ -8324,84 +8680,32 @@ static cvxrelu_stop cvxr_fista_run(cvxr_fista *s, int most) {
 
 /* ---- C-GReLU: the mean loss of the predictions. */
 
-/* zs = A W for every output, over the non-zero groups only; returns how many there are. */
+/* zs = A W for every output; returns the number of non-zero groups. */
 static size_t cvxr_fista_forward(cvxr_fista *s, void *W, void *zs) {
-    const cvxr_core *core = s->core;
-    const size_t element = core->space->size, dp = core->op_work.dp;
-    size_t k, p, active = 0;
-    for (k = 0; k < core->data->c; k++) {
-        unsigned char *U = cvxr_at(W, k * s->per, element);
-        cvxr_select select;
-        memset(&select, 0, sizeof select);
-        select.idx = s->index;
-        for (p = 0; p < core->patterns->count; p++)
-            if (!core->space->row_is_zero(dp, U + p * dp * element))
-                s->index[select.count++] = p;
-        core->space->forward(&s->core->op_work, &select, U, 1,
-                             cvxr_at(zs, k * core->data->n, element));
-        active += select.count;
-    }
-    return active;
-}
-
-/* out = X^T D theta / (n c) for all patterns, theta the loss's dual direction at prediction z
-   of output k. */
-static void cvxr_loss_gradient(cvxr_fista *s, size_t k, void *z, void *out) {
-    cvxr_core *core = s->core;
-    const size_t n = core->data->n;
-    size_t i;
-    cvxr_select all;
-    memset(&all, 0, sizeof all);
-    all.count = core->patterns->count;
-    core->space->to_f64(n, z, core->z);
-    core->loss->dual(n, core->z, core->data->Y + k * n, core->theta);
-    for (i = 0; i < n; i++) core->theta[i] /= core->units;
-    core->space->from_f64(n, core->theta, s->r);
-    core->space->gradient(&core->op_work, &all, s->r, out);
+    return cvxr_device(s->core)->forward(cvxr_self(s->core), W, zs);
 }
 
 static void cvxr_grelu_gradient(cvxr_fista *s, void *W, void *zs) {
-    const size_t element = s->core->space->size, n = s->core->data->n;
-    size_t k;
+    const cvxrelu_device *dev = cvxr_device(s->core);
     (void)W;
-    for (k = 0; k < s->outputs; k++)
-        cvxr_loss_gradient(s, k, cvxr_at(zs, k * n, element),
-                           cvxr_at(s->G, k * s->per, element));
+    dev->residual(cvxr_self(s->core), zs, s->r);
+    dev->gradient(cvxr_self(s->core), s->r, s->G);
 }
 
 /* f(V) - f(Y) - <f'(Y), V - Y> in the manual's units. */
 static double cvxr_loss_excess(cvxr_fista *s) {
-    cvxr_core *core = s->core;
-    const size_t element = core->space->size, n = core->data->n;
-    double sum = 0;
-    size_t k;
-    for (k = 0; k < core->data->c; k++) {
-        core->space->to_f64(n, cvxr_at(s->zV, k * n, element), core->z);
-        core->space->to_f64(n, cvxr_at(s->zY, k * n, element), s->z64);
-        sum += core->loss->excess(n, core->z, s->z64, core->data->Y + k * n);
-    }
-    return sum / core->units;
+    return cvxr_device(s->core)->excess(cvxr_self(s->core), s->zV, s->zY) / s->core->units;
 }
 
 static double cvxr_loss_value(cvxr_fista *s) {
-    cvxr_core *core = s->core;
-    const size_t n = core->data->n;
-    double loss = 0;
-    size_t k;
-    for (k = 0; k < core->data->c; k++) {
-        core->space->to_f64(n, cvxr_at(s->zU, k * n, core->space->size), core->z);
-        loss += core->loss->value(n, core->z, core->data->Y + k * n);
-    }
-    return loss / core->units;
+    return cvxr_device(s->core)->loss(cvxr_self(s->core), s->zU) / s->core->units;
 }
 
 /* The rows of output k of a dense work array. */
 static cvxr_rows cvxr_fista_rows(const cvxr_fista *s, size_t k) {
     cvxr_rows rows;
     memset(&rows, 0, sizeof rows);
-    rows.space = s->core->space;
-    rows.ld = s->core->op_work.dp;
-    rows.dense = cvxr_at(s->U, k * s->per, s->core->space->size);
+    rows.dense = cvxr_at(s->core, s->U, k * s->per);
     return rows;
 }
 
@@ -8423,18 +8727,21 @@ static int cvxr_fista_due(int iteration) {
 /* Copy the non-zero rows of a dense array to sorted float64 weights (capacity for all of
    them). */
 static void cvxr_fista_keep(const cvxr_fista *s, void *dense, cvxr_weights *out) {
-    const cvxr_core *core = s->core;
-    const size_t element = core->space->size, from = core->op_work.dp, to = core->data->dp;
-    size_t k, p;
+    cvxr_core *core = s->core;
+    const size_t P = core->patterns->count;
+    size_t k, p, j, count;
     out->m = 0;
     for (k = 0; k < core->data->c; k++)
-        for (p = 0; p < core->patterns->count; p++) {
-            const unsigned char *row = cvxr_at(dense, k * s->per + p * from, element);
-            if (core->space->row_is_zero(from, row)) continue;
-            CVXRELU_ASSERT(out->m < out->capacity);
-            out->output[out->m] = k;
-            out->pattern[out->m] = p;
-            core->space->to_f64(to, row, out->u + out->m++ * to);
+        for (p = 0; p < P; p += CVXR_BLOCK, out->m += count) {
+            void *from = cvxr_at(core, dense, k * s->per + p * core->op_work.dp);
+            count = cvxr_device(core)->take(cvxr_self(core), cvxr_min_z(CVXR_BLOCK, P - p),
+                                            from, out->pattern + out->m,
+                                            out->u + out->m * out->dp);
+            CVXRELU_ASSERT(out->m + count <= out->capacity);
+            for (j = out->m; j < out->m + count; j++) {
+                out->output[j] = k;
+                out->pattern[j] += p;
+            }
         }
 }
 
@@ -8451,16 +8758,33 @@ static void cvxr_fista_watch(cvxr_fista *s) {
     s->objective = now;
 }
 
+/* The rows of *from into the first rows of W, in their order. */
+static void cvxr_fista_rows_put(cvxr_fista *s, const cvxr_weights *from, void *W) {
+    size_t j, i, count, index[CVXR_BLOCK];
+    for (j = 0; j < from->m; j += count) {
+        count = cvxr_min_z(CVXR_BLOCK, from->m - j);
+        for (i = 0; i < count; i++) index[i] = j + i;
+        cvxr_device(s->core)->put(cvxr_self(s->core), count, index, from->u + j * from->dp, W);
+    }
+}
+
+/* Sorted weights into U, whose groups are outputs x patterns x sides. */
+static void cvxr_fista_put(cvxr_fista *s, const cvxr_weights *from) {
+    cvxr_core *core = s->core;
+    const size_t sides = cvxr_sides(core);
+    size_t j, i, count, index[CVXR_BLOCK];
+    for (j = 0; j < from->m; j += count) {
+        count = cvxr_min_z(CVXR_BLOCK, from->m - j);
+        for (i = 0; i < count; i++)
+            index[i] = from->output[j + i] * s->groups + from->pattern[j + i] * sides
+                       + (from->sign[j + i] < 0);
+        cvxr_device(core)->put(cvxr_self(core), count, index, from->u + j * from->dp, s->U);
+    }
+}
+
 /* U, Y and their predictions at the weights to start from, which count as kept. */
 static void cvxr_fista_start(cvxr_fista *s, const cvxr_weights *start) {
-    const cvxr_core *core = s->core;
-    const size_t element = core->space->size;
-    size_t j;
-    for (j = 0; j < start->m; j++) {
-        size_t at = start->output[j] * s->per + start->pattern[j] * core->op_work.dp;
-        core->space->from_f64(core->data->d, start->u + j * start->dp,
-                              cvxr_at(s->U, at, element));
-    }
+    cvxr_fista_put(s, start);
     if (start->m) cvxr_fista_forward(s, s->U, s->zU);
     cvxr_fista_restart(s);
     s->least = cvxr_fista_objective(s);
@@ -11264,8 +11588,8 @@ static cvxrelu_stop cvxr_newton_solve(cvxr_core *core, cvxr_weights *weights,
    would hold within the window already]. That is loose for small lambda: the certificate of
    the projected network tells. A group at zero adds the gradient Xt^T gamma, which stands
    still between updates: products with X are made for the others only, in panels, and no
-   n-vector of a group but gamma is stored. float64. Uses S05, S08-S13. Used by S16, S22.
-   Tests: tests/test_s15_al.c. */
+   n-vector of a group but gamma is stored. On the CPU in float64. Uses S05, S08-S13. Used by
+   S16, S22. Tests: tests/test_s15_al.c. */
 
 /* ---- One-sided quadratics: scale delta/2 sum_g ||(gamma_g/delta - s_g Xt_g w_g)_+||^2. */
 
@@ -11276,7 +11600,7 @@ typedef struct cvxr_hinges {
     size_t groups, n, ld, dp;
     const size_t *pattern; /* groups, all of sign +1; NULL: the groups of every output are
                               (pattern 0, +1), (0, -1), (1, +1), ... */
-    double delta, scale;
+    double delta;
     double *gamma; /* groups x ld, zero beyond n */
     double *slope; /* groups x dp: s Xt^T gamma */
     double *rows;  /* 2 CVXR_HINGE x dp: weights, then gradients of a panel */
@@ -11288,33 +11612,40 @@ static size_t cvxr_hinges_bytes(size_t n, size_t dp, size_t groups) {
     const size_t ld = cvxr_pad(n);
     return cvxr_bytes(groups * ld, sizeof(double)) + cvxr_bytes(groups * dp, sizeof(double))
            + cvxr_bytes(2 * CVXR_HINGE * dp, sizeof(double))
-           + cvxr_bytes(2 * CVXR_HINGE * ld, sizeof(double));
+           + cvxr_bytes(2 * CVXR_HINGE * ld, sizeof(double))
+           + cvxr_bytes(1, sizeof(cvxr_hinges));
 }
 
-static int cvxr_hinges_open(cvxr_hinges *h, cvxr_core *core, const size_t *pattern,
-                            size_t groups) {
+static void cvxr_hinges_close(void *self, void *hinges) {
+    cvxr_mem *mem = ((cvxr_core *)self)->mem;
+    cvxr_hinges *h = (cvxr_hinges *)hinges;
+    if (h == NULL) return;
+    cvxr_release(mem, h->image, 2 * CVXR_HINGE * h->ld, sizeof(double));
+    cvxr_release(mem, h->rows, 2 * CVXR_HINGE * h->dp, sizeof(double));
+    cvxr_release(mem, h->slope, h->groups * h->dp, sizeof(double));
+    cvxr_release(mem, h->gamma, h->groups * h->ld, sizeof(double));
+    cvxr_release(mem, h, 1, sizeof *h);
+}
+
+static void *cvxr_hinges_open(void *self, size_t groups, const size_t *pattern) {
+    cvxr_core *core = (cvxr_core *)self;
     cvxr_mem *mem = core->mem;
-    memset(h, 0, sizeof *h);
+    cvxr_hinges *h = (cvxr_hinges *)cvxr_alloc_zero(mem, 1, sizeof *h);
+    if (h == NULL) return NULL;
     h->core = core;
     h->groups = groups;
     h->n = core->data->n;
     h->ld = cvxr_pad(h->n);
     h->dp = core->data->dp;
     h->pattern = pattern;
-    h->delta = h->scale = 1;
+    h->delta = 1;
     h->gamma = (double *)cvxr_alloc_zero(mem, groups * h->ld, sizeof(double));
     h->slope = (double *)cvxr_alloc_zero(mem, groups * h->dp, sizeof(double));
     h->rows = (double *)cvxr_alloc(mem, 2 * CVXR_HINGE * h->dp, sizeof(double));
     h->image = (double *)cvxr_alloc_zero(mem, 2 * CVXR_HINGE * h->ld, sizeof(double));
-    return mem->failed == CVXRELU_OK;
-}
-
-static void cvxr_hinges_close(cvxr_hinges *h) {
-    cvxr_mem *mem = h->core->mem;
-    cvxr_release(mem, h->image, 2 * CVXR_HINGE * h->ld, sizeof(double));
-    cvxr_release(mem, h->rows, 2 * CVXR_HINGE * h->dp, sizeof(double));
-    cvxr_release(mem, h->slope, h->groups * h->dp, sizeof(double));
-    cvxr_release(mem, h->gamma, h->groups * h->ld, sizeof(double));
+    if (!mem->failed) return h;
+    cvxr_hinges_close(core, h);
+    return NULL;
 }
 
 static size_t cvxr_hinge_pattern(const cvxr_hinges *h, size_t g) {
@@ -11542,24 +11873,33 @@ static double cvxr_hinge_run(cvxr_hinges *h, cvxr_hinge_what what, size_t count)
     return sum;
 }
 
-/* G -= the gradient at W. */
-static void cvxr_hinges_gradient(cvxr_hinges *h, const double *W, double *G) {
+/* G -= the gradient at W of `scale` times the quadratics. */
+static void cvxr_hinges_gradient(void *self, void *hinges, double delta, double scale,
+                                 const void *weights, void *gradient) {
+    cvxr_hinges *h = (cvxr_hinges *)hinges;
+    const double *W = (const double *)weights;
+    double *G = (double *)gradient;
     const size_t dp = h->dp;
     size_t g, j, next = 0, count;
+    (void)self;
+    h->delta = delta;
     for (g = 0; g < h->groups; g++)
         if (cvxr_row_is_zero_f64(dp, W + g * dp))
-            cvxr_axpby_f64(dp, h->scale, h->slope + g * dp, 1, G + g * dp);
+            cvxr_axpby_f64(dp, scale, h->slope + g * dp, 1, G + g * dp);
     while ((count = cvxr_hinge_panel(h, W, NULL, &next)) > 0) {
         (void)cvxr_hinge_run(h, CVXR_HINGE_PULL, count);
         for (j = 0; j < count; j++)
-            cvxr_axpby_f64(dp, h->scale, h->rows + j * dp, 1, G + h->list[j] * dp);
+            cvxr_axpby_f64(dp, scale, h->rows + j * dp, 1, G + h->list[j] * dp);
     }
 }
 
 /* gamma <- (gamma - delta Xt w)_+; groups at zero keep theirs. */
-static void cvxr_hinges_update(cvxr_hinges *h, const double *W) {
+static void cvxr_hinges_update(void *self, void *hinges, double delta, const void *W) {
+    cvxr_hinges *h = (cvxr_hinges *)hinges;
     size_t i, j, next = 0, count;
-    while ((count = cvxr_hinge_panel(h, W, NULL, &next)) > 0) {
+    (void)self;
+    h->delta = delta;
+    while ((count = cvxr_hinge_panel(h, (const double *)W, NULL, &next)) > 0) {
         (void)cvxr_hinge_run(h, CVXR_HINGE_PULL, count);
         for (j = 0; j < count; j++) {
             double *gamma = h->gamma + h->list[j] * h->ld;
@@ -11570,48 +11910,62 @@ static void cvxr_hinges_update(cvxr_hinges *h, const double *W) {
     }
 }
 
-/* f(V) - f(Y) - <f'(Y), V - Y>. */
-static double cvxr_hinges_excess(cvxr_hinges *h, const double *V, const double *Y) {
+/* The sum over the groups that V, or Y, has non-zero. */
+static double cvxr_hinges_sum(void *hinges, cvxr_hinge_what what, const void *V,
+                              const void *Y) {
     double sum = 0;
     size_t next = 0, count;
-    while ((count = cvxr_hinge_panel(h, V, Y, &next)) > 0)
-        sum += cvxr_hinge_run(h, CVXR_HINGE_EXCESS, count);
-    return h->scale * sum / (2 * h->delta);
+    while ((count = cvxr_hinge_panel((cvxr_hinges *)hinges, (const double *)V,
+                                     (const double *)Y, &next))
+           > 0)
+        sum += cvxr_hinge_run((cvxr_hinges *)hinges, what, count);
+    return sum;
 }
 
-static double cvxr_hinges_value(cvxr_hinges *h, const double *W) {
+/* 2 delta (f(V) - f(Y) - <f'(Y), V - Y>). */
+static double cvxr_hinges_excess(void *self, void *hinges, double delta, const void *V,
+                                 const void *Y) {
+    (void)self;
+    ((cvxr_hinges *)hinges)->delta = delta;
+    return cvxr_hinges_sum(hinges, CVXR_HINGE_EXCESS, V, Y);
+}
+
+/* 2 delta f(W). */
+static double cvxr_hinges_value(void *self, void *hinges, double delta, const void *W) {
+    cvxr_hinges *h = (cvxr_hinges *)hinges;
     double sum = 0;
     size_t g, next = 0, count;
+    (void)self;
+    h->delta = delta;
     for (g = 0; g < h->groups; g++)
-        if (cvxr_row_is_zero_f64(h->dp, W + g * h->dp))
+        if (cvxr_row_is_zero_f64(h->dp, (const double *)W + g * h->dp))
             sum += cvxr_sum_squares(h->n, h->gamma + g * h->ld, NULL);
-    while ((count = cvxr_hinge_panel(h, W, NULL, &next)) > 0)
+    while ((count = cvxr_hinge_panel(h, (const double *)W, NULL, &next)) > 0)
         sum += cvxr_hinge_run(h, CVXR_HINGE_VALUE, count);
-    return h->scale * sum / (2 * h->delta);
+    return sum;
 }
 
 /* c_gap: the sum of squares of (Xt w)_-. */
-static double cvxr_hinges_gap(cvxr_hinges *h, const double *W) {
-    double sum = 0;
-    size_t next = 0, count;
-    while ((count = cvxr_hinge_panel(h, W, NULL, &next)) > 0)
-        sum += cvxr_hinge_run(h, CVXR_HINGE_GAP, count);
-    return sum;
+static double cvxr_hinges_gap(void *self, void *hinges, const void *W) {
+    (void)self;
+    return cvxr_hinges_sum(hinges, CVXR_HINGE_GAP, W, NULL);
+}
+
+/* The CPU's entries for them; returns what cvxr_device does. */
+static const cvxrelu_device *cvxr_hinges_device(cvxr_core *core) {
+    cvxrelu_device *t = &core->cpu;
+    t->hinges_open = cvxr_hinges_open, t->hinges_close = cvxr_hinges_close;
+    t->hinges_update = cvxr_hinges_update, t->hinges_gradient = cvxr_hinges_gradient;
+    t->hinges_value = cvxr_hinges_value, t->hinges_excess = cvxr_hinges_excess;
+    t->hinges_gap = cvxr_hinges_gap;
+    return cvxr_device(core);
 }
 
 /* The squared minimum-norm subgradient at U; G is overwritten. */
 static double cvxr_fista_subgradient(cvxr_fista *s) {
-    const size_t dp = s->core->data->dp;
-    const double *G = (const double *)s->G, *U = (const double *)s->U;
-    cvxr_penalty_sums sums;
-    size_t g;
-    memset(&sums, 0, sizeof sums);
     s->smooth->gradient(s, s->U, s->zU);
-    for (g = 0; g < s->outputs * s->groups; g++) {
-        const double *u = cvxr_row_is_zero_f64(dp, U + g * dp) ? NULL : U + g * dp;
-        cvxr_neuron_sweep(1, dp, G + g * dp, &u, s->lambda, &sums);
-    }
-    return sums.subgradient;
+    return cvxr_device(s->core)->subgradient(cvxr_self(s->core), s->outputs * s->groups,
+                                             s->lambda, s->G, s->U);
 }
 
 /* Where the step came from gives a subgradient of about ||V - Y|| / eta at no cost; the true
@@ -11624,7 +11978,7 @@ static int cvxr_fista_reached(cvxr_fista *s, double tol) {
 /* ---- CD-A: all groups of a gated solution in one run. */
 
 typedef struct cvxr_cda_run {
-    cvxr_hinges hinges; /* gamma = b, delta = 1 */
+    void *hinges; /* of the device: gamma = b, delta = 1 */
     double tol;
 } cvxr_cda_run;
 
@@ -11634,19 +11988,23 @@ static size_t cvxr_cda_image(cvxr_fista *s, void *W, void *z) {
 }
 
 static void cvxr_cda_gradient(cvxr_fista *s, void *W, void *z) {
+    const cvxrelu_device *dev = cvxr_device(s->core);
+    void *self = cvxr_self(s->core);
     (void)z;
-    memset(s->G, 0, s->size * sizeof(double));
-    cvxr_hinges_gradient(&((cvxr_cda_run *)s->self)->hinges, (const double *)W,
-                         (double *)s->G);
+    dev->axpby(self, s->size, 0, W, 0, s->G);
+    dev->hinges_gradient(self, ((cvxr_cda_run *)s->self)->hinges, 1, 1, W, s->G);
 }
 
 static double cvxr_cda_excess(cvxr_fista *s) {
-    return cvxr_hinges_excess(&((cvxr_cda_run *)s->self)->hinges, (const double *)s->V,
-                              (const double *)s->Y);
+    return cvxr_device(s->core)->hinges_excess(
+               cvxr_self(s->core), ((cvxr_cda_run *)s->self)->hinges, 1, s->V, s->Y)
+           / 2;
 }
 
 static double cvxr_cda_value(cvxr_fista *s) {
-    return cvxr_hinges_value(&((cvxr_cda_run *)s->self)->hinges, (const double *)s->U);
+    return cvxr_device(s->core)->hinges_value(cvxr_self(s->core),
+                                              ((cvxr_cda_run *)s->self)->hinges, 1, s->U)
+           / 2;
 }
 
 static cvxrelu_stop cvxr_cda_check(cvxr_fista *s) {
@@ -11663,6 +12021,34 @@ CVXR_UNUSED static size_t cvxr_cda_bytes(size_t n, size_t dp, size_t m) {
     return cvxr_fista_sizes(n, m * dp, m, 0, sizeof(double)) + cvxr_hinges_bytes(n, dp, m);
 }
 
+/* All rows of U, zeros too, into `to` (groups x dp). */
+static void cvxr_cda_fetch(cvxr_fista *s, double *to) {
+    cvxr_core *core = s->core;
+    const size_t dp = core->data->dp;
+    size_t g, j, count;
+    memset(to, 0, s->groups * dp * sizeof *to);
+    for (g = 0; g < s->groups; g += CVXR_BLOCK) {
+        count = cvxr_device(core)->take(cvxr_self(core), cvxr_min_z(CVXR_BLOCK, s->groups - g),
+                                        cvxr_at(core, s->U, g * core->op_work.dp),
+                                        core->panel_index, core->panel);
+        for (j = 0; j < count; j++)
+            memcpy(to + (g + core->panel_index[j]) * dp, core->panel + j * dp,
+                   dp * sizeof *to);
+    }
+}
+
+/* From *w, when it has as many rows as *u, else from zero. */
+static cvxrelu_stop cvxr_cda_run_from(cvxr_fista *s, cvxr_cda_run *run, const cvxr_weights *u,
+                                      const cvxr_weights *w, int most) {
+    const cvxrelu_device *dev = cvxr_device(s->core);
+    void *self = cvxr_self(s->core);
+    cvxr_fista_rows_put(s, u, s->V);
+    dev->hinges_update(self, run->hinges, 1, s->V);
+    if (w->m == u->m) cvxr_fista_rows_put(s, w, s->U);
+    cvxr_fista_restart(s);
+    return cvxr_fista_run(s, most > 0 ? most : 2000);
+}
+
 /* The rows of *w, which go with those of *u, minimise 1/2 ||(b - Xt w)_+||^2 + rho ||w|| with
    b = (-Xt u)_+ [MSP22 eq. 9], from what *w holds when it has as many rows as *u, else from
    zero; then v = u + w. Until the squared subgradient of the sum is <= tol (0 = 1e-6, G.1), or
@@ -11670,32 +12056,29 @@ CVXR_UNUSED static size_t cvxr_cda_bytes(size_t n, size_t dp, size_t m) {
    sigma_min: the caller sees to that. */
 CVXR_UNUSED static cvxrelu_stop cvxr_cda(cvxr_core *core, const cvxr_weights *u, double rho,
                                          double tol, int most, cvxr_weights *w) {
-    const size_t size = u->m * core->data->dp;
     cvxrelu_stop stop = CVXRELU_STOP_NONE;
     cvxr_core work = *core; /* in float64, whatever the gated solver used */
+    const cvxrelu_device *dev = cvxr_hinges_device(&work);
     cvxr_cda_run run;
     cvxr_fista s;
     work.space = &cvxr_space_f64;
     work.type = CVXRELU_FLOAT64;
     work.op_work = work.op;
     run.tol = tol > 0 ? tol : 1e-6;
-    cvxr_hinges_open(&run.hinges, &work, u->pattern, u->m);
-    if (cvxr_fista_begin(&s, &work, &cvxr_smooth_cda, 1, u->m, 0)) {
+    run.hinges = dev->hinges_open(cvxr_self(&work), u->m, u->pattern);
+    if (cvxr_fista_begin(&s, &work, &cvxr_smooth_cda, 1, u->m, 0) && run.hinges) {
         s.self = &run;
-        s.penalty = &cvxr_penalties[CVXRELU_PENALTY_NEURON];
+        s.penalty = CVXRELU_PENALTY_NEURON;
         s.lambda = rho;
-        cvxr_hinges_update(&run.hinges, u->u);
-        if (w->m == u->m) memcpy(s.U, w->u, size * sizeof(double));
-        cvxr_fista_restart(&s);
-        stop = cvxr_fista_run(&s, most > 0 ? most : 2000);
+        stop = cvxr_cda_run_from(&s, &run, u, w, most);
         w->m = u->m;
         memcpy(w->output, u->output, u->m * sizeof *u->output);
         memcpy(w->pattern, u->pattern, u->m * sizeof *u->pattern);
         memset(w->sign, 0, u->m);
-        memcpy(w->u, s.U, size * sizeof(double));
+        cvxr_cda_fetch(&s, w->u);
     }
     cvxr_fista_close(&s);
-    cvxr_hinges_close(&run.hinges);
+    dev->hinges_close(cvxr_self(&work), run.hinges);
     core->stop = work.stop;
     core->op.flops = work.op.flops;
     return stop;
@@ -11709,11 +12092,11 @@ CVXR_UNUSED static cvxrelu_stop cvxr_cda(cvxr_core *core, const cvxr_weights *u,
 
 typedef struct cvxr_al {
     cvxr_fista fista;   /* U: c x 2 P x dp */
-    cvxr_hinges hinges;
+    void *hinges;       /* of the device */
+    double delta;
     cvxr_weights *best, *spare; /* feasible ones: the best so far, and room for the next */
     cvxr_certificate held;      /* of *best */
     double raw;                 /* violation of *best before it was projected */
-    double *sums;               /* P x dp: both signs of a pattern together, or a gradient */
     double *v;                  /* dp */
     cvxr_face face;
     double tol, constraint_tol, low, high;
@@ -11728,55 +12111,25 @@ static size_t cvxr_al_bytes(size_t n, size_t dp, size_t c, size_t P) {
            + cvxr_bytes(dp, sizeof(double));
 }
 
-/* Predictions: the two raw weights of a pattern act as their sum. */
-static size_t cvxr_al_image(cvxr_fista *s, void *W, void *z) {
-    cvxr_al *al = (cvxr_al *)s->self;
-    cvxr_core *core = s->core;
-    const size_t dp = core->data->dp, P = core->patterns->count;
-    size_t k, p, i, active = 0;
-    for (k = 0; k < s->outputs; k++) {
-        cvxr_select select;
-        memset(&select, 0, sizeof select);
-        select.idx = s->index;
-        for (p = 0; p < P; p++) {
-            const double *v = (const double *)W + k * s->per + 2 * p * dp, *w = v + dp;
-            const int zero = cvxr_row_is_zero_f64(dp, v) + cvxr_row_is_zero_f64(dp, w);
-            double *to = al->sums + select.count * dp;
-            active += 2 - (size_t)zero;
-            if (zero == 2) continue;
-            for (i = 0; i < dp; i++) to[i] = v[i] + w[i];
-            s->index[select.count++] = p;
-        }
-        cvxr_forward_f64(&core->op_work, &select, al->sums, 0,
-                         (double *)z + k * core->data->n);
-    }
-    return active;
-}
-
 static void cvxr_al_gradient(cvxr_fista *s, void *W, void *z) {
-    cvxr_al *al = (cvxr_al *)s->self;
-    const size_t dp = s->core->data->dp, P = s->core->patterns->count;
-    size_t k, p;
-    for (k = 0; k < s->outputs; k++) {
-        double *G = (double *)s->G + k * s->per;
-        cvxr_loss_gradient(s, k, (double *)z + k * s->core->data->n, al->sums);
-        for (p = 0; p < P; p++, G += 2 * dp) {
-            memcpy(G, al->sums + p * dp, dp * sizeof(double));
-            memcpy(G + dp, al->sums + p * dp, dp * sizeof(double));
-        }
-    }
-    cvxr_hinges_gradient(&al->hinges, (const double *)W, (double *)s->G);
+    const cvxr_al *al = (const cvxr_al *)s->self;
+    cvxr_grelu_gradient(s, W, z);
+    cvxr_device(s->core)->hinges_gradient(cvxr_self(s->core), al->hinges, al->delta,
+                                          1 / s->core->units, W, s->G);
 }
 
 static double cvxr_al_excess(cvxr_fista *s) {
-    return cvxr_loss_excess(s)
-           + cvxr_hinges_excess(&((cvxr_al *)s->self)->hinges, (const double *)s->V,
-                                (const double *)s->Y);
+    const cvxr_al *al = (const cvxr_al *)s->self;
+    const double sum = cvxr_device(s->core)->hinges_excess(cvxr_self(s->core), al->hinges,
+                                                           al->delta, s->V, s->Y);
+    return cvxr_loss_excess(s) + 1 / s->core->units * sum / (2 * al->delta);
 }
 
 static double cvxr_al_value(cvxr_fista *s) {
-    return cvxr_loss_value(s)
-           + cvxr_hinges_value(&((cvxr_al *)s->self)->hinges, (const double *)s->U);
+    const cvxr_al *al = (const cvxr_al *)s->self;
+    const double sum = cvxr_device(s->core)->hinges_value(cvxr_self(s->core), al->hinges,
+                                                          al->delta, s->U);
+    return cvxr_loss_value(s) + 1 / s->core->units * sum / (2 * al->delta);
 }
 
 /* Progress shows the best feasible network: that of the iterate is not known. */
@@ -11789,55 +12142,57 @@ static cvxrelu_stop cvxr_al_check(cvxr_fista *s) {
     return cvxr_fista_reached(s, al->tol) ? CVXRELU_STOP_SUBGRADIENT : CVXRELU_STOP_NONE;
 }
 
-static const cvxr_smooth cvxr_smooth_al = { cvxr_al_image, cvxr_al_gradient, cvxr_al_excess,
-                                            cvxr_al_value, cvxr_al_check };
+static const cvxr_smooth cvxr_smooth_al = { cvxr_fista_forward, cvxr_al_gradient,
+                                            cvxr_al_excess, cvxr_al_value, cvxr_al_check };
 
 static int cvxr_al_open(cvxr_al *al, cvxr_core *core) {
     const cvxr_data *data = core->data;
     const cvxrelu_al_options *o = &core->opt->al;
     const size_t P = core->patterns->count;
-    CVXRELU_ASSERT(core->type == CVXRELU_FLOAT64 && core->kind == CVXRELU_RELU);
+    const cvxrelu_device *dev = cvxr_hinges_device(core);
+    CVXRELU_ASSERT(core->foreign || core->type == CVXRELU_FLOAT64);
+    CVXRELU_ASSERT(core->kind == CVXRELU_RELU);
     memset(al, 0, sizeof *al);
     cvxr_fista_begin(&al->fista, core, &cvxr_smooth_al, data->c, 2 * P, data->c * data->n);
     al->fista.self = al;
-    cvxr_hinges_open(&al->hinges, core, NULL, data->c * 2 * P);
-    al->sums = (double *)cvxr_alloc(core->mem, P * data->dp, sizeof(double));
+    al->hinges = dev->hinges_open(cvxr_self(core), data->c * 2 * P, NULL);
+    if (!core->foreign)
+        core->scratch.sums = (double *)cvxr_alloc(core->mem, P * data->dp, sizeof(double));
     al->v = (double *)cvxr_alloc(core->mem, data->dp, sizeof(double));
     al->face.rows = (uint32_t *)cvxr_alloc(core->mem, data->dp, sizeof(uint32_t));
     al->face.gamma = (double *)cvxr_alloc(core->mem, data->dp, sizeof(double));
-    al->hinges.scale = 1 / core->units;
-    al->hinges.delta = o->delta > 0 ? o->delta : 100;
+    al->delta = o->delta > 0 ? o->delta : 100;
     al->low = o->window_low > 0 ? o->window_low : 1e-3;
     al->high = o->window_high > 0 ? o->window_high : 1e-2;
     al->constraint_tol = o->constraint_tol > 0 ? o->constraint_tol : 1e-6;
     al->max_outer = o->max_outer > 0 ? o->max_outer : 10000;
     al->max_iters = core->opt->max_iters > 0 ? core->opt->max_iters : CVXR_AL_TOTAL;
     al->first = core->report->iterations;
-    return core->mem->failed == CVXRELU_OK;
+    return core->mem->failed == CVXRELU_OK && !cvxr_lost(core);
 }
 
 static void cvxr_al_close(cvxr_al *al) {
-    const cvxr_core *core = al->fista.core;
+    cvxr_core *core = al->fista.core;
     const size_t dp = core->data->dp, P = core->patterns->count;
     cvxr_release(core->mem, al->face.gamma, dp, sizeof(double));
     cvxr_release(core->mem, al->face.rows, dp, sizeof(uint32_t));
     cvxr_release(core->mem, al->v, dp, sizeof(double));
-    cvxr_release(core->mem, al->sums, P * dp, sizeof(double));
-    cvxr_hinges_close(&al->hinges);
+    if (!core->foreign) cvxr_release(core->mem, core->scratch.sums, P * dp, sizeof(double));
+    cvxr_device(core)->hinges_close(cvxr_self(core), al->hinges);
     cvxr_fista_close(&al->fista);
 }
 
 /* ---- From an iterate to a network: every group projected on its cone. */
 
-/* U's group g projected into *out (raw), which has room for it; nothing is added where the
-   projection is 0 or failed. Returns the violation before. */
-static double cvxr_al_project_group(cvxr_al *al, size_t g, cvxr_weights *out) {
+/* The weights u of group g projected into *out (raw), which has room for it; nothing is added
+   where the projection is 0 or failed. Returns the violation before. */
+static double cvxr_al_project_group(cvxr_al *al, size_t g, const double *u,
+                                    cvxr_weights *out) {
     cvxr_core *core = al->fista.core;
-    const size_t dp = core->data->dp;
-    const uint64_t *bits = cvxr_hinge_bits(&al->hinges, g);
-    const double *u = (const double *)al->fista.U + g * dp;
+    const size_t dp = core->data->dp, p = g % al->fista.groups / 2;
+    const uint64_t *bits = core->op.bits + p * core->op.words;
     double *to = out->u + out->m * dp, raw;
-    const int sign = cvxr_hinge_sign(&al->hinges, g);
+    const int sign = g % 2 ? -1 : 1;
     size_t i;
     for (i = 0; i < dp; i++) al->v[i] = sign > 0 ? u[i] : -u[i];
     raw = cvxr_cone_violation(&core->cone, bits, al->v);
@@ -11847,7 +12202,7 @@ static double cvxr_al_project_group(cvxr_al *al, size_t g, cvxr_weights *out) {
     if (cvxr_row_is_zero_f64(dp, to)) return raw;
     for (i = 0; sign < 0 && i < dp; i++) to[i] = -to[i];
     out->output[out->m] = g / al->fista.groups;
-    out->pattern[out->m] = cvxr_hinge_pattern(&al->hinges, g);
+    out->pattern[out->m] = p;
     out->sign[out->m++] = (signed char)sign;
     return raw;
 }
@@ -11855,15 +12210,22 @@ static double cvxr_al_project_group(cvxr_al *al, size_t g, cvxr_weights *out) {
 /* Project the iterate, certify it, and keep it when it is the best so far. */
 static void cvxr_al_look(cvxr_al *al) {
     const cvxr_fista *s = &al->fista;
+    cvxr_core *core = s->core;
+    const size_t groups = s->outputs * s->groups;
     cvxr_weights swap, *out = al->spare;
     cvxr_certificate check;
     double raw = 0;
-    size_t g;
+    size_t g, j, count;
     out->m = 0;
-    for (g = 0; g < s->outputs * s->groups; g++)
-        if (!cvxr_row_is_zero_f64(out->dp, (const double *)s->U + g * out->dp))
-            raw = cvxr_max(raw, cvxr_al_project_group(al, g, out));
-    cvxr_certify(s->core, out, &check);
+    for (g = 0; g < groups; g += CVXR_BLOCK) {
+        count = cvxr_device(core)->take(cvxr_self(core), cvxr_min_z(CVXR_BLOCK, groups - g),
+                                        cvxr_at(core, s->U, g * core->op_work.dp),
+                                        core->panel_index, core->panel);
+        for (j = 0; j < count; j++)
+            raw = cvxr_max(raw, cvxr_al_project_group(al, g + core->panel_index[j],
+                                                      core->panel + j * out->dp, out));
+    }
+    cvxr_certify(core, out, &check);
     s->core->best_bound = cvxr_max(s->core->best_bound, check.dual_bound);
     if (!(check.objective < al->held.objective)) return;
     al->held = check;
@@ -11874,19 +12236,13 @@ static void cvxr_al_look(cvxr_al *al) {
 /* U at the weights to start from, which are the best network so far when they beat zero. */
 static void cvxr_al_start(cvxr_al *al, cvxr_weights *weights, cvxr_weights *start) {
     cvxr_fista *s = &al->fista;
-    const size_t dp = s->core->data->dp;
-    size_t j;
-    for (j = 0; j < start->m; j++) {
-        const size_t g = start->output[j] * s->groups + 2 * start->pattern[j]
-                         + (start->sign[j] < 0);
-        memcpy((double *)s->U + g * dp, start->u + j * dp, dp * sizeof(double));
-    }
+    cvxr_fista_put(s, start);
     al->best = weights;
     al->spare = start;
     weights->m = 0;
     cvxr_certify(s->core, weights, &al->held);
     if (start->m) cvxr_al_look(al);
-    cvxr_al_image(s, s->U, s->zU);
+    s->smooth->image(s, s->U, s->zU);
 }
 
 /* ---- The method of multipliers. */
@@ -11901,7 +12257,7 @@ static cvxrelu_stop cvxr_al_inner(cvxr_al *al) {
     cvxr_fista_restart(s);
     stop = cvxr_fista_run(s, left < CVXR_AL_INNER ? left : CVXR_AL_INNER);
     if (!(s->eta > 1e-100)) s->eta = eta;
-    al->gap = cvxr_hinges_gap(&al->hinges, (const double *)s->U);
+    al->gap = cvxr_device(s->core)->hinges_gap(cvxr_self(s->core), al->hinges, s->U);
     return stop;
 }
 
@@ -11912,26 +12268,27 @@ static cvxrelu_stop cvxr_al_inner(cvxr_al *al) {
    targets may be small, delta is left as it was. Returns NONE, or why the run must end. */
 static cvxrelu_stop cvxr_al_window(cvxr_al *al, double tol) {
     const cvxr_core *core = al->fista.core;
-    const double last = cvxr_max(tol, 1e-6), first = al->hinges.delta;
+    const double last = cvxr_max(tol, 1e-6), first = al->delta;
     double before = -1; /* c_gap at twice this delta and the last tolerance */
     int change;
     al->tol = cvxr_max(tol, 1e-3);
     for (change = 0; change < CVXR_AL_CHANGES; change++) {
         const cvxrelu_stop stop = cvxr_al_inner(al);
         if (core->stop) return core->stop;
+        if (cvxr_lost(core)) return CVXRELU_STOP_STALLED;
         if (core->report->iterations - al->first >= al->max_iters)
             return CVXRELU_STOP_ITERATIONS;
         if (stop == CVXRELU_STOP_STALLED || (al->gap >= al->low && al->gap <= al->high)) break;
         if (al->gap > al->high) {
-            al->hinges.delta *= 2;
+            al->delta *= 2;
             continue;
         }
         if (al->tol <= last) {
-            if (al->gap <= 1.5 * before) al->hinges.delta = first;
+            if (al->gap <= 1.5 * before) al->delta = first;
             if (al->gap <= 1.5 * before || al->gap <= al->constraint_tol) break;
             before = al->gap;
         }
-        al->hinges.delta /= 2;
+        al->delta /= 2;
         al->tol = cvxr_max(last, al->tol / 4);
     }
     al->tol = tol;
@@ -11954,11 +12311,12 @@ static cvxrelu_stop cvxr_al_run(cvxr_al *al) {
     for (;;) {
         inner = cvxr_al_inner(al);
         if (core->stop) return core->stop;
+        if (cvxr_lost(core)) return CVXRELU_STOP_STALLED;
         if (inner == CVXRELU_STOP_SUBGRADIENT && al->gap <= al->constraint_tol) return inner;
         if (core->report->iterations - al->first >= al->max_iters) break;
         stalls = inner == CVXRELU_STOP_STALLED ? stalls + 1 : 0;
         if (stalls > 2) return CVXRELU_STOP_STALLED;
-        cvxr_hinges_update(&al->hinges, (const double *)al->fista.U);
+        cvxr_device(core)->hinges_update(cvxr_self(core), al->hinges, al->delta, al->fista.U);
         if (++al->outer >= al->max_outer) break;
         if (cvxr_al_due(al->outer)) cvxr_al_look(al);
         if (al->held.gap <= core->opt->tol) return CVXRELU_STOP_GAP;
@@ -17641,6 +17999,7 @@ typedef struct cvxr_plan {
 typedef struct cvxr_shape {
     size_t n, d, features, c, P;
     int has_bias, threads;
+    int device; /* first-order methods keep their arrays elsewhere */
     cvxrelu_type type;
     cvxrelu_kind kind;
 } cvxr_shape;
@@ -17664,7 +18023,8 @@ static size_t cvxr_solver_bytes(const cvxr_shape *q, const cvxr_plan *plan,
         bytes = cvxr_newton_bytes(q->n, dp, q->P, cap, plan->max_factor, q->kind);
         if (q->kind == CVXRELU_GATED)
             bytes = cvxr_max_z(bytes, cvxr_rescue_bytes(q->n, dp, cap));
-    } else if (plan->solver == CVXRELU_SOLVER_AL)
+    } else if (q->device) bytes = cvxr_fista_sizes(q->n, 0, 2 * q->P, 0, 1) + 4096 + 24 * dp;
+    else if (plan->solver == CVXRELU_SOLVER_AL)
         bytes = cvxr_al_bytes(q->n, dp, q->c, q->P);
     else bytes = cvxr_fista_bytes(q->n, wide, q->c, q->P, element);
     if (plan->least_squares) bytes = cvxr_max_z(bytes, cvxr_cgls_bytes(q->n, dp, q->P));
@@ -17704,8 +18064,8 @@ static void cvxr_plan_bytes(const cvxr_shape *q, const cvxrelu_options *o, int k
         + cvxr_weights_bytes(plan->capacity, dp)
         + cvxr_weights_bytes(cvxr_plan_second(plan), dp) + cvxr_bytes(q->c, sizeof(double))
         + cvxr_bytes(2 * q->n, sizeof(double)) + cvxr_max_z(model, solver);
-    if (plan->solver == CVXRELU_SOLVER_FISTA
-        && q->type == CVXRELU_FLOAT32) /* X again */
+    if (plan->solver == CVXRELU_SOLVER_FISTA && q->type == CVXRELU_FLOAT32
+        && !q->device) /* X again */
         plan->bytes += cvxr_bytes(q->n * cvxr_work_stride(q->d, q->type), sizeof(float));
 }
 
@@ -17735,11 +18095,30 @@ static void cvxr_plan_size(const cvxr_shape *q, const cvxrelu_problem *p,
     if (cvxr_searches(p)) cvxr_plan_search(q, p, o, plan);
 }
 
+/* Devices have the first-order methods at strengths above 0, over patterns that are known. */
+static cvxrelu_result cvxr_plan_device(const cvxrelu_problem *p, const cvxrelu_options *o,
+                                       int least_squares, cvxr_plan *plan, char *message) {
+    if (o->solver == CVXRELU_SOLVER_NEWTON)
+        return cvxr_fail(message, CVXRELU_ERR_UNSUPPORTED,
+                         "options.device has no Newton solver: use auto, FISTA (gated) or AL "
+                         "(ReLU)");
+    if (p->kind == CVXRELU_RELU && (cvxr_searches(p) || p->search == CVXRELU_SEARCH_EXACT))
+        return cvxr_fail(message, CVXRELU_ERR_UNSUPPORTED,
+                         "options.device does not look for patterns: set problem.search to "
+                         "CVXRELU_SEARCH_OFF");
+    if (least_squares)
+        return cvxr_fail(message, CVXRELU_ERR_UNSUPPORTED,
+                         "lambda is 0: options.device needs strengths above 0");
+    plan->solver = p->kind == CVXRELU_RELU ? CVXRELU_SOLVER_AL : CVXRELU_SOLVER_FISTA;
+    return CVXRELU_OK;
+}
+
 /* Choose: Newton for the default penalty, its factor halved until it fits the limit, else
    R-FISTA, or the augmented Lagrangian. */
 static cvxrelu_result cvxr_plan_make(const cvxr_shape *q, const cvxrelu_problem *p,
                                      const cvxrelu_options *o, int least_squares,
                                      cvxr_plan *plan, char *message) {
+    cvxrelu_result result = CVXRELU_OK;
     memset(plan, 0, sizeof *plan);
     plan->solver = o->solver;
     plan->least_squares = least_squares;
@@ -17762,6 +18141,8 @@ static cvxrelu_result cvxr_plan_make(const cvxr_shape *q, const cvxrelu_problem 
     if (o->solver == CVXRELU_SOLVER_AUTO)
         plan->solver =
             p->penalty == CVXRELU_PENALTY_NEURON ? CVXRELU_SOLVER_NEWTON : CVXRELU_SOLVER_FISTA;
+    if (o->device) result = cvxr_plan_device(p, o, least_squares, plan, message);
+    if (result) return result;
     cvxr_plan_size(q, p, o, plan);
     while (o->memory_limit && plan->bytes > o->memory_limit
            && plan->solver == CVXRELU_SOLVER_NEWTON && plan->max_factor > q->d) {
@@ -17805,6 +18186,8 @@ typedef struct cvxr_fit {
 static void cvxr_fit_close_solver(cvxr_fit *f) {
     if (!f->open) return;
     f->open = 0;
+    if (f->core.foreign) f->core.foreign->close(f->core.foreign->self);
+    f->core.foreign = NULL;
     cvxr_release(&f->mem, f->X32, f->data.n * cvxr_work_stride(f->data.d, CVXRELU_FLOAT32),
                  sizeof(float));
     cvxr_release(&f->mem, f->best, 2 * f->data.n, sizeof(double));
@@ -17837,6 +18220,7 @@ static cvxrelu_result cvxr_shape_make(const cvxrelu_problem *p, const cvxrelu_op
     q->P = p->search == CVXRELU_SEARCH_EXACT ? cvxr_cover(q->n, q->d, CVXR_ENUMERATE_LIMIT)
                                              : cvxr_gates_count(&p->gates);
     q->threads = opt->threads;
+    q->device = opt->device != NULL;
     q->type = opt->precision;
     q->kind = p->kind;
     memset(&sizes, 0, sizeof sizes);
@@ -17880,7 +18264,43 @@ static void cvxr_fit_core(cvxr_fit *f, cvxrelu_report *report) {
     core->report = report;
 }
 
+/* The device, when there is one, gets the problem. */
+static cvxrelu_result cvxr_fit_open_device(cvxr_fit *f, char *message) {
+    const cvxrelu_device *device = f->opt.device;
+    cvxr_core *core = &f->core;
+    cvxrelu_device_task task;
+    cvxrelu_result result;
+    if (device == NULL) return CVXRELU_OK;
+    memset(&task, 0, sizeof task);
+    task.n = f->data.n, task.d = f->data.d;
+    task.outputs = f->data.c, task.patterns = f->patterns.count;
+    task.X = f->data.X, task.Y = f->data.Y;
+    task.gates = f->patterns.gates, task.bits = f->patterns.bits;
+    task.ldx = f->data.dp, task.words = f->patterns.words;
+    task.ld = cvxr_work_stride(f->data.d, f->opt.precision);
+    task.sides = cvxr_sides(core);
+    task.type = f->opt.precision;
+    task.loss = f->problem.loss, task.penalty = f->problem.penalty;
+    result = device->open(device->self, &task, message);
+    if (result) return result;
+    core->foreign = device;
+    core->op_work.dp = task.ld;
+    core->type = task.type;
+#ifndef CVXRELU_NO_FLOAT32
+    if (task.type == CVXRELU_FLOAT32) core->space = &cvxr_space_f32;
+#endif
+    return CVXRELU_OK;
+}
+
+/* Is all well with memory and device? */
+static cvxrelu_result cvxr_fit_state(cvxr_fit *f, char *message) {
+    const cvxrelu_device *device = f->core.foreign;
+    const cvxrelu_result result = cvxr_mem_result(&f->mem, message);
+    return result || device == NULL ? result : device->status(device->self, message);
+}
+
 static cvxrelu_result cvxr_fit_open_solver(cvxr_fit *f, cvxrelu_report *report) {
+    cvxrelu_result result;
     f->opt.max_factor = f->plan.max_factor;
     cvxr_fit_core(f, report);
     f->open = 1;
@@ -17889,9 +18309,11 @@ static cvxrelu_result cvxr_fit_open_solver(cvxr_fit *f, cvxrelu_report *report) 
     cvxr_weights_open(&f->mem, &f->start, f->plan.capacity, f->data.dp);
     f->sigma = (double *)cvxr_alloc_zero(&f->mem, f->data.c, sizeof(double));
     f->best = (double *)cvxr_alloc(&f->mem, 2 * f->data.n, sizeof(double));
-    if (f->plan.solver == CVXRELU_SOLVER_FISTA && f->opt.precision == CVXRELU_FLOAT32)
+    if (f->plan.solver == CVXRELU_SOLVER_FISTA && f->opt.precision == CVXRELU_FLOAT32
+        && f->opt.device == NULL)
         cvxr_fit_float32(f);
-    return cvxr_mem_result(&f->mem, report->message);
+    result = cvxr_mem_result(&f->mem, report->message);
+    return result ? result : cvxr_fit_open_device(f, report->message);
 }
 
 /* All patterns, and the plan for as many as there are. */
@@ -18047,6 +18469,8 @@ static void cvxr_fit_report(cvxr_fit *f, cvxrelu_stop stop, cvxrelu_report *repo
     cvxr_certificate check;
     report->passes = core->op.passes + core->op_work.passes + f->search.passes;
     report->flops = core->op.flops + core->op_work.flops + f->search.flops;
+    if (core->foreign)
+        core->foreign->work(core->foreign->self, &report->passes, &report->flops);
     cvxr_certify(core, &f->weights, &check);
     report->solver = f->plan.solver;
     report->scope = f->problem.search == CVXRELU_SEARCH_EXACT && f->thin == 0
@@ -18150,6 +18574,7 @@ static cvxrelu_result cvxr_run_one(cvxr_fit *f, size_t i, double lambda, cvxrelu
     cvxrelu_model *model;
     cvxrelu_result result;
     cvxrelu_stop stop;
+    double passes = 0, flops = 0; /* of what came before */
     f->core.report = report;
     f->core.op.passes = f->core.op.flops = 0;
     f->core.op_work.passes = f->core.op_work.flops = 0;
@@ -18157,10 +18582,13 @@ static cvxrelu_result cvxr_run_one(cvxr_fit *f, size_t i, double lambda, cvxrelu
         result = cvxr_fit_search(f, lambda, report);
         if (result) return result;
     }
+    if (f->core.foreign) f->core.foreign->work(f->core.foreign->self, &passes, &flops);
     stop = cvxr_fit_solve(f, lambda, report->lambda_max);
-    result = cvxr_mem_result(&f->mem, report->message);
+    result = cvxr_fit_state(f, report->message);
     if (result) return result;
     cvxr_fit_report(f, stop, report);
+    result = cvxr_fit_state(f, report->message);
+    if (result) return result;
     model = cvxr_fit_model(f, report);
     if (model == NULL)
         return cvxr_fail(report->message, CVXRELU_ERR_MEMORY,
@@ -18217,6 +18645,7 @@ static cvxrelu_result cvxr_run_all(const cvxr_run *run, const cvxrelu_problem *p
         result = cvxr_fit_start(&f, run->start, run->reports->message);
     f.core.lam = 1;
     lambda_max = cvxr_lambda_max(&f.core);
+    if (!result) result = cvxr_fit_state(&f, run->reports->message);
     for (i = 0; i < run->count && !result; i++) {
         double lambda = cvxr_run_lambda(run, problem, lambda_max, i);
         cvxr_weights swap;
@@ -18322,6 +18751,7 @@ CVXRELU_API cvxrelu_result cvxrelu_lambda_max(const cvxrelu_problem *problem,
     cvxrelu_report report;
     cvxr_fit f;
     cvxrelu_result result;
+    double most;
     memset(&report, 0, sizeof report);
     if (lambda_max == NULL)
         return cvxr_fail(message, CVXRELU_ERR_ARGUMENT, "lambda_max is NULL");
@@ -18331,9 +18761,12 @@ CVXRELU_API cvxrelu_result cvxrelu_lambda_max(const cvxrelu_problem *problem,
         return result;
     }
     f.core.lam = 1;
-    *lambda_max = cvxr_lambda_max(&f.core);
+    most = cvxr_lambda_max(&f.core);
+    result = cvxr_fit_state(&f, report.message);
+    if (!result) *lambda_max = most;
+    else if (message) memcpy(message, report.message, CVXRELU_MESSAGE_SIZE);
     cvxr_fit_close(&f);
-    return CVXRELU_OK;
+    return result;
 }
 
 CVXRELU_API cvxrelu_result cvxrelu_fit_bytes(const cvxrelu_problem *problem,

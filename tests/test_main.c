@@ -38,6 +38,7 @@
 #include "test_s22_relu.c"
 #include "test_s22_decompose.c"
 #include "test_s22_threads.c"
+#include "test_s22_device.c"
 #include "test_s23_certify.c"
 #include "test_s24_save.c"
 
@@ -69,6 +70,7 @@ int main(int argc, char **argv) {
     RUN_SUITE(s22_relu);
     RUN_SUITE(s22_decompose);
     RUN_SUITE(s22_threads);
+    RUN_SUITE(s22_device);
     RUN_SUITE(s23_certify);
     RUN_SUITE(s24_save);
     return runner_close();

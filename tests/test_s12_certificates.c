@@ -241,10 +241,11 @@ TEST(certificate_of_dense_rows_is_that_of_sorted_rows) {
                 (f.start.output[i] * P + f.start.pattern[i]) * ld * space->size);
         cvxr_certify(&f.core, &f.start, &sorted);
         memset(&got, 0, sizeof got);
+        f.core.space = space, f.core.op_work.dp = ld;
         for (k = 0; k < 2; k++) {
             cvxr_rows rows;
             memset(&rows, 0, sizeof rows);
-            rows.space = space, rows.ld = ld, rows.dense = dense + k * P * ld * space->size;
+            rows.dense = dense + k * P * ld * space->size;
             cvxr_certify_output(&f.core, &rows, k, &got);
         }
         cvxr_certificate_end(&f.core, &got);

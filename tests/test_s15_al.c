@@ -154,7 +154,7 @@ static double s15_distance(size_t n, const double *a, const double *b) {
 
 /* The multipliers of al beside s15_gamma. */
 static double s15_multipliers(const cvxr_al *al) {
-    const cvxr_hinges *h = &al->hinges;
+    const cvxr_hinges *h = (const cvxr_hinges *)al->hinges;
     double worst = 0;
     size_t g, i;
     for (g = 0; g < h->groups; g++) {
@@ -174,20 +174,20 @@ static void s15_check_lagrangian(size_t n, size_t d, size_t c, size_t P, double 
     uint64_t seed;
     s15_open(&f, &p, NULL, &report);
     CHECK(cvxr_al_open(&al, &f.core));
-    al.hinges.delta = delta;
+    al.delta = delta;
     memset(s15_gamma, 0, sizeof s15_gamma);
     for (seed = 1; seed < 4; seed++) {
         cvxr_fista *s = &al.fista;
         s15_random(&f, seed, seed % 3, (double *)s->U);
-        cvxr_hinges_update(&al.hinges, (double *)s->U);
+        cvxr_hinges_update(&f.core, al.hinges, delta, s->U);
         s15_update(&f, (double *)s->U, delta, s15_gamma);
         CHECK(s15_multipliers(&al) < 1e-12);
         want = s15_gap(&f, (double *)s->U);
-        CHECK_NEAR(cvxr_hinges_gap(&al.hinges, (double *)s->U), want, 1e-12 * want);
+        CHECK_NEAR(cvxr_hinges_gap(&f.core, al.hinges, s->U), want, 1e-12 * want);
         s15_random(&f, seed + 10, 0, (double *)s->V);
         s15_random(&f, seed + 20, 1, (double *)s->Y);
-        cvxr_al_image(s, s->V, s->zV);
-        cvxr_al_image(s, s->Y, s->zY);
+        cvxr_fista_forward(s, s->V, s->zV);
+        cvxr_fista_forward(s, s->Y, s->zY);
         cvxr_fista_gradient(s);
         s15_slope(&f, (double *)s->Y, s15_gamma, delta, s15_want);
         CHECK(s15_distance(s->size, (double *)s->G, s15_want) < 1e-12);
@@ -223,17 +223,17 @@ TEST(gradient_of_the_lagrangian_is_its_difference_quotient) {
     s15_open(&f, &p, NULL, &report);
     CHECK(cvxr_al_open(&al, &f.core));
     s15_random(&f, 1, 0, s15_W);
-    cvxr_hinges_update(&al.hinges, s15_W);
+    cvxr_hinges_update(&f.core, al.hinges, al.delta, s15_W);
     s15_random(&f, 2, 1, (double *)al.fista.Y);
-    cvxr_al_image(&al.fista, al.fista.Y, al.fista.zY);
+    cvxr_fista_forward(&al.fista, al.fista.Y, al.fista.zY);
     cvxr_fista_gradient(&al.fista);
     memcpy(al.fista.U, al.fista.Y, al.fista.size * sizeof(double));
     for (i = 0; i < al.fista.size; i++) {
         double *u = (double *)al.fista.U + i, high, low, kept = *u;
         if (i % f.data.dp >= f.data.d) continue;
-        *u = kept + 1e-5, cvxr_al_image(&al.fista, al.fista.U, al.fista.zU);
+        *u = kept + 1e-5, cvxr_fista_forward(&al.fista, al.fista.U, al.fista.zU);
         high = cvxr_al_value(&al.fista);
-        *u = kept - 1e-5, cvxr_al_image(&al.fista, al.fista.U, al.fista.zU);
+        *u = kept - 1e-5, cvxr_fista_forward(&al.fista, al.fista.U, al.fista.zU);
         low = cvxr_al_value(&al.fista);
         *u = kept;
         CHECK_NEAR(((double *)al.fista.G)[i], (low - high) / 2e-5, 1e-4 * cvxr_max(high, 1));
@@ -254,7 +254,7 @@ TEST(multipliers_follow_the_plain_update_and_each_subproblem_is_solved) {
     memset(&o, 0, sizeof o);
     o.al.delta = 30;
     s15_open(&f, &p, &o, &report);
-    CHECK(cvxr_al_open(&al, &f.core) && al.hinges.delta == 30);
+    CHECK(cvxr_al_open(&al, &f.core) && al.delta == 30);
     memset(s15_gamma, 0, sizeof s15_gamma);
     al.tol = 1e-14;
     al.max_iters = 1000000;
@@ -268,7 +268,7 @@ TEST(multipliers_follow_the_plain_update_and_each_subproblem_is_solved) {
         CHECK(gap < before);
         before = gap;
         s15_update(&f, U, 30, s15_gamma);
-        cvxr_hinges_update(&al.hinges, U);
+        cvxr_hinges_update(&f.core, al.hinges, 30, U);
         CHECK(s15_multipliers(&al) < 1e-9);
     }
     cvxr_al_close(&al);
@@ -279,25 +279,27 @@ TEST(multipliers_follow_the_plain_update_and_each_subproblem_is_solved) {
 TEST(one_sided_quadratics_have_the_same_bits_on_every_cpu) {
     cvxrelu_problem p = s15_problem(67, 4, 1, 9, 0.02);
     cvxrelu_report report;
+    cvxr_hinges *h;
     cvxr_al al;
     cvxr_fit f;
     size_t g, i;
     s15_open(&f, &p, NULL, &report);
     CHECK(cvxr_al_open(&al, &f.core));
+    h = (cvxr_hinges *)al.hinges;
     s15_random(&f, 4, 1, s15_W);
-    cvxr_hinges_update(&al.hinges, s15_W);
-    for (i = 0; i < al.hinges.ld; i++)
+    cvxr_hinges_update(&f.core, al.hinges, al.delta, s15_W);
+    for (i = 0; i < h->ld; i++)
         s15_W[i] = s15_V[i] = sin((double)i), s15_want[i] = cos(3 * (double)i);
-    for (g = 0; g < al.hinges.groups; g++) {
+    for (g = 0; g < h->groups; g++) {
         const int isa = f.core.op.isa;
-        double fast = cvxr_hinge_excess(&al.hinges, g, s15_W, s15_want), plain;
-        cvxr_hinge_residual(&al.hinges, g, s15_W);
+        double fast = cvxr_hinge_excess(h, g, s15_W, s15_want), plain;
+        cvxr_hinge_residual(h, g, s15_W);
         f.core.op.isa = 0;
-        plain = cvxr_hinge_excess(&al.hinges, g, s15_V, s15_want);
-        cvxr_hinge_residual(&al.hinges, g, s15_V);
+        plain = cvxr_hinge_excess(h, g, s15_V, s15_want);
+        cvxr_hinge_residual(h, g, s15_V);
         f.core.op.isa = isa;
         CHECK(g > 0 || memcmp(&fast, &plain, sizeof fast) == 0);
-        CHECK(memcmp(s15_W, s15_V, al.hinges.ld * sizeof(double)) == 0);
+        CHECK(memcmp(s15_W, s15_V, h->ld * sizeof(double)) == 0);
     }
     cvxr_al_close(&al);
     s15_close(&f);
@@ -375,10 +377,10 @@ static double s15_window(double size, double delta, double low, double high) {
     o.al.window_high = high;
     s15_open(&f, &p, &o, &report);
     CHECK(cvxr_al_open(&al, &f.core));
-    CHECK(al.hinges.delta == 100);
-    al.hinges.delta = delta;
+    CHECK(al.delta == 100);
+    al.delta = delta;
     CHECK(cvxr_al_window(&al, 1e-6) == CVXRELU_STOP_NONE);
-    doublings = log(al.hinges.delta / delta) / log(2.0);
+    doublings = log(al.delta / delta) / log(2.0);
     CHECK_NEAR(doublings, floor(doublings + 0.5), 1e-9);
     gap = s15_gap(&f, (const double *)al.fista.U);
     CHECK(gap >= (low > 0 ? low : 1e-3) && gap <= (high > 0 ? high : 1e-2));
@@ -427,12 +429,12 @@ TEST(default_run_stops_by_the_criteria_of_the_paper) {
     CHECK(al.gap <= 1e-6 && s15_gap(&f, U) <= 1.01e-6 && al.outer > 0);
     memset(s15_gamma, 0, sizeof s15_gamma);
     {
+        const cvxr_hinges *h = (const cvxr_hinges *)al.hinges;
         size_t g, i;
-        for (g = 0; g < al.hinges.groups; g++)
-            for (i = 0; i < al.hinges.n; i++)
-                s15_gamma[g * al.hinges.n + i] = al.hinges.gamma[g * al.hinges.ld + i];
+        for (g = 0; g < h->groups; g++)
+            for (i = 0; i < h->n; i++) s15_gamma[g * h->n + i] = h->gamma[g * h->ld + i];
     }
-    CHECK(s15_subgradient(&f, U, s15_gamma, al.hinges.delta) <= 1.01e-6);
+    CHECK(s15_subgradient(&f, U, s15_gamma, al.delta) <= 1.01e-6);
     CHECK(report.iterations < 5000);
     cvxr_al_close(&al);
     s15_close(&f);

@@ -460,7 +460,7 @@ static double s22_stated(double n, double d, double c, double P, double factor, 
     const double kept = W < n / least ? W : n / least,
                  model = 8 * P * d + c * W * (32 * d + 41);
     const double solver =
-        fista ? 4 * c * P * wide * e + (3 * c + 1) * n * e + 8 * n + 8 * P
+        fista ? 4 * c * P * wide * e + 4 * c * n * e + 8 * n + 8 * P
               : factor + 8 * dp * (P + 16 * W) + n * (W + kept) / 8 + 144 * W + 16 * P
                     + 120 * n + 262144 + 8 * dp * dp;
     const double held = 8 * n * (dp + c) + P * (n / 8 + 8 * d), making = 80 * n + 32 * P
@@ -512,7 +512,7 @@ static double s22_stated_relu(double n, double d, double c, double P, int al) {
                           + 2 * (all < some ? all : some) + 16 * n * n + 1024 * n;
     const double pool = most * (8 * n + 16 * most) + 16 * most * dp + 80 * most + 48 * P;
     const double solver = al ? 80 * P * c * dp + 16 * P * n * c + 8 * P * dp
-                                   + 1024 * (n + dp) + 24 * n * (c + 1)
+                                   + 1024 * (n + dp) + 8 * n * (4 * c + 1)
                              : newton > pool ? newton : pool;
     const double thread = (double)(cvxr_op_slice() + cvxr_la_work_bytes(1));
     const double faces = 24 * P * d + 150 * P + (double)cvxr_cone_bytes((size_t)n, (size_t)dp);

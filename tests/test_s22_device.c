@@ -1,0 +1,475 @@
+/* Devices: a fill of the public table whose arrays lie where no pointer may be followed. It
+   keeps the CPU's entries over a copy of the task and adds a distance to every address it hands
+   out, so that a solver that touched an array itself would stop the program; and its answers
+   are the CPU's to the last bit. It fails on request, at any of its calls.                   */
+
+#define S22_FAR ((uintptr_t)1 << (8 * sizeof(void *) - 2))
+
+typedef struct s22_far {
+    cvxrelu_device table;
+    cvxr_core core;                /* over the copies */
+    cvxr_mem mem;
+    cvxr_data data;
+    cvxr_patterns patterns;
+    cvxrelu_options opt;
+    float *X32;
+    size_t calls, fail;            /* so far; the call at which it fails, 0 = never */
+    size_t opened, closed, arrays; /* arrays: held */
+    double passes, flops;
+    cvxrelu_result failed;
+} s22_far;
+
+/* Counts a call. Is the device at work? */
+static int s22_works(s22_far *f) {
+    if (++f->calls == f->fail && !f->failed) f->failed = CVXRELU_ERR_DEVICE;
+    return !f->failed;
+}
+
+static void *s22_near(const void *far) { return (void *)((uintptr_t)far - S22_FAR); }
+
+static void *s22_away(s22_far *f, void *near) {
+    if (near == NULL) return NULL;
+    f->arrays++;
+    return (void *)((uintptr_t)near + S22_FAR);
+}
+
+static void *s22_copy_of(s22_far *f, const void *from, size_t count, size_t size) {
+    void *to = cvxr_alloc(&f->mem, count, size);
+    if (to) memcpy(to, from, count * size);
+    return to;
+}
+
+static void s22_far_close(void *self) {
+    s22_far *f = (s22_far *)self;
+    const cvxr_data *d = &f->data;
+    f->closed++;
+    CHECK(f->arrays == 0);
+    cvxr_release(&f->mem, f->core.scratch.sums, f->patterns.count * d->dp, sizeof(double));
+    cvxr_release(&f->mem, f->core.scratch.index, f->patterns.count, sizeof(size_t));
+    cvxr_release(&f->mem, f->core.scratch.z64, d->n, sizeof(double));
+    cvxr_core_close(&f->core);
+    cvxr_release(&f->mem, f->X32, d->n * cvxr_work_stride(d->d, CVXRELU_FLOAT32),
+                 sizeof(float));
+    cvxr_release(&f->mem, d->X, d->n * d->dp, sizeof(double));
+    cvxr_release(&f->mem, d->Y, d->n * d->c, sizeof(double));
+    cvxr_release(&f->mem, f->patterns.bits, f->patterns.count * f->patterns.words,
+                 sizeof(uint64_t));
+    CHECK(f->mem.now == 0);
+}
+
+static void s22_far_single(s22_far *f, const cvxrelu_device_task *t) {
+#ifndef CVXRELU_NO_FLOAT32
+    size_t i, j;
+    f->X32 = (float *)cvxr_alloc_zero(&f->mem, t->n * t->ld, sizeof(float));
+    for (i = 0; i < t->n; i++)
+        for (j = 0; j < t->d; j++) f->X32[i * t->ld + j] = (float)t->X[i * t->ldx + j];
+    f->core.op_work.X = f->X32;
+    f->core.op_work.dp = t->ld;
+    f->core.space = &cvxr_space_f32;
+    f->core.type = CVXRELU_FLOAT32;
+#endif
+    (void)f, (void)t;
+}
+
+static cvxrelu_result s22_far_open(void *self, const cvxrelu_device_task *t, char *message) {
+    s22_far *f = (s22_far *)self;
+    cvxr_core *core = &f->core;
+    f->failed = CVXRELU_OK;
+    if (!s22_works(f)) return cvxr_fail(message, CVXRELU_ERR_DEVICE, "far device: no open");
+    CHECK(f->arrays == 0 && t->ldx >= t->d && t->ld >= t->d && t->sides >= 1 && t->sides <= 2);
+    CHECK(t->words == (t->n + 63) / 64 && t->gates != NULL);
+    f->opened++;
+    memset(core, 0, sizeof *core);
+    cvxr_mem_init(&f->mem, NULL, 0);
+    memset(&f->data, 0, sizeof f->data);
+    memset(&f->opt, 0, sizeof f->opt);
+    f->opt.threads = 1;
+    f->data.n = t->n, f->data.d = t->d, f->data.c = t->outputs, f->data.dp = t->ldx;
+    f->data.X = (double *)s22_copy_of(f, t->X, t->n * t->ldx, sizeof(double));
+    f->data.Y = (double *)s22_copy_of(f, t->Y, t->n * t->outputs, sizeof(double));
+    f->patterns.n = t->n, f->patterns.d = t->d;
+    f->patterns.count = t->patterns, f->patterns.words = t->words;
+    f->patterns.bits = (uint64_t *)s22_copy_of(f, t->bits, t->patterns * t->words,
+                                               sizeof(uint64_t));
+    core->mem = &f->mem, core->data = &f->data, core->patterns = &f->patterns;
+    core->opt = &f->opt;
+    core->loss = &cvxr_losses[t->loss], core->penalty = &cvxr_penalties[t->penalty];
+    core->space = &cvxr_space_f64, core->type = CVXRELU_FLOAT64;
+    core->units = (double)t->n * (double)t->outputs;
+    core->kind = t->sides == 2 ? CVXRELU_RELU : CVXRELU_GATED;
+    cvxr_core_open(core);
+    (void)cvxr_hinges_device(core);
+    core->scratch.z64 = (double *)cvxr_alloc(&f->mem, t->n, sizeof(double));
+    core->scratch.index = (size_t *)cvxr_alloc(&f->mem, t->patterns, sizeof(size_t));
+    core->scratch.sums = (double *)cvxr_alloc(&f->mem, t->patterns * t->ldx, sizeof(double));
+    f->X32 = NULL;
+    if (t->type == CVXRELU_FLOAT32) s22_far_single(f, t);
+    return f->mem.failed;
+}
+
+static cvxrelu_result s22_far_status(void *self, char *message) {
+    const s22_far *f = (const s22_far *)self;
+    if (f->failed) cvxr_fail(message, f->failed, "far device: call %z failed", f->calls);
+    return f->failed;
+}
+
+static void *s22_far_allocate(void *self, size_t count) {
+    s22_far *f = (s22_far *)self;
+    return s22_works(f) ? s22_away(f, f->core.cpu.allocate(&f->core, count)) : NULL;
+}
+
+/* Also after a failure. */
+static void s22_far_release(void *self, void *array, size_t count) {
+    s22_far *f = (s22_far *)self;
+    if (array == NULL) return;
+    f->arrays--;
+    f->core.cpu.release(&f->core, s22_near(array), count);
+}
+
+static void s22_far_copy(void *self, size_t count, const void *from, void *to) {
+    s22_far *f = (s22_far *)self;
+    if (s22_works(f)) f->core.cpu.copy(&f->core, count, s22_near(from), s22_near(to));
+}
+
+static void s22_far_axpby(void *self, size_t count, double a, const void *x, double b,
+                          void *y) {
+    s22_far *f = (s22_far *)self;
+    if (s22_works(f)) f->core.cpu.axpby(&f->core, count, a, s22_near(x), b, s22_near(y));
+}
+
+static double s22_far_dot(void *self, size_t count, const void *x, const void *y, const void *z,
+                          const void *w) {
+    s22_far *f = (s22_far *)self;
+    if (!s22_works(f)) return 0;
+    return f->core.cpu.dot(&f->core, count, s22_near(x), s22_near(y), s22_near(z), s22_near(w));
+}
+
+static size_t s22_far_take(void *self, size_t rows, const void *W, size_t *index, double *U) {
+    s22_far *f = (s22_far *)self;
+    CHECK(rows <= 256);
+    return s22_works(f) ? f->core.cpu.take(&f->core, rows, s22_near(W), index, U) : 0;
+}
+
+static void s22_far_put(void *self, size_t rows, const size_t *index, const double *U,
+                        void *W) {
+    s22_far *f = (s22_far *)self;
+    CHECK(rows <= 256);
+    if (s22_works(f)) f->core.cpu.put(&f->core, rows, index, U, s22_near(W));
+}
+
+static void s22_far_prox(void *self, cvxrelu_penalty penalty, size_t blocks, size_t groups,
+                         double t, void *W) {
+    s22_far *f = (s22_far *)self;
+    if (s22_works(f)) f->core.cpu.prox(&f->core, penalty, blocks, groups, t, s22_near(W));
+}
+
+static double s22_far_penalty(void *self, cvxrelu_penalty penalty, size_t blocks,
+                              size_t groups, const void *W) {
+    s22_far *f = (s22_far *)self;
+    if (!s22_works(f)) return 0;
+    return f->core.cpu.penalty(&f->core, penalty, blocks, groups, s22_near(W));
+}
+
+static double s22_far_subgradient(void *self, size_t groups, double lambda, const void *G,
+                                  const void *W) {
+    s22_far *f = (s22_far *)self;
+    if (!s22_works(f)) return 0;
+    return f->core.cpu.subgradient(&f->core, groups, lambda, s22_near(G), s22_near(W));
+}
+
+static size_t s22_far_forward(void *self, const void *W, void *z) {
+    s22_far *f = (s22_far *)self;
+    return s22_works(f) ? f->core.cpu.forward(&f->core, s22_near(W), s22_near(z)) : 0;
+}
+
+static void s22_far_gradient(void *self, const void *r, void *G) {
+    s22_far *f = (s22_far *)self;
+    if (s22_works(f)) f->core.cpu.gradient(&f->core, s22_near(r), s22_near(G));
+}
+
+static void s22_far_residual(void *self, const void *z, void *r) {
+    s22_far *f = (s22_far *)self;
+    if (s22_works(f)) f->core.cpu.residual(&f->core, s22_near(z), s22_near(r));
+}
+
+static double s22_far_loss(void *self, const void *z) {
+    s22_far *f = (s22_far *)self;
+    return s22_works(f) ? f->core.cpu.loss(&f->core, s22_near(z)) : 0;
+}
+
+static double s22_far_excess(void *self, const void *z1, const void *z0) {
+    s22_far *f = (s22_far *)self;
+    return s22_works(f) ? f->core.cpu.excess(&f->core, s22_near(z1), s22_near(z0)) : 0;
+}
+
+static void s22_far_forward64(void *self, size_t count, const size_t *patterns,
+                              const double *U, double *z) {
+    s22_far *f = (s22_far *)self;
+    CHECK(count >= 1 && count <= 256);
+    if (s22_works(f)) f->core.cpu.forward64(&f->core, count, patterns, U, z);
+    else memset(z, 0, f->data.n * sizeof *z);
+}
+
+static void s22_far_gradient64(void *self, size_t first, size_t count, const double *theta,
+                               double *G) {
+    s22_far *f = (s22_far *)self;
+    CHECK(count >= 1 && count <= 256 && (theta == NULL) == (first > 0));
+    if (s22_works(f)) f->core.cpu.gradient64(&f->core, first, count, theta, G);
+    else memset(G, 0, count * f->data.dp * sizeof *G);
+}
+
+static void *s22_far_hinges_open(void *self, size_t groups, const size_t *pattern) {
+    s22_far *f = (s22_far *)self;
+    if (!s22_works(f)) return NULL;
+    return s22_away(f, f->core.cpu.hinges_open(&f->core, groups, pattern));
+}
+
+static void s22_far_hinges_close(void *self, void *hinges) {
+    s22_far *f = (s22_far *)self;
+    if (hinges == NULL) return;
+    f->arrays--;
+    f->core.cpu.hinges_close(&f->core, s22_near(hinges));
+}
+
+static void s22_far_hinges_update(void *self, void *hinges, double delta, const void *W) {
+    s22_far *f = (s22_far *)self;
+    if (s22_works(f))
+        f->core.cpu.hinges_update(&f->core, s22_near(hinges), delta, s22_near(W));
+}
+
+static void s22_far_hinges_gradient(void *self, void *hinges, double delta, double scale,
+                                    const void *W, void *G) {
+    s22_far *f = (s22_far *)self;
+    if (s22_works(f))
+        f->core.cpu.hinges_gradient(&f->core, s22_near(hinges), delta, scale, s22_near(W),
+                                    s22_near(G));
+}
+
+static double s22_far_hinges_value(void *self, void *hinges, double delta, const void *W) {
+    s22_far *f = (s22_far *)self;
+    if (!s22_works(f)) return 0;
+    return f->core.cpu.hinges_value(&f->core, s22_near(hinges), delta, s22_near(W));
+}
+
+static double s22_far_hinges_excess(void *self, void *hinges, double delta, const void *V,
+                                    const void *Y) {
+    s22_far *f = (s22_far *)self;
+    if (!s22_works(f)) return 0;
+    return f->core.cpu.hinges_excess(&f->core, s22_near(hinges), delta, s22_near(V),
+                                     s22_near(Y));
+}
+
+static double s22_far_hinges_gap(void *self, void *hinges, const void *W) {
+    s22_far *f = (s22_far *)self;
+    if (!s22_works(f)) return 0;
+    return f->core.cpu.hinges_gap(&f->core, s22_near(hinges), s22_near(W));
+}
+
+static void s22_far_work(void *self, double *passes, double *flops) {
+    s22_far *f = (s22_far *)self;
+    cvxr_op *ops[2];
+    size_t i;
+    ops[0] = &f->core.op, ops[1] = &f->core.op_work;
+    for (i = 0; i < 2; i++) {
+        *passes += ops[i]->passes, *flops += ops[i]->flops;
+        ops[i]->passes = ops[i]->flops = 0;
+    }
+}
+
+static const cvxrelu_device *s22_far_make(s22_far *f) {
+    cvxrelu_device *t = &f->table;
+    memset(f, 0, sizeof *f);
+    t->self = f;
+    t->open = s22_far_open, t->close = s22_far_close, t->status = s22_far_status;
+    t->allocate = s22_far_allocate, t->release = s22_far_release;
+    t->copy = s22_far_copy, t->axpby = s22_far_axpby, t->dot = s22_far_dot;
+    t->take = s22_far_take, t->put = s22_far_put;
+    t->prox = s22_far_prox, t->penalty = s22_far_penalty;
+    t->subgradient = s22_far_subgradient;
+    t->forward = s22_far_forward, t->gradient = s22_far_gradient;
+    t->residual = s22_far_residual, t->loss = s22_far_loss, t->excess = s22_far_excess;
+    t->forward64 = s22_far_forward64, t->gradient64 = s22_far_gradient64;
+    t->hinges_open = s22_far_hinges_open, t->hinges_close = s22_far_hinges_close;
+    t->hinges_update = s22_far_hinges_update, t->hinges_gradient = s22_far_hinges_gradient;
+    t->hinges_value = s22_far_hinges_value, t->hinges_excess = s22_far_hinges_excess;
+    t->hinges_gap = s22_far_hinges_gap, t->work = s22_far_work;
+    return t;
+}
+
+/* ---- The same numbers as on the CPU. */
+
+static void s22_far_compare(const cvxrelu_problem *p, cvxrelu_options o) {
+    cvxrelu_report here, there;
+    cvxrelu_model *a = NULL, *b = NULL;
+    s22_far far;
+    o.threads = 1;
+    CHECK(cvxrelu_fit(p, &o, NULL, &a, &here) == CVXRELU_OK);
+    o.device = s22_far_make(&far);
+    CHECK(cvxrelu_fit(p, &o, NULL, &b, &there) == CVXRELU_OK);
+    CHECK_TEXT(there.message, "");
+    CHECK(far.opened == 1 && far.closed == 1);
+    CHECK(s22_same(&here, &there) && s22_same_models(a, b, here.d));
+    CHECK(here.solver == there.solver && here.iterations > 3);
+    CHECK(memcmp(&here.train_error, &there.train_error, sizeof(double)) == 0);
+    CHECK(memcmp(&here.stationarity, &there.stationarity, sizeof(double)) == 0);
+    CHECK(memcmp(&here.lambda_max, &there.lambda_max, sizeof(double)) == 0);
+    CHECK(memcmp(&here.raw_violation, &there.raw_violation, sizeof(double)) == 0);
+    CHECK_NEAR(here.passes / there.passes, 1, 1e-12);
+    CHECK_NEAR(here.flops / there.flops, 1, 1e-12);
+    cvxrelu_model_free(a);
+    cvxrelu_model_free(b);
+}
+
+TEST(fista_on_a_device_is_fista_on_the_cpu) {
+    static const cvxrelu_penalty penalties[4] = {
+        CVXRELU_PENALTY_NEURON, CVXRELU_PENALTY_FEATURE, CVXRELU_PENALTY_L1, CVXRELU_PENALTY_L2
+    };
+    size_t k, type;
+    for (k = 0; k < 4; k++)
+        for (type = 0; type < S08_TYPES; type++) {
+            cvxrelu_problem p = s14_problem(70, 5, 1 + k % 3, k == 0 ? 600 : 40);
+            cvxrelu_options o = s14_options(CVXRELU_SOLVER_FISTA, type ? 1e-3 : 1e-6);
+            p.penalty = penalties[k];
+            p.lambda = 0.003;
+            o.precision = type ? CVXRELU_FLOAT32 : CVXRELU_FLOAT64;
+            o.max_iters = 300;
+            s22_far_compare(&p, o);
+        }
+}
+
+TEST(augmented_lagrangian_on_a_device_is_that_on_the_cpu) {
+    size_t c;
+    for (c = 1; c < 3; c++) {
+        cvxrelu_problem p = s15_problem(60, 4, c, 150, 0.01);
+        s22_far_compare(&p, s14_options(CVXRELU_SOLVER_AL, 1e-3));
+    }
+}
+
+TEST(cda_on_a_device_is_cda_on_the_cpu) {
+    cvxrelu_problem p = s15_problem(30, 4, 2, 160, 0.01);
+    cvxrelu_report report;
+    s22_far far;
+    cvxr_fit f;
+    double *first = NULL;
+    size_t run, size = 0;
+    s15_open(&f, &p, NULL, &report);
+    for (run = 0; run < 2; run++) {
+        s15_gated(&f);
+        f.weights.m = 0;
+        f.opt.device = run ? s22_far_make(&far) : NULL;
+        CHECK(cvxr_fit_open_device(&f, report.message) == CVXRELU_OK);
+        CHECK(cvxr_cda(&f.core, &f.start, 1e-2, 1e-12, 20000, &f.weights)
+              == CVXRELU_STOP_SUBGRADIENT);
+        size = f.weights.m * f.weights.dp;
+        CHECK(f.weights.m == f.start.m && f.weights.m > 256);
+        if (run == 0) {
+            first = (double *)cvxr_alloc(&f.mem, size, sizeof(double));
+            memcpy(first, f.weights.u, size * sizeof(double));
+        } else {
+            CHECK(memcmp(first, f.weights.u, size * sizeof(double)) == 0);
+            cvxr_release(&f.mem, first, size, sizeof(double));
+        }
+    }
+    s15_close(&f);
+    CHECK(far.closed == 1);
+}
+
+TEST(auto_on_a_device_is_a_first_order_method_and_paths_start_where_they_ended) {
+    cvxrelu_problem p = s14_problem(50, 4, 1, 40);
+    cvxrelu_options o = s14_options(CVXRELU_SOLVER_AUTO, 1e-4);
+    cvxrelu_report r[4];
+    cvxrelu_path_options path;
+    char message[CVXRELU_MESSAGE_SIZE];
+    s22_far far;
+    size_t i;
+    memset(&path, 0, sizeof path);
+    path.count = 4, path.ratio = 0.05;
+    o.device = s22_far_make(&far);
+    CHECK(cvxrelu_path(&p, &o, &path, NULL, r, message) == CVXRELU_OK);
+    for (i = 0; i < 4; i++) CHECK(r[i].solver == CVXRELU_SOLVER_FISTA && r[i].gap <= 1e-4);
+    for (i = 1; i < 4; i++) CHECK(r[i].passes > 0 && r[i].flops > 0);
+    CHECK(far.opened == 1 && far.closed == 1);
+}
+
+/* ---- What cannot be, and what goes wrong. */
+
+TEST(what_a_device_cannot_do_is_named) {
+    cvxrelu_problem p = s14_problem(30, 3, 1, 20);
+    cvxrelu_options o = s14_options(CVXRELU_SOLVER_NEWTON, 0);
+    cvxrelu_report r;
+    cvxrelu_model *model = NULL;
+    s22_far far;
+    p.lambda = 0.01;
+    o.device = s22_far_make(&far);
+    CHECK(cvxrelu_fit(&p, &o, NULL, &model, &r) == CVXRELU_ERR_UNSUPPORTED);
+    CHECK_TEXT(r.message, "options.device has no Newton solver: use auto, FISTA (gated) or AL "
+                          "(ReLU)");
+    o.solver = CVXRELU_SOLVER_AUTO;
+    p.lambda = 0;
+    CHECK(cvxrelu_fit(&p, &o, NULL, &model, &r) == CVXRELU_ERR_UNSUPPORTED);
+    CHECK_TEXT(r.message, "lambda is 0: options.device needs strengths above 0");
+    p.lambda = 0.01;
+    p.kind = CVXRELU_RELU;
+    CHECK(cvxrelu_fit(&p, &o, NULL, &model, &r) == CVXRELU_ERR_UNSUPPORTED);
+    CHECK_TEXT(r.message, "options.device does not look for patterns: set problem.search to "
+                          "CVXRELU_SEARCH_OFF");
+    p.search = CVXRELU_SEARCH_EXACT;
+    CHECK(cvxrelu_fit(&p, &o, NULL, &model, &r) == CVXRELU_ERR_UNSUPPORTED);
+    CHECK(far.calls == 0 && model == NULL);
+}
+
+/* Whichever call fails, the fit ends with the device's sentence and gives everything back. */
+static void s22_far_fail(const cvxrelu_problem *p, cvxrelu_options o) {
+    cvxrelu_report r;
+    cvxrelu_model *model = NULL;
+    s22_far far;
+    size_t calls, fail;
+    o.device = s22_far_make(&far);
+    CHECK(cvxrelu_fit(p, &o, NULL, &model, &r) == CVXRELU_OK);
+    cvxrelu_model_free(model);
+    calls = far.calls;
+    CHECK(calls > 50);
+    for (fail = 1; fail <= calls; fail += fail < 40 || calls - fail < 40 ? 1 : 17) {
+        (void)s22_far_make(&far);
+        far.fail = fail;
+        CHECK(cvxrelu_fit(p, &o, NULL, &model, &r) == CVXRELU_ERR_DEVICE);
+        CHECK(model == NULL && strncmp(r.message, "far device: ", 12) == 0);
+        CHECK(far.opened == far.closed && far.calls < calls + 200);
+    }
+}
+
+TEST(failing_device_ends_the_fit_with_its_own_words) {
+    cvxrelu_problem p = s14_problem(30, 3, 2, 12);
+    cvxrelu_options o = s14_options(CVXRELU_SOLVER_FISTA, 0);
+    o.max_iters = 25;
+    p.lambda = 0.01;
+    s22_far_fail(&p, o);
+    p = s15_problem(30, 3, 1, 10, 0.01);
+    o.solver = CVXRELU_SOLVER_AL;
+    o.max_iters = 60;
+    s22_far_fail(&p, o);
+}
+
+TEST(lambda_max_of_a_failing_device_is_an_error) {
+    cvxrelu_problem p = s14_problem(30, 3, 2, 12);
+    cvxrelu_options o = s14_options(CVXRELU_SOLVER_FISTA, 0);
+    char message[CVXRELU_MESSAGE_SIZE];
+    double most = -1;
+    s22_far far;
+    o.device = s22_far_make(&far);
+    far.fail = 2;
+    CHECK(cvxrelu_lambda_max(&p, &o, &most, message) == CVXRELU_ERR_DEVICE && most == -1);
+    CHECK(strncmp(message, "far device: ", 12) == 0);
+    far.fail = 0;
+    CHECK(cvxrelu_lambda_max(&p, &o, &most, message) == CVXRELU_OK && most > 0);
+}
+
+SUITE(s22_device) {
+    RUN(fista_on_a_device_is_fista_on_the_cpu);
+    RUN(augmented_lagrangian_on_a_device_is_that_on_the_cpu);
+    RUN(cda_on_a_device_is_cda_on_the_cpu);
+    RUN(auto_on_a_device_is_a_first_order_method_and_paths_start_where_they_ended);
+    RUN(what_a_device_cannot_do_is_named);
+    RUN(failing_device_ends_the_fit_with_its_own_words);
+    RUN(lambda_max_of_a_failing_device_is_an_error);
+}
