@@ -7606,8 +7606,8 @@ CVXR_UNUSED static size_t cvxr_cone_null(cvxr_cone *c, const cvxr_face *face, si
    Both parts are >= 0 and nothing cancels; dual bound = objective - gap. For the squared
    loss the first is (1-s)^2 ||r||^2 / 2. Squared l2 has no ball: s = 1 and the second part
    is ||lam U - G||^2 / (2 lam). Uses S05-S11. Used by S13-S23. Tests:
-   tests/test_s12_certificates.c, test_s22_device.c. Source: [MSP22 eq. 3], its Fenchel dual; no exact equation
-   of the papers has the form with s. */
+   tests/test_s12_certificates.c, test_s22_device.c. Source: [MSP22 eq. 3], its Fenchel dual; no
+   exact equation of the papers has the form with s. */
 
 /* The last active face of every (pattern, sign) group, with its multipliers in units of a
    gradient: where the next projection starts, and a bound on the next dual norm. */
