@@ -7539,15 +7539,15 @@ CVXR_UNUSED static double cvxr_cone_bound(const cvxr_cone *c, const uint64_t *bi
 }
 
 /* The largest relative violation max_j -t_j x_j.v / (||x_j|| ||v||), 0 when there is none. */
-CVXR_UNUSED static double cvxr_cone_violation(const cvxr_cone *c, const uint64_t *bits,
+CVXR_UNUSED static double cvxr_cone_violation(cvxr_cone *c, const uint64_t *bits,
                                               const double *v) {
-    const cvxr_kernels_f64 *kernels = cvxr_kernels_for_f64(&c->la);
     double norm = cvxr_norm2_f64(c->d, v), most = 0;
     size_t j;
     if (norm == 0) return 0;
+    c->kernels = cvxr_kernels_for_f64(&c->la);
+    cvxr_cone_multiply(c, v);
     for (j = 0; j < c->n; j++)
-        most = cvxr_max(most, -cvxr_cone_scale(c, bits, j) *
-                                  kernels->dot(c->dp, c->X + j * c->dp, v));
+        most = cvxr_max(most, -cvxr_cone_scale(c, bits, j) * c->products[j]);
     return most / norm;
 }
 
@@ -11094,6 +11094,9 @@ static void cvxr_newton_rescue(cvxr_core *core, cvxr_weights *weights, cvxr_weig
 #define CVXR_ATOM_CHANGE 100.0 /* by which it grows and shrinks */
 #define CVXR_ATOM_PIVOTS 40    /* block pivots at one weight, */
 #define CVXR_ATOM_IDLE   5     /* of which without fewer wrong signs */
+#define CVXR_ATOM_ZERO   0     /* a coefficient's state: 0, */
+#define CVXR_ATOM_FREE   1     /* in the factor, */
+#define CVXR_ATOM_JOINS  2     /* or about to be */
 
 typedef struct cvxr_atoms {
     cvxr_core *core;
@@ -11102,7 +11105,8 @@ typedef struct cvxr_atoms {
                                              padded n; directions */
     double *pool;                   /* of B, Q, H and factor */
     size_t *group, *age, *free;     /* capacity each; those that may be positive */
-    unsigned char *in;              /* capacity: is it one of them? */
+    unsigned char *in;              /* capacity: which of the states */
+    size_t free_count;
     double *V, *B, *Q, *factor;     /* capacity x dp; room x np: images; room x ld: Gram
                                        matrix; of a pivot */
     double *H, *By, *cosine;        /* room x ld: the model's; B y; cos(v_j, u_g) */
@@ -11273,29 +11277,55 @@ static void cvxr_atoms_search(cvxr_atoms *s, double before) {
     cvxr_atoms_weights(s);
 }
 
+/* The Cholesky factor of the free ones' part of H, from row `held` of it on: those before are
+   where they were. */
+static int cvxr_atoms_factor(cvxr_atoms *s, size_t held) {
+    const cvxr_la *la = &s->core->la;
+    const size_t count = s->free_count, more = count - held;
+    const double all = (double)count, old = (double)held;
+    double *rows = s->factor + held * s->ld;
+    size_t i, j;
+    for (i = held; i < count; i++) {
+        const double *H = s->H + s->free[i] * s->ld;
+        double *row = s->factor + i * s->ld;
+        for (j = 0; j <= i; j++) row[j] = H[s->free[j]];
+        row[i] += s->rho * s->diagonal;
+    }
+    s->core->op.flops += (all * all * all - old * old * old) / 3;
+    s->core->report->factors++;
+    cvxr_solve_run_f64(la, 0, 1, held, more, s->factor, s->ld, rows, s->ld);
+    if (held && more)
+        cvxr_syrk_f64(la, 0, more, held, -1.0, rows, s->ld, 1.0, rows + held, s->ld);
+    return cvxr_potrf_f64(la, more, rows + held, s->ld) == 0;
+}
+
 /* The coefficients with the free ones at their optimum, and the slopes. */
-static int cvxr_atoms_settle(cvxr_atoms *s) {
+static int cvxr_atoms_settle(cvxr_atoms *s, size_t held) {
     const cvxr_la *la = &s->core->la;
     const double by = s->rho * s->diagonal;
-    size_t i, j, count = 0;
-    for (i = 0; i < s->count; i++)
-        if (s->in[i]) s->free[count++] = i;
-    for (i = 0; i < count; i++) {
-        const double *Q = s->H + s->free[i] * s->ld;
-        double *row = s->factor + i * s->ld;
-        for (j = 0; j <= i; j++) row[j] = Q[s->free[j]];
-        row[i] += by;
+    size_t i;
+    if (!cvxr_atoms_factor(s, held)) return 0;
+    for (i = 0; i < s->free_count; i++)
         s->p[i] = s->b[s->free[i]] + by * s->old[s->free[i]];
-    }
-    s->core->op.flops += (double)count * (double)count * (double)count / 3;
-    s->core->report->factors++;
-    if (cvxr_potrf_f64(la, count, s->factor, s->ld)) return 0;
-    cvxr_potrs_f64(la, count, s->factor, s->ld, s->p);
+    cvxr_potrs_f64(la, s->free_count, s->factor, s->ld, s->p);
     memset(s->c, 0, s->count * sizeof(double));
-    for (i = 0; i < count; i++) s->c[s->free[i]] = s->p[i];
+    for (i = 0; i < s->free_count; i++) s->c[s->free[i]] = s->p[i];
     for (i = 0; i < s->count; i++) s->w[i] = s->b[i] + by * (s->old[i] - s->c[i]);
     cvxr_gemv_f64(la, 0, s->count, s->count, -1.0, s->H, s->ld, s->c, 1.0, s->w);
     return 1;
+}
+
+/* Those that left `in` leave the free ones, those that joined come last. Returns how many are
+   where they were. */
+static size_t cvxr_atoms_free(cvxr_atoms *s) {
+    size_t i, j, held;
+    for (i = 0; i < s->free_count && s->in[s->free[i]] == CVXR_ATOM_FREE; i++) {}
+    for (held = j = i; i < s->free_count; i++)
+        if (s->in[s->free[i]] == CVXR_ATOM_FREE) s->free[j++] = s->free[i];
+    for (i = 0; i < s->count; i++)
+        if (s->in[i] == CVXR_ATOM_JOINS) s->in[i] = CVXR_ATOM_FREE, s->free[j++] = i;
+    s->free_count = j;
+    return held;
 }
 
 /* Block principal pivoting at one proximal weight: nonzero when it ended at the optimum. */
@@ -11303,13 +11333,17 @@ static int cvxr_atoms_pivot(cvxr_atoms *s) {
     const double tol = 1e-10 * s->core->lam;
     size_t i, wrong, least = SIZE_MAX;
     int it, idle = 0;
-    for (i = 0; i < s->count; i++) s->in[i] = s->old[i] > 0 || s->age[i] == 0;
+    for (i = s->free_count = 0; i < s->count; i++)
+        s->in[i] = s->old[i] > 0 || s->age[i] == 0 ? CVXR_ATOM_JOINS : CVXR_ATOM_ZERO;
     for (it = 0; it < CVXR_ATOM_PIVOTS && idle <= CVXR_ATOM_IDLE; it++) {
         double below;
-        if (!cvxr_atoms_settle(s)) return 0;
+        if (!cvxr_atoms_settle(s, cvxr_atoms_free(s))) return 0;
         below = -1e-12 * cvxr_largest(s->count, s->c);
         for (i = wrong = 0; i < s->count; i++)
-            if (s->in[i] ? s->c[i] < below : s->w[i] > tol) s->in[i] ^= 1, wrong++;
+            if (s->in[i] == CVXR_ATOM_FREE && s->c[i] < below)
+                s->in[i] = CVXR_ATOM_ZERO, wrong++;
+            else if (s->in[i] == CVXR_ATOM_ZERO && s->w[i] > tol)
+                s->in[i] = CVXR_ATOM_JOINS, wrong++;
         if (wrong == 0) return 1;
         if (wrong < least) least = wrong, idle = 0;
         else idle++;
@@ -11400,29 +11434,43 @@ static int cvxr_atoms_feasible(cvxr_core *core, size_t p, int sign) {
            <= 1e-11;
 }
 
+/* Group g joins with the projection of its gradient z, which the multipliers of the last
+   price make; where that is no point of the cone (a bound sufficed then), it is projected. */
+static size_t cvxr_atoms_join(cvxr_atoms *s, size_t g, const double *z) {
+    cvxr_core *core = s->core;
+    const size_t p = g / 2;
+    const int sign = g % 2 ? -1 : 1;
+    double norm = cvxr_core_bound(core, &core->cone, p, sign, 1, z, core->cone_v);
+    if (!cvxr_atoms_feasible(core, p, sign)) {
+        norm = cvxr_core_project(core, 0, p, sign, 1, 0, z, core->cone_v);
+        if (!cvxr_atoms_feasible(core, p, sign)) return 0;
+    }
+    if (norm > 0) cvxr_atoms_add(s, g, core->cone_v, norm, 0);
+    return norm > 0;
+}
+
 /* The groups that violate the bound most join with the projection of their gradient. Returns
    how many. */
 static size_t cvxr_atoms_generate(cvxr_atoms *s) {
     cvxr_core *core = s->core;
-    const size_t first = s->count;
+    const size_t first = s->count, dp = core->data->dp, P = s->groups / 2;
     double least = core->lam * (1 + 1e-10);
-    size_t g, many = 0, room = cvxr_min_z(s->room - s->count, CVXR_ATOM_NEW);
-    cvxr_select one;
-    memset(&one, 0, sizeof one);
-    one.count = 1;
+    size_t g, p = 0, i, many = 0, room = cvxr_min_z(s->room - s->count, CVXR_ATOM_NEW);
+    cvxr_select some;
+    memset(&some, 0, sizeof some);
+    some.idx = core->panel_index;
     for (g = 0; g < s->groups; g++)
         if (s->norm[g] > least) s->score[many++] = s->norm[g];
     if (many > room && room > 0) least = cvxr_nth_largest(many, s->score, room);
-    for (g = 0; g < s->groups && room > 0; g++) {
-        const int sign = g % 2 ? -1 : 1;
-        const size_t p = g / 2;
-        double norm;
-        if (s->norm[g] < least) continue;
-        one.idx = &p;
-        cvxr_gradient_f64(&core->op, &one, s->r, core->panel);
-        norm = cvxr_core_project(core, 0, p, sign, 1, 0, core->panel, core->cone_v);
-        if (norm > 0 && cvxr_atoms_feasible(core, p, sign))
-            cvxr_atoms_add(s, g, core->cone_v, norm, 0), room--;
+    while (p < P && room > 0) {
+        for (some.count = 0; p < P && some.count < CVXR_BLOCK; p++)
+            if (s->norm[2 * p] >= least || s->norm[2 * p + 1] >= least)
+                core->panel_index[some.count++] = p;
+        cvxr_gradient_f64(&core->op, &some, s->r, core->panel);
+        for (i = 0; i < 2 * some.count && room > 0; i++) {
+            g = 2 * core->panel_index[i / 2] + i % 2;
+            if (s->norm[g] >= least) room -= cvxr_atoms_join(s, g, core->panel + i / 2 * dp);
+        }
     }
     cvxr_atoms_gram(s, first);
     return s->count - first;
