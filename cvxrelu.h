@@ -406,7 +406,8 @@ extern "C" {
 
 /* The codes with their fixed texts; CVXRELU_OK is 0. Which call returns which: at the calls.
    LIMIT is options.memory_limit, MEMORY the allocator's refusal; FORMAT, CORRUPT, IO belong to
-   saved models; NUMERIC to cvxrelu_verify; STOPPED to cvxrelu_cross_validate.                */
+   saved models; NUMERIC to cvxrelu_verify; STOPPED to cvxrelu_cross_validate; RANKS to calls
+   with options.ranks.                                                                        */
 #define CVXRELU_RESULT_LIST(R)                                                                 \
     R(CVXRELU_OK, "success")                                                                   \
     R(CVXRELU_ERR_ARGUMENT, "an argument is out of range")                                     \
@@ -423,7 +424,8 @@ extern "C" {
     R(CVXRELU_ERR_IO, "a file could not be read or written")                                   \
     R(CVXRELU_ERR_NUMERIC, "the computation broke down")                                       \
     R(CVXRELU_ERR_STOPPED, "stopped by the caller or the clock before there was a result")     \
-    R(CVXRELU_ERR_DEVICE, "a device failed")
+    R(CVXRELU_ERR_DEVICE, "a device failed")                                                   \
+    R(CVXRELU_ERR_RANKS, "another rank failed, or the allreduce hook did")
 #define CVXR_ENUM(name, text) name,
 typedef enum cvxrelu_result {
     CVXRELU_RESULT_LIST(CVXR_ENUM) CVXRELU_RESULT_COUNT
@@ -516,6 +518,21 @@ typedef struct cvxrelu_blas {
     int (*dsyevd)(void *context, char jobz, char uplo, size_t n, double *a, size_t lda,
                   double *w);
 } cvxrelu_blas;
+
+/* Many processes, each with some of the rows (manual, RANKS). allreduce replaces the `count`
+   numbers of `buffer` (of `type`, at most 2^27) by their sums or maxima over all ranks and
+   returns 0; nonzero, where a peer is gone, ends the call on this rank with CVXRELU_ERR_RANKS:
+   it must then fail on the others too, or they wait. The result has the same bits on every
+   rank and, for one number of ranks, in every run. All ranks call it in the same order. A size
+   of 0 or 1 means one process; allreduce is not called then. Called from the thread that
+   called the library.                                                                        */
+typedef enum cvxrelu_reduction { CVXRELU_SUM = 0, CVXRELU_MAX = 1 } cvxrelu_reduction;
+typedef struct cvxrelu_ranks {
+    int  (*allreduce)(void *context, void *buffer, size_t count, cvxrelu_type type,
+                      cvxrelu_reduction op);
+    void  *context;
+    int    rank, size;             /* this one, from 0; how many there are                    */
+} cvxrelu_ranks;
 
 /* What a progress callback sees, for the strength being solved: NEWTON after every step (the
    bound moves with the products over all patterns, some steps apart), FISTA after every
@@ -802,6 +819,7 @@ typedef struct cvxrelu_options {
     cvxrelu_clock     clock;       /* NULL = see CLOCK                                        */
     const cvxrelu_device *device;  /* NULL = the CPU; FISTA and AL of a fit, path or
                                       cross-validation run there, see DEVICES; borrowed       */
+    cvxrelu_ranks     ranks;       /* zero = one process; which calls take it: RANKS          */
     /* Called as the run goes on, or NULL; a return other than 0 stops the run.               */
     int    (*progress)(void *user, const cvxrelu_progress *progress);
     void    *progress_user;        /* handed to progress                                      */
@@ -859,6 +877,8 @@ typedef struct cvxrelu_report {
     size_t   peak_bytes;           /* most that the call has held so far, this model included */
     double   tol;                  /* the tolerance the stop was judged by                    */
     int      threads;              /* the number allowed                                      */
+    double   reductions, reduced_bytes; /* allreduces of the call so far, and the bytes of
+                                      their buffers on one rank: see RANKS                    */
     double   train_error;          /* mean squared error over n*c, or share of wrong labels   */
     char     message[CVXRELU_MESSAGE_SIZE];    /* "" on success                               */
 } cvxrelu_report;
@@ -1705,8 +1725,9 @@ CVXRELU_API cvxrelu_result cvxrelu_verify(const cvxrelu_model *model, cvxrelu_ma
 /* ==== IMPLEMENTATION =====================================================================
    Typed sections exist in float64 and float32 from one text: the file includes itself with
    CVXR_TYPED set to a section's number and CVXR_F32 to 0 or 1; then everything but that
-   section's typed region is skipped, CVXR_REAL is the element type and CVXR_T(name) adds the
-   suffix _f64 or _f32. CVXRELU_FILE names the file, should it have been renamed.           */
+   section's typed region is skipped, CVXR_REAL is the element type (CVXR_TYPE its name in the
+   interface) and CVXR_T(name) adds the suffix _f64 or _f32. CVXRELU_FILE names the file, should
+   it have been renamed.                                                                      */
 #if defined(CVXRELU_IMPLEMENTATION) && (!defined(CVXRELU_IMPLEMENTED) || defined(CVXR_TYPED))
 #define CVXRELU_IMPLEMENTED
 
@@ -1716,12 +1737,15 @@ CVXRELU_API cvxrelu_result cvxrelu_verify(const cvxrelu_model *model, cvxrelu_ma
 
 #if defined(CVXR_TYPED)
 #undef CVXR_REAL
+#undef CVXR_TYPE
 #undef CVXR_T
 #if CVXR_F32
 #define CVXR_REAL    float
+#define CVXR_TYPE    CVXRELU_FLOAT32
 #define CVXR_T(name) name##_f32
 #else
 #define CVXR_REAL    double
+#define CVXR_TYPE    CVXRELU_FLOAT64
 #define CVXR_T(name) name##_f64
 #endif
 #endif
@@ -1835,6 +1859,52 @@ static void cvxr_team_run(const cvxr_team *team, size_t count,
     for (i = 0; i < count; i++) body(arg, i);
 }
 
+/* ---- Ranks: sums and maxima over the processes that share the rows. What a call keeps of
+   them, NULL where there is one process. After the hook has failed nothing is sent any more
+   and every reduction gives zeros, at which all loops end. */
+#define CVXR_REDUCE_MOST ((size_t)1 << 27) /* elements of one call of the hook */
+
+typedef struct cvxr_ranks {
+    cvxrelu_ranks hook;
+    int failed;               /* what the hook returned, or 0 */
+    int culprit;              /* the last rank that failed, from 1; 0 = none */
+    cvxrelu_result why;       /* its result */
+    int stops;                /* some rank has a callback or a time limit */
+    size_t rows, first, most; /* of all ranks; before this one's; of the largest shard */
+    size_t classes;
+    double calls, bytes;
+} cvxr_ranks;
+
+static void cvxr_reduce(cvxr_ranks *ranks, void *buffer, size_t count, cvxrelu_type type,
+                        cvxrelu_reduction op) {
+    const size_t size = type == CVXRELU_FLOAT32 ? sizeof(float) : sizeof(double);
+    unsigned char *at = (unsigned char *)buffer;
+    for (; ranks && count > 0 && !ranks->failed;) {
+        const size_t some = cvxr_min_z(count, CVXR_REDUCE_MOST);
+        ranks->failed = ranks->hook.allreduce(ranks->hook.context, at, some, type, op);
+        ranks->calls++;
+        ranks->bytes += (double)(some * size);
+        at += some * size;
+        count -= some;
+    }
+    if (ranks && ranks->failed)
+        memset(buffer, 0, (size_t)(at - (unsigned char *)buffer) + count * size);
+}
+
+static void cvxr_reduce_sum(cvxr_ranks *ranks, double *values, size_t count) {
+    cvxr_reduce(ranks, values, count, CVXRELU_FLOAT64, CVXRELU_SUM);
+}
+
+static void cvxr_reduce_max(cvxr_ranks *ranks, double *values, size_t count) {
+    cvxr_reduce(ranks, values, count, CVXRELU_FLOAT64, CVXRELU_MAX);
+}
+
+/* One number, summed. */
+static double cvxr_summed(cvxr_ranks *ranks, double value) {
+    cvxr_reduce_sum(ranks, &value, 1);
+    return value;
+}
+
 /* ==== S02 MEMORY =========================================================================
    Size products with a check, the counting layer over the caller's allocator (now, peak,
    limit), and the arena. A failed allocation is remembered in the cvxr_mem, so that a chain
@@ -1845,6 +1915,7 @@ typedef struct cvxr_mem {
     size_t now, peak, limit; /* bytes; limit 0 = none */
     size_t wanted;           /* bytes held had the failed request been granted */
     cvxrelu_result failed;   /* CVXRELU_OK, or why the first refused request was refused */
+    cvxr_ranks *ranks;       /* NULL: one process */
 } cvxr_mem;
 
 static int cvxr_size_mul(size_t a, size_t b, size_t *out) {
@@ -1916,12 +1987,26 @@ static void *cvxr_alloc(cvxr_mem *mem, size_t count, size_t size) {
     return memory;
 }
 
-/* The same for memory that the caller can do without: a refusal leaves no trace. */
+/* The same count and size as at the allocation. NULL is accepted. */
+static void cvxr_release(cvxr_mem *mem, void *memory, size_t count, size_t size) {
+    size_t bytes = cvxr_bytes(count, size);
+    if (memory == NULL) return;
+    mem->now -= bytes;
+    if (mem->user.release) mem->user.release(mem->user.context, memory, bytes);
+    else cvxr_default_release(memory);
+}
+
+/* cvxr_alloc for what the caller can do without: a refusal leaves no trace. What one rank is
+   refused all of them do without. */
 static void *cvxr_alloc_try(cvxr_mem *mem, size_t count, size_t size) {
     const cvxrelu_result failed = mem->failed;
     void *memory = cvxr_alloc(mem, count, size);
+    double refused = memory == NULL;
     mem->failed = failed;
-    return memory;
+    cvxr_reduce_max(mem->ranks, &refused, 1);
+    if (refused == 0 && memory && !(mem->ranks && mem->ranks->failed)) return memory;
+    cvxr_release(mem, memory, count, size);
+    return NULL;
 }
 
 static void *cvxr_alloc_zero(cvxr_mem *mem, size_t count, size_t size) {
@@ -1930,13 +2015,20 @@ static void *cvxr_alloc_zero(cvxr_mem *mem, size_t count, size_t size) {
     return memory;
 }
 
-/* The same count and size as at the allocation. NULL is accepted. */
-static void cvxr_release(cvxr_mem *mem, void *memory, size_t count, size_t size) {
-    size_t bytes = cvxr_bytes(count, size);
-    if (memory == NULL) return;
-    mem->now -= bytes;
-    if (mem->user.release) mem->user.release(mem->user.context, memory, bytes);
-    else cvxr_default_release(memory);
+/* What has failed on one rank has failed on all of them. Nonzero where nothing has. */
+static int cvxr_mem_agree(cvxr_mem *mem) {
+    cvxr_ranks *ranks = mem->ranks;
+    double worst[1];
+    if (ranks == NULL) return mem->failed == CVXRELU_OK;
+    worst[0] = mem->failed ? 64.0 * (ranks->hook.rank + 1) + (double)mem->failed : 0;
+    cvxr_reduce_max(ranks, worst, 1);
+    if (worst[0] > 0) {
+        ranks->culprit = (int)worst[0] / 64;
+        ranks->why = (cvxrelu_result)((int)worst[0] % 64);
+    }
+    if (mem->failed == CVXRELU_OK && (ranks->failed || ranks->culprit))
+        mem->failed = CVXRELU_ERR_RANKS;
+    return mem->failed == CVXRELU_OK;
 }
 
 /* ---- Arena: address-ordered free list inside the caller's buffer. */
@@ -2117,8 +2209,20 @@ static cvxrelu_result cvxr_fail(char *message, cvxrelu_result code, const char *
     return code;
 }
 
+/* The sentence for a call that another rank or the hook has ended. */
+static cvxrelu_result cvxr_ranks_fail(const cvxr_ranks *ranks, char *message) {
+    if (ranks->failed)
+        return cvxr_fail(message, CVXRELU_ERR_RANKS,
+                         "options.ranks.allreduce returned %d on rank %d of %d", ranks->failed,
+                         ranks->hook.rank, ranks->hook.size);
+    return cvxr_fail(message, CVXRELU_ERR_RANKS, "rank %d of %d failed: %s", ranks->culprit - 1,
+                     ranks->hook.size, cvxrelu_result_text(ranks->why));
+}
+
 /* The sentence for a refused allocation; CVXRELU_OK when none was refused. */
 static cvxrelu_result cvxr_mem_result(const cvxr_mem *mem, char *message) {
+    if (mem->ranks && (mem->failed == CVXRELU_ERR_RANKS || mem->ranks->failed))
+        return cvxr_ranks_fail(mem->ranks, message);
     if (mem->failed == CVXRELU_ERR_LIMIT)
         return cvxr_fail(message, mem->failed,
                          "memory_limit is %z bytes, this call needs at least %z", mem->limit,
@@ -2127,6 +2231,24 @@ static cvxrelu_result cvxr_mem_result(const cvxr_mem *mem, char *message) {
         return cvxr_fail(message, mem->failed, "%s (at %z bytes held)",
                          cvxrelu_result_text(mem->failed), mem->now);
     return CVXRELU_OK;
+}
+
+/* For calls that cannot share the rows out. options may be NULL. */
+static cvxrelu_result cvxr_ranks_refuse(const cvxrelu_options *options, char *message) {
+    if (options == NULL || options->ranks.size == 0 || options->ranks.size == 1)
+        return CVXRELU_OK;
+    return cvxr_fail(message, CVXRELU_ERR_UNSUPPORTED,
+                     "options.ranks: this call needs all rows in one process; cvxrelu_fit, "
+                     "_path, _lambda_max and _fit_bytes share them out");
+}
+
+/* The result of this rank, or that of a rank that failed where this one did not. */
+static cvxrelu_result cvxr_agree(cvxr_mem *mem, cvxrelu_result result, char *message) {
+    if (mem->ranks == NULL) return result;
+    if (result && !mem->failed) mem->failed = result;
+    (void)cvxr_mem_agree(mem);
+    if (mem->ranks->failed) return cvxr_ranks_fail(mem->ranks, message);
+    return result ? result : cvxr_mem_result(mem, message);
 }
 
 /* ==== S04 RANDOM =========================================================================
@@ -4065,6 +4187,9 @@ CVXR_UNUSED static cvxrelu_blas cvxrelu_blas_from_cblas(void) {
 
 typedef struct cvxr_data {
     size_t n, d, c, dp;        /* d: columns of the solver's X, bias included; dp: padded     */
+    cvxr_ranks *ranks;         /* NULL, or those that have the other rows; of all of them     */
+    size_t all;                /*   there are so many: n where there is one process           */
+    size_t most;               /* rows of the largest shard, likewise                         */
     size_t features;           /* columns of the caller's X                                   */
     int has_bias;              /* the last of the d columns is the bias                       */
     size_t classes;            /* 0 for regression                                            */
@@ -4186,8 +4311,8 @@ static cvxrelu_result cvxr_data_check_options(const cvxrelu_problem *p, char *me
 }
 
 /* Labels are 0 to C-1 in one column. There are at least two classes, whatever labels occur;
-   more classes than rows can only mean that the column is no label.                          */
-static cvxrelu_result cvxr_labels_check(const cvxrelu_matrix *Y, size_t *classes,
+   more classes than rows (all of them) can only mean that the column is no label.            */
+static cvxrelu_result cvxr_labels_check(const cvxrelu_matrix *Y, size_t rows, size_t *classes,
                                         char *message) {
     size_t i, last = 1;
     if (Y->cols != 1)
@@ -4198,17 +4323,17 @@ static cvxrelu_result cvxr_labels_check(const cvxrelu_matrix *Y, size_t *classes
         if (y < 0 || y != floor(y))
             return cvxr_fail(message, CVXRELU_ERR_LABELS, "Y holds %g at row %z: class labels "
                              "are the integers 0 to C-1", y, i);
-        if (y > 1 && y >= (double)Y->rows)
+        if (y > 1 && y >= (double)rows)
             return cvxr_fail(message, CVXRELU_ERR_LABELS, "Y holds %g at row %z: class labels "
                              "are the integers 0 to C-1, and C is at most the %z rows", y, i,
-                             Y->rows);
+                             rows);
         last = cvxr_max_z(last, (size_t)y);
     }
     *classes = last + 1;
     return CVXRELU_OK;
 }
 
-static cvxrelu_result cvxr_data_check(const cvxrelu_problem *p, size_t *classes,
+static cvxrelu_result cvxr_data_check(const cvxrelu_problem *p, size_t rows, size_t *classes,
                                       char *message) {
     const cvxrelu_matrix *X = &p->X, *Y = &p->Y;
     double largest = p->scale == CVXRELU_SCALE_NONE ? CVXR_LARGEST_PLAIN : CVXR_LARGEST_SCALED;
@@ -4222,15 +4347,17 @@ static cvxrelu_result cvxr_data_check(const cvxrelu_problem *p, size_t *classes,
     if (!result) result = cvxr_matrix_scan(X, "X", "row", largest, message);
     if (!result) result = cvxr_matrix_scan(Y, "Y", "row", CVXR_LARGEST_PLAIN, message);
     if (!result && p->task == CVXRELU_TASK_CLASSES)
-        result = cvxr_labels_check(Y, classes, message);
+        result = cvxr_labels_check(Y, cvxr_max_z(rows, Y->rows), classes, message);
     return result;
 }
 
 /* ---- Columns of X: CVXR_PAD neighbours at a time, which is one cache line of every row. -- */
 
 typedef struct cvxr_columns {
+    cvxr_ranks *ranks;
     double *X;                           /* the first of the columns                          */
-    size_t n, ld, width;                 /* rows, row stride, columns (at most CVXR_PAD)      */
+    size_t n, all, ld, width;            /* rows, of all ranks too, row stride, columns (at most
+                                            CVXR_PAD)                                         */
     double factor[CVXR_PAD];             /* power of 2 that brings the largest entry below 1  */
     double mean[CVXR_PAD], norm[CVXR_PAD];       /* of the column times factor; centred norm  */
     int zero[CVXR_PAD];                  /* nothing is left of the column                     */
@@ -4242,6 +4369,7 @@ static void cvxr_columns_factor(cvxr_columns *s) {
     int exponent;
     for (i = 0; i < s->n; i++)
         for (k = 0; k < s->width; k++) top[k] = cvxr_max(top[k], fabs(s->X[i * s->ld + k]));
+    cvxr_reduce_max(s->ranks, top, s->width);
     for (k = 0; k < s->width; k++) {
         s->zero[k] = top[k] < DBL_MIN;
         (void)frexp(s->zero[k] ? 0.0 : top[k], &exponent);
@@ -4257,7 +4385,8 @@ static void cvxr_columns_mean(cvxr_columns *s) {
     for (i = 0; i < s->n; i++)
         for (k = 0; k < s->width; k++)
             sum[k] += s->X[i * s->ld + k] * s->factor[k] - s->mean[k];
-    for (k = 0; k < s->width; k++) s->mean[k] += sum[k] / (double)s->n;
+    cvxr_reduce_sum(s->ranks, sum, s->width);
+    for (k = 0; k < s->width; k++) s->mean[k] += sum[k] / (double)s->all;
 }
 
 /* A column whose entries all equal the mean up to rounding is constant: centred, it is zero. */
@@ -4270,6 +4399,8 @@ static void cvxr_columns_norm(cvxr_columns *s) {
             sum[k] += x * x;
             reach[k] = cvxr_max(reach[k], fabs(x));
         }
+    cvxr_reduce_sum(s->ranks, sum, s->width);
+    cvxr_reduce_max(s->ranks, reach, s->width);
     for (k = 0; k < s->width; k++) {
         s->norm[k] = sqrt(sum[k]);
         if (reach[k] <= 4 * DBL_EPSILON * fabs(s->mean[k])) s->zero[k] = 1;
@@ -4294,7 +4425,9 @@ static void cvxr_data_scale(cvxr_data *data) {
     cvxr_columns s;
     size_t j;
     memset(&s, 0, sizeof s);
+    s.ranks = data->ranks;
     s.n = data->n;
+    s.all = data->all;
     s.ld = data->dp;
     for (j = 0; j < data->features; j += CVXR_PAD) {
         s.X = data->X + j;
@@ -4321,7 +4454,7 @@ static void cvxr_data_fill_x(cvxr_data *data, const cvxrelu_matrix *X) {
     }
     if (data->scale != CVXRELU_SCALE_NONE) cvxr_data_scale(data);
     if (!data->has_bias) return;
-    if (data->scale != CVXRELU_SCALE_NONE) data->scales[b] = sqrt((double)data->n);
+    if (data->scale != CVXRELU_SCALE_NONE) data->scales[b] = sqrt((double)data->all);
     for (i = 0; i < data->n; i++) data->X[i * data->dp + b] = 1.0 / data->scales[b];
 }
 
@@ -4339,7 +4472,7 @@ static void cvxr_data_fill_y(cvxr_data *data, const cvxrelu_matrix *Y, int centr
         for (pass = 0; centre && pass < 2; pass++) {
             double sum = 0;
             for (i = 0; i < n; i++) sum += y[i] - mean;
-            mean += sum / (double)n;
+            mean += cvxr_summed(data->ranks, sum) / (double)data->all;
         }
         data->y_shift[k] = mean;
         for (i = 0; i < n; i++) y[i] -= mean;
@@ -4351,10 +4484,15 @@ static void cvxr_data_fill_y(cvxr_data *data, const cvxrelu_matrix *Y, int centr
 static cvxrelu_result cvxr_data_make(cvxr_mem *mem, const cvxrelu_problem *p, cvxr_data *data,
                                      char *message) {
     size_t classes;
-    cvxrelu_result result = cvxr_data_check(p, &classes, message);
+    cvxr_ranks *ranks = mem->ranks;
+    cvxrelu_result result = cvxr_data_check(p, ranks ? ranks->rows : 0, &classes, message);
     memset(data, 0, sizeof *data);
     if (result) return result;
+    if (ranks) classes = ranks->classes;
+    data->ranks = ranks;
     data->n = p->X.rows;
+    data->all = ranks ? ranks->rows : data->n;
+    data->most = ranks ? ranks->most : data->n;
     data->features = p->X.cols;
     data->has_bias = !p->no_bias;
     data->d = data->features + (data->has_bias ? 1 : 0);
@@ -4375,6 +4513,7 @@ static cvxrelu_result cvxr_data_make(cvxr_mem *mem, const cvxrelu_problem *p, cv
     data->shift = (double *)cvxr_alloc(mem, data->d, sizeof(double));
     data->scales = (double *)cvxr_alloc(mem, data->d, sizeof(double));
     data->y_shift = (double *)cvxr_alloc(mem, data->c, sizeof(double));
+    (void)cvxr_mem_agree(mem);
     result = cvxr_mem_result(mem, message);
     if (result) {
         cvxr_data_free(mem, data);
@@ -4395,7 +4534,8 @@ static cvxrelu_result cvxr_data_make(cvxr_mem *mem, const cvxrelu_problem *p, cv
    solver's coordinates and in the caller's (see cvxr_margins); only rows that are exactly zero
    on the gate's support are ties. Masks are computed once, in float64.
    Each draw has its own generator, seeded by the recipe's: the first draws of a longer recipe
-   are the draws of the shorter one.
+   are the draws of the shorter one. Ranks draw the same gates, each has the masks of its rows;
+   what is dropped is decided by all of them, once a panel.
    Uses S01 to S04, S06. Used by S08, S22, S24. Tests: tests/test_s07_patterns.c.
    Sources: [MSP22] sections 2 and 3.2, E.1 (share of active rows), F (patches).              */
 
@@ -4423,6 +4563,9 @@ typedef struct cvxr_sampling {
     cvxrelu_random seeds;          /* one number a draw                                       */
     cvxrelu_random random[CVXR_PANEL];
     int accepted[CVXR_PANEL];
+    uint64_t hash[CVXR_PANEL];     /* of the patterns of the panel                            */
+    int empty[CVXR_PANEL];         /* no row is active                                        */
+    uint64_t *hashes;              /* ranks: of all patterns                                  */
     size_t dropped_zero, dropped_near;   /* all-zero patterns, uncertain signs                */
     double widest;                 /* largest margin                                          */
     size_t live_count, live_features, used_count;
@@ -4498,7 +4641,8 @@ static void cvxr_sampling_allocate(cvxr_mem *mem, cvxr_sampling *s) {
     size_t n = s->data->n, d = s->data->d, spare = 0;
     cvxr_patterns *out = s->out;
     if (s->recipe->active_share > 0) spare = n;
-    if (s->recipe->sampler == CVXRELU_SAMPLER_POINTS) spare = cvxr_points_reals(n, d);
+    if (s->recipe->sampler == CVXRELU_SAMPLER_POINTS)
+        spare = cvxr_points_reals(s->data->all, d);
     s->table_size = s->recipe->sampler == CVXRELU_SAMPLER_GIVEN ? 0 : cvxr_table_size(s->draws);
     s->reals = cvxr_sampling_reals(n, d, spare);
     s->indices = s->table_size + 3 * d;
@@ -4506,7 +4650,8 @@ static void cvxr_sampling_allocate(cvxr_mem *mem, cvxr_sampling *s) {
     out->gates = (double *)cvxr_alloc(mem, out->capacity * d, sizeof(double));
     s->real_block = (double *)cvxr_alloc(mem, s->reals, sizeof(double));
     s->index_block = (size_t *)cvxr_alloc_zero(mem, s->indices, sizeof(size_t));
-    if (mem->failed) return;
+    if (mem->ranks) s->hashes = (uint64_t *)cvxr_alloc(mem, s->draws, sizeof(uint64_t));
+    if (!cvxr_mem_agree(mem)) return;
     s->panel = s->real_block;              /* on a cache line                                 */
     s->z = s->panel + CVXR_PANEL * d;
     s->margin = s->z + CVXR_PANEL * n;
@@ -4519,6 +4664,7 @@ static void cvxr_sampling_allocate(cvxr_mem *mem, cvxr_sampling *s) {
 }
 
 static void cvxr_sampling_free(cvxr_mem *mem, cvxr_sampling *s) {
+    cvxr_release(mem, s->hashes, s->draws, sizeof(uint64_t));
     cvxr_release(mem, s->index_block, s->indices, sizeof(size_t));
     cvxr_release(mem, s->real_block, s->reals, sizeof(double));
 }
@@ -4551,6 +4697,9 @@ static cvxrelu_result cvxr_gates_check_share(const cvxr_data *data, const cvxrel
         return cvxr_fail(message, CVXRELU_ERR_ARGUMENT, "gates.active_share moves the bias of "
                          "gaussian, sparse and patch gates: these gates are %s",
                          recipe->sampler == CVXRELU_SAMPLER_GIVEN ? "given" : "through points");
+    if (data->ranks)
+        return cvxr_fail(message, CVXRELU_ERR_UNSUPPORTED, "gates.active_share needs all rows: "
+                         "with options.ranks leave it at 0, or give gates");
     if (!data->has_bias || recipe->no_gate_bias)
         return cvxr_fail(message, CVXRELU_ERR_ARGUMENT, "gates.active_share needs the bias: "
                          "leave no_bias and gates.no_gate_bias at 0");
@@ -4636,6 +4785,9 @@ static void cvxr_find_live(cvxr_sampling *s) {
         const double *x = data->X + i * data->dp;
         for (k = 0; k < data->features; k++) if (x[k] != 0) s->used[k] = 1;
     }
+    for (k = 0; k < data->d && data->ranks; k++) s->panel[k] = (double)s->used[k];
+    cvxr_reduce_max(data->ranks, s->panel, data->d);
+    for (k = 0; k < data->d && data->ranks; k++) s->used[k] = s->panel[k] > 0;
     s->live_count = 0;
     for (k = 0; k < data->features; k++) if (s->used[k]) s->live[s->live_count++] = k;
     s->live_features = s->live_count;
@@ -4978,12 +5130,27 @@ static void cvxr_set_share(cvxr_sampling *s, double *gate, double *z) {
 
 /* Draws `count` different rows of X (Floyd's method). */
 static void cvxr_draw_rows(cvxr_sampling *s, cvxrelu_random *random, size_t count) {
-    size_t n = s->data->n, i, k;
+    size_t n = s->data->all, i, k;
     for (i = 0; i < count; i++) {
         size_t last = n - count + i, row = (size_t)cvxrelu_random_below(random, last + 1);
         for (k = 0; k < i && s->rows[k] != row; k++) {}
         s->rows[i] = k < i ? last : row;
     }
+}
+
+/* The drawn rows, restricted to the live columns, as rows of A: the owners send them. */
+static void cvxr_gather_rows(cvxr_sampling *s, size_t count) {
+    const cvxr_data *data = s->data;
+    const size_t live = s->live_count, first = data->ranks ? data->ranks->first : 0;
+    size_t i, k;
+    for (i = 0; i < count; i++) {
+        const size_t row = s->rows[i] - first; /* of an earlier rank: huge */
+        const double *x = data->X + (row < data->n ? row : 0) * data->dp;
+        double *a = s->spare + i * (live + 1);
+        for (k = 0; k < live; k++) a[k] = row < data->n ? x[s->live[k]] : 0;
+        a[live] = 0;
+    }
+    cvxr_reduce_sum(data->ranks, s->spare, count * (live + 1));
 }
 
 /* Eliminates the `count` drawn rows, restricted to the live columns, with sampled sides +-1 as
@@ -4993,9 +5160,8 @@ static void cvxr_eliminate(cvxr_sampling *s, cvxrelu_random *random, size_t coun
                            size_t *pivots) {
     size_t live = s->live_count, ld = live + 1, i, k, p;
     for (i = 0; i < count; i++) {
-        const double *x = s->data->X + s->rows[i] * s->data->dp;
         double *a = s->spare + i * ld, top = 0, largest = 0;
-        for (k = 0; k < live; k++) a[k] = x[s->live[k]], top = cvxr_max(top, fabs(a[k]));
+        for (k = 0; k < live; k++) top = cvxr_max(top, fabs(a[k]));
         a[live] = cvxrelu_random_next(random) >> 63 ? 1.0 : -1.0;
         for (p = 0; p < i; p++) {
             const double *earlier = s->spare + p * ld;
@@ -5035,8 +5201,9 @@ static void cvxr_draw_points(cvxr_sampling *s, cvxrelu_random *random, double *g
                              double *aim) {
     size_t live = s->live_count, count, i, k, *pivots = s->used;
     if (live == 0) return;
-    count = cvxr_min_z(s->data->n, live - 1);
+    count = cvxr_min_z(s->data->all, live - 1);
     cvxr_draw_rows(s, random, count);
+    cvxr_gather_rows(s, count);
     cvxr_eliminate(s, random, count, pivots);
     for (k = 0; k < live; k++) gate[s->live[k]] = cvxrelu_random_normal(random);
     for (i = 0; i < count; i++)
@@ -5046,7 +5213,7 @@ static void cvxr_draw_points(cvxr_sampling *s, cvxrelu_random *random, double *g
 }
 
 /* Moves the gate along the aim half as far as the first sign of a row off the boundary allows;
-   z and z_aim are their products with X.                                                     */
+   z and z_aim are their products with X. Steps are negated for their least one of all ranks. */
 static void cvxr_leave_points(const cvxr_sampling *s, double *gate, const double *aim,
                               double *z, const double *z_aim) {
     size_t n = s->data->n, i, k;
@@ -5055,7 +5222,9 @@ static void cvxr_leave_points(const cvxr_sampling *s, double *gate, const double
         if (fabs(z[i]) > s->margin[i] && fabs(z[i]) < step * fabs(z_aim[i]) &&
             (z[i] < 0) != (z_aim[i] < 0))
             step = fabs(z[i] / z_aim[i]);
-    step *= 0.5;
+    step = -step;
+    cvxr_reduce_max(s->data->ranks, &step, 1);
+    step *= -0.5;
     for (k = 0; k < s->data->d; k++) gate[k] += step * aim[k];
     for (i = 0; i < n; i++) z[i] += step * z_aim[i];
 }
@@ -5112,7 +5281,7 @@ static void cvxr_draw_gate(cvxr_sampling *s, size_t slot, double *gate) {
 /* ---- Sampling --------------------------------------------------------------------------- */
 
 /* Finishes a gate that its products move. Returns 1 when every sign is certain; its pattern is
-   then at place p.                                                                           */
+   then at place p. */
 static int cvxr_settle(cvxr_sampling *s, size_t slot, size_t p) {
     size_t n = s->data->n, d = s->data->d;
     double *gate = s->out->gates + p * d, *z = s->z + slot * n, norm;
@@ -5123,6 +5292,37 @@ static int cvxr_settle(cvxr_sampling *s, size_t slot, size_t p) {
     if (norm == 0 || cvxr_near_ties(s, gate, norm, z, 1, 0, n) > 0) return 0;
     cvxr_pack(z, n, s->out->bits + p * s->out->words);
     return 1;
+}
+
+/* What decides about a panel's patterns, the rows of other ranks included: are all signs
+   certain (then accepted is nonzero here), is a row active, the hash. */
+static void cvxr_panel_agree(cvxr_sampling *s, size_t first, size_t count) {
+    const cvxr_patterns *out = s->out;
+    cvxr_ranks *ranks = s->data->ranks;
+    double sums[4 * CVXR_PANEL];
+    size_t slot, w;
+    for (slot = 0; slot < count; slot++) {
+        const uint64_t *bits = out->bits + (first + slot) * out->words;
+        uint64_t hash = ranks ? (uint64_t)ranks->hook.rank : 0, any = 0;
+        for (w = 0; w < out->words && s->accepted[slot]; w++) {
+            hash = (hash ^ bits[w]) * 0x9e3779b97f4a7c15u;
+            hash ^= hash >> 32;
+            any |= bits[w];
+        }
+        s->hash[slot] = hash;
+        s->empty[slot] = any == 0;
+        sums[4 * slot] = !s->accepted[slot];
+        sums[4 * slot + 1] = any != 0;
+        sums[4 * slot + 2] = (double)(hash >> 32);
+        sums[4 * slot + 3] = (double)(hash & 0xffffffffu);
+    }
+    if (ranks == NULL) return;
+    cvxr_reduce_sum(ranks, sums, 4 * count); /* below 2^53: exact */
+    for (slot = 0; slot < count; slot++) {
+        s->accepted[slot] = sums[4 * slot] == 0;
+        s->empty[slot] = sums[4 * slot + 1] == 0;
+        s->hash[slot] = ((uint64_t)sums[4 * slot + 2] << 32) + (uint64_t)sums[4 * slot + 3];
+    }
 }
 
 /* The patterns of the slots that are not accepted yet; accepts those whose signs are certain
@@ -5141,8 +5341,9 @@ static size_t cvxr_settle_panel(cvxr_sampling *s, size_t first, size_t count) {
         if (s->accepted[slot]) continue;
         s->accepted[slot] = moves ? cvxr_settle(s, slot, first + slot)
                                   : norm[slot] != 0 && near_ties[slot] == 0;
-        settled += (size_t)s->accepted[slot];
     }
+    cvxr_panel_agree(s, first, count);
+    for (slot = 0; slot < count; slot++) settled += (size_t)s->accepted[slot];
     return settled;
 }
 
@@ -5158,42 +5359,65 @@ static void cvxr_sample_panel(cvxr_sampling *s, size_t first, size_t count) {
         for (slot = 0; slot < count; slot++)
             if (!s->accepted[slot])
                 cvxr_draw_gate(s, slot, s->out->gates + (first + slot) * s->data->d);
-        left -= cvxr_settle_panel(s, first, count);
+        left = count - cvxr_settle_panel(s, first, count);
     }
 }
 
-/* Enters pattern p under the next number; 0 when an equal one is there already. */
-static int cvxr_table_enter(cvxr_sampling *s, size_t p) {
+/* Where pattern p with this hash is in the table, or the free place for it. With ranks equal
+   hashes are taken for equal patterns here: cvxr_panel_repeats looks at the bits. */
+static size_t cvxr_table_find(const cvxr_sampling *s, size_t p, uint64_t hash) {
     const cvxr_patterns *out = s->out;
     const uint64_t *bits = out->bits + p * out->words;
-    uint64_t hash = 0;
-    size_t at, w;
-    for (w = 0; w < out->words; w++) {
-        hash = (hash ^ bits[w]) * 0x9e3779b97f4a7c15u;
-        hash ^= hash >> 32;
-    }
-    at = (size_t)hash & (s->table_size - 1);
+    size_t at = (size_t)hash & (s->table_size - 1);
     for (; s->table[at]; at = (at + 1) & (s->table_size - 1)) {
-        const uint64_t *known = out->bits + (s->table[at] - 1) * out->words;
-        if (memcmp(known, bits, out->words * sizeof(uint64_t)) == 0) return 0;
+        const size_t known = s->table[at] - 1;
+        if (s->hashes ? s->hashes[known] == hash
+                      : memcmp(out->bits + known * out->words, bits,
+                               out->words * sizeof(uint64_t)) == 0)
+            break;
     }
-    s->table[at] = out->count + 1;
-    return 1;
+    return at;
+}
+
+/* Ranks: differs[slot] = 0 where the bits of a usable slot are, on all ranks, those of the
+   known pattern or of the earlier slot with the same hash. */
+static void cvxr_panel_repeats(const cvxr_sampling *s, size_t first, size_t count,
+                               double *differs) {
+    const cvxr_patterns *out = s->out;
+    size_t slot, other, candidates = 0;
+    for (slot = 0; slot < count; slot++) {
+        const size_t at = cvxr_table_find(s, first + slot, s->hash[slot]);
+        size_t known = s->table[at] ? s->table[at] - 1 : SIZE_MAX;
+        for (other = 0; other < slot && known == SIZE_MAX; other++)
+            if (s->accepted[other] && !s->empty[other] && s->hash[other] == s->hash[slot])
+                known = first + other;
+        differs[slot] = 1;
+        if (!s->accepted[slot] || s->empty[slot] || known == SIZE_MAX) continue;
+        candidates++;
+        differs[slot] = memcmp(out->bits + known * out->words,
+                               out->bits + (first + slot) * out->words,
+                               out->words * sizeof(uint64_t)) != 0;
+    }
+    if (candidates) cvxr_reduce_max(s->data->ranks, differs, count);
 }
 
 /* Keeps what is new of the panel at the places from `first` on, in the order of drawing. */
 static void cvxr_merge_panel(cvxr_sampling *s, size_t first, size_t count) {
     cvxr_patterns *out = s->out;
-    size_t slot, w;
+    double differs[CVXR_PANEL];
+    size_t slot, at;
+    if (s->hashes) cvxr_panel_repeats(s, first, count, differs);
     for (slot = 0; slot < count; slot++) {
         size_t p = first + slot;
-        uint64_t *bits = out->bits + p * out->words, any = 0;
         if (!s->accepted[slot]) { s->dropped_near++; continue; }
-        for (w = 0; w < out->words; w++) any |= bits[w];
-        if (any == 0) { s->dropped_zero++; continue; }
-        if (!cvxr_table_enter(s, p)) continue;
+        if (s->empty[slot]) { s->dropped_zero++; continue; }
+        at = cvxr_table_find(s, p, s->hash[slot]);
+        if (s->hashes ? differs[slot] == 0 : s->table[at] != 0) continue;
+        if (s->table[at] == 0) s->table[at] = out->count + 1;
+        if (s->hashes) s->hashes[out->count] = s->hash[slot];
         if (out->count != p) {
-            memcpy(out->bits + out->count * out->words, bits, out->words * sizeof(uint64_t));
+            memcpy(out->bits + out->count * out->words, out->bits + p * out->words,
+                   out->words * sizeof(uint64_t));
             memcpy(out->gates + out->count * out->d, out->gates + p * out->d,
                    out->d * sizeof(double));
         }
@@ -5241,7 +5465,7 @@ static int cvxr_given_gate(const cvxr_sampling *s, size_t p, double *gate) {
 
 static cvxrelu_result cvxr_take_given(cvxr_sampling *s, char *message) {
     cvxr_patterns *out = s->out;
-    double norm[CVXR_PANEL];
+    double norm[CVXR_PANEL], ties = 0;
     size_t near_ties[CVXR_PANEL], d = s->data->d, slot, count;
     for (; out->count < s->draws; out->count += count) {
         double *gates = out->gates + out->count * d;
@@ -5254,8 +5478,9 @@ static cvxrelu_result cvxr_take_given(cvxr_sampling *s, char *message) {
         cvxr_panel_load(s, gates, count);
         cvxr_panel_masks(s, gates, count, NULL, out->bits + out->count * out->words, norm,
                          near_ties);
-        for (slot = 0; slot < count; slot++) out->near_ties += near_ties[slot];
+        for (slot = 0; slot < count; slot++) ties += (double)near_ties[slot];
     }
+    out->near_ties = (size_t)cvxr_summed(s->data->ranks, ties);
     return CVXRELU_OK;
 }
 
@@ -5367,8 +5592,14 @@ typedef struct cvxr_op {
     cvxr_team team;
     unsigned char *work;  /* team.threads slices of cvxr_op_slice bytes */
     int isa;              /* cvxr_isa, asked once a fit */
-    double passes, flops; /* work done, see the manual, WORK */
+    cvxr_ranks *ranks;    /* gradients are summed over them; NULL: one process */
+    double passes, flops; /* work done, on all ranks: see the manual, WORK */
 } cvxr_op;
+
+/* Rows on all ranks. */
+static double cvxr_op_all(const cvxr_op *op) {
+    return (double)(op->ranks ? op->ranks->rows : op->n);
+}
 
 /* One slice: tables, the sums of a block of rows, a block of mask words, four rows of bits
    as numbers. */
@@ -6238,10 +6469,9 @@ static size_t CVXR_T(cvxr_op_tasks)(const cvxr_op *op, size_t items, double addi
     return additions < 4e5 || items < 64 ? 1 : cvxr_min_z(threads, items / 32);
 }
 
-/* out (select->count rows of op->dp, packed) = X^T (D_p o r). r NULL means ones. Cost: n dp
-   count / 6 additions. */
-static void CVXR_T(cvxr_gradient)(cvxr_op *op, const cvxr_select *select, const CVXR_REAL *r,
-                                  CVXR_REAL *out) {
+/* out (select->count rows of op->dp, packed) = X^T (D_p o r) over the rows at hand. */
+static void CVXR_T(cvxr_gradient_here)(cvxr_op *op, const cvxr_select *select,
+                                       const CVXR_REAL *r, CVXR_REAL *out) {
     CVXR_T(cvxr_job) job;
     size_t tasks;
     memset(&job, 0, sizeof job);
@@ -6251,8 +6481,6 @@ static void CVXR_T(cvxr_gradient)(cvxr_op *op, const cvxr_select *select, const 
     job.ldx = job.ldo = job.width = op->dp;
     job.r = r;
     job.out = out;
-    op->passes += (double)select->count / (double)op->patterns;
-    op->flops += 2.0 * (double)op->n * (double)op->d * (double)select->count;
     if (select->count <= CVXR_FILLED) {
         CVXR_T(cvxr_few_run)(&job);
         return;
@@ -6261,6 +6489,16 @@ static void CVXR_T(cvxr_gradient)(cvxr_op *op, const cvxr_select *select, const 
                                   (double)op->n * (double)op->dp * (double)select->count / 4);
     job.tasks = tasks;
     cvxr_team_run(&op->team, tasks, CVXR_T(cvxr_gradient_task), &job);
+}
+
+/* The same over the rows of all ranks. r NULL means ones. Cost: n dp count / 6 additions. */
+static void CVXR_T(cvxr_gradient)(cvxr_op *op, const cvxr_select *select, const CVXR_REAL *r,
+                                  CVXR_REAL *out) {
+    op->passes += (double)select->count / (double)op->patterns;
+    op->flops += 2.0 * cvxr_op_all(op) * (double)op->d * (double)select->count;
+    CVXR_T(cvxr_gradient_here)(op, select, r, out);
+    cvxr_reduce(op->ranks, out, select->count * op->dp,
+                CVXR_TYPE, CVXRELU_SUM);
 }
 
 /* Forward of `count` rows from i0 on for the groups of 32 patterns from g0 to g1 and a line of
@@ -6328,7 +6566,7 @@ static void CVXR_T(cvxr_forward)(cvxr_op *op, const cvxr_select *select, const C
     job.spread = spread;
     job.out = out;
     op->passes += (double)select->count / (double)op->patterns;
-    op->flops += 2.0 * (double)op->n * (double)op->d * (double)select->count;
+    op->flops += 2.0 * cvxr_op_all(op) * (double)op->d * (double)select->count;
     tasks = CVXR_T(cvxr_op_tasks)(op, op->n,
                                   (double)op->n * (double)op->dp * (double)select->count / 4);
     job.share = ((op->n + tasks - 1) / tasks + 63) / 64 * 64;
@@ -7714,6 +7952,7 @@ static double cvxr_relative(double gap, double objective) {
 static int cvxr_tick(cvxr_core *core, int iteration, double objective, double bound,
                      size_t active) {
     const cvxrelu_options *opt = core->opt;
+    cvxr_ranks *ranks = core->mem->ranks;
     if (bound > core->best_bound) core->best_bound = cvxr_min(bound, objective);
     if (opt->progress) {
         cvxrelu_progress p;
@@ -7728,6 +7967,12 @@ static int cvxr_tick(cvxr_core *core, int iteration, double objective, double bo
     }
     if (!core->stop && opt->time_limit > 0 && cvxr_seconds(core) >= opt->time_limit)
         core->stop = CVXRELU_STOP_TIME;
+    if (ranks && ranks->stops) { /* what stops one rank stops all of them */
+        double last = (double)core->stop;
+        cvxr_reduce_max(ranks, &last, 1);
+        core->stop = (cvxrelu_stop)(int)last;
+    }
+    if (ranks && ranks->failed) core->stop = CVXRELU_STOP_USER;
     return core->stop != CVXRELU_STOP_NONE;
 }
 
@@ -7997,7 +8242,7 @@ static double cvxr_cpu_loss(void *self, const void *z) {
     size_t k;
     for (k = 0; k < core->data->c; k++)
         sum += core->loss->value(n, cvxr_cpu_see(core, k, z, core->z), core->data->Y + k * n);
-    return sum;
+    return cvxr_summed(core->data->ranks, sum);
 }
 
 static double cvxr_cpu_excess(void *self, const void *z1, const void *z0) {
@@ -8010,7 +8255,7 @@ static double cvxr_cpu_excess(void *self, const void *z1, const void *z0) {
         cvxr_cpu_see(core, k, z0, core->scratch.z64);
         sum += core->loss->excess(n, core->z, core->scratch.z64, core->data->Y + k * n);
     }
-    return sum;
+    return cvxr_summed(core->data->ranks, sum);
 }
 
 static void cvxr_cpu_forward64(void *self, size_t count, const size_t *patterns,
@@ -8061,6 +8306,7 @@ static int cvxr_core_open(cvxr_core *core) {
     op->team.hook = core->opt->parallel;
     op->team.threads = threads;
     op->isa = cvxr_isa(core->opt->portable);
+    op->ranks = data->ranks;
     op->work = (unsigned char *)cvxr_alloc(core->mem, (size_t)threads, cvxr_op_slice());
     core->panel = (double *)cvxr_alloc(core->mem, 2 * CVXR_BLOCK * data->dp, sizeof(double));
     core->z = (double *)cvxr_alloc(core->mem, data->n, sizeof(double));
@@ -8415,22 +8661,25 @@ static void cvxr_certify_output(cvxr_core *core, const cvxr_rows *rows, size_t k
     const size_t n = core->data->n;
     const double *y = core->data->Y + k * n;
     cvxr_penalty_sums sums;
-    double value, gap, s, norms;
+    double value[3], gap, s, norms;
     out->active += cvxr_predict_rows(core, rows, core->z);
-    value = core->loss->value(n, core->z, y);
+    value[0] = core->loss->value(n, core->z, y);
+    value[1] = cvxr_sum_squares(n * core->data->dp, core->data->X, NULL);
+    value[2] = cvxr_sum_squares(n, y, NULL);
+    cvxr_reduce_sum(core->data->ranks, value, 3);
     core->loss->dual(n, core->z, y, core->theta);
     cvxr_sweep(core, rows, core->theta, core->lam, &sums);
     out->violation = cvxr_max(out->violation, cvxr_rows_violation(core, rows));
     s = !core->penalty->is_norm || sums.most <= core->lam ? 1 : core->lam / sums.most;
-    gap = core->loss->dual_gap(n, core->z, y, core->theta, s);
+    gap = cvxr_summed(core->data->ranks,
+                      core->loss->dual_gap(n, core->z, y, core->theta, s));
     if (core->penalty->is_norm) gap += cvxr_max(0, core->lam * sums.value - s * sums.product);
     else if (core->lam > 0) gap += sums.distance / (2 * core->lam);
-    out->objective += value + core->lam * sums.value;
+    out->objective += value[0] + core->lam * sums.value;
     out->gap += gap;
     out->subgradient += sums.subgradient;
     if (sums.most > out->gradient_max) out->gradient_max = sums.most;
-    norms = sqrt(cvxr_sum_squares(n * core->data->dp, core->data->X, NULL)
-                 * cvxr_sum_squares(n, y, NULL));
+    norms = sqrt(value[1] * value[2]);
     if (norms > 0) out->stationarity = cvxr_max(out->stationarity, sqrt(sums.row) / norms);
 }
 
@@ -8460,7 +8709,8 @@ static void cvxr_certify(cvxr_core *core, const cvxr_weights *w, cvxr_certificat
    it). */
 static double cvxr_lambda_max(cvxr_core *core) {
     const size_t n = core->data->n;
-    const double size = cvxr_sum_squares(n * core->data->dp, core->data->X, NULL);
+    const double size = cvxr_summed(
+        core->data->ranks, cvxr_sum_squares(n * core->data->dp, core->data->X, NULL));
     cvxr_penalty_sums sums;
     cvxr_rows none;
     double most = 0;
@@ -8471,7 +8721,9 @@ static double cvxr_lambda_max(cvxr_core *core) {
         const double *y = core->data->Y + k * n;
         core->loss->dual(n, core->z, y, core->theta);
         cvxr_sweep(core, &none, core->theta, core->kind == CVXRELU_RELU ? 0 : core->lam, &sums);
-        if (sums.most > 64 * DBL_EPSILON * sqrt(size * cvxr_sum_squares(n, y, NULL)))
+        if (sums.most
+            > 64 * DBL_EPSILON
+                  * sqrt(size * cvxr_summed(core->data->ranks, cvxr_sum_squares(n, y, NULL))))
             most = cvxr_max(most, sums.most);
     }
     return core->penalty->is_norm ? most / core->units : 0;
@@ -8577,7 +8829,7 @@ static int cvxr_fista_begin(cvxr_fista *s, cvxr_core *core, const cvxr_smooth *s
     s->eta = core->opt->step_first;
     s->t = 1;
     s->best_gap = s->best_value = HUGE_VAL;
-    return core->mem->failed == CVXRELU_OK && !cvxr_lost(core);
+    return cvxr_mem_agree(core->mem) && !cvxr_lost(core);
 }
 
 static void cvxr_fista_close(cvxr_fista *s) {
@@ -8866,7 +9118,7 @@ static int cvxr_cgls_open(cvxr_cgls *c, cvxr_core *core) {
     c->p = (double *)cvxr_alloc(core->mem, c->per, sizeof(double));
     c->r = (double *)cvxr_alloc(core->mem, core->data->n, sizeof(double));
     c->q = (double *)cvxr_alloc(core->mem, core->data->n, sizeof(double));
-    return core->mem->failed == CVXRELU_OK;
+    return cvxr_mem_agree(core->mem);
 }
 
 static void cvxr_cgls_close(cvxr_cgls *c) {
@@ -8891,8 +9143,11 @@ static int cvxr_cgls_done(const cvxr_cgls *c, double scale) {
 static cvxrelu_stop cvxr_cgls_output(cvxr_cgls *c, const double *y) {
     cvxr_core *core = c->core;
     const size_t n = core->data->n;
-    const double yy = cvxr_sum_squares(n, y, NULL);
-    const double scale = sqrt(cvxr_sum_squares(n * core->data->dp, core->data->X, NULL) * yy);
+    cvxr_ranks *ranks = core->data->ranks;
+    const double yy = cvxr_summed(ranks, cvxr_sum_squares(n, y, NULL));
+    const double xx =
+        cvxr_summed(ranks, cvxr_sum_squares(n * core->data->dp, core->data->X, NULL));
+    const double scale = sqrt(xx * yy);
     double gamma, old;
     int it;
     cvxr_select all;
@@ -8904,11 +9159,11 @@ static cvxrelu_stop cvxr_cgls_output(cvxr_cgls *c, const double *y) {
     memcpy(c->p, c->s, c->per * sizeof(double));
     gamma = cvxr_sum_squares(c->per, c->s, NULL);
     for (it = 0; it < core->opt->max_iters; it++) {
-        double step, rr = cvxr_sum_squares(n, c->r, NULL);
+        double step, rr = cvxr_summed(ranks, cvxr_sum_squares(n, c->r, NULL));
         if (rr <= 1e-28 * yy || cvxr_cgls_done(c, scale)) return CVXRELU_STOP_STATIONARY;
         if (cvxr_tick(core, it, 0.5 * rr / core->units, 0, all.count)) return core->stop;
         cvxr_forward_f64(&core->op, &all, c->p, 0, c->q);
-        step = cvxr_sum_squares(n, c->q, NULL);
+        step = cvxr_summed(ranks, cvxr_sum_squares(n, c->q, NULL));
         if (!(step > 0)) return CVXRELU_STOP_STALLED;
         step = gamma / step;
         cvxr_axpby_f64(c->per, step, c->p, 1.0, c->u);
@@ -9155,7 +9410,7 @@ static void cvxr_system_open(cvxr_system *s, cvxr_core *core, size_t capacity) {
     memset(s, 0, sizeof *s);
     s->core = core;
     s->capacity = capacity;
-    s->order = cvxr_factor_order(n, core->opt->max_factor);
+    s->order = cvxr_factor_order(core->data->all, core->opt->max_factor);
     s->single = CVXR_RAYS_F32;
     cvxr_active_open(&s->held, mem, n, dp, capacity, 0,
                      cvxr_system_marked(dp, capacity, s->order, core->kind == CVXRELU_RELU));
@@ -9218,9 +9473,29 @@ static int cvxr_system_room(cvxr_system *s, size_t need) {
     return 0;
 }
 
+/* Lower triangles over all ranks: row i of A has its first (i / step + 1) step elements, which
+   are sent packed; A beyond them is scratch. */
+static void cvxr_reduce_lower(cvxr_ranks *ranks, size_t rows, size_t step, void *A, size_t ld,
+                              cvxrelu_type type) {
+    const size_t size = type == CVXRELU_FLOAT32 ? sizeof(float) : sizeof(double);
+    unsigned char *a = (unsigned char *)A;
+    size_t i, at = 0, some;
+    if (ranks == NULL) return;
+    for (i = 0; i < rows; i++, at += some) {
+        some = (i / step + 1) * step;
+        memmove(a + at * size, a + i * ld * size, some * size);
+    }
+    cvxr_reduce(ranks, A, at, type, CVXRELU_SUM);
+    for (i = rows; i-- > 0;) {
+        some = (i / step + 1) * step;
+        at -= some;
+        memmove(a + i * ld * size, a + at * size, some * size);
+    }
+}
+
 /* The same for a factor of all of H, `width` columns of B beside it. */
 static int cvxr_system_place(cvxr_system *s, size_t order, size_t width) {
-    const size_t n = s->core->data->n;
+    const size_t n = s->core->data->most; /* the same answer on all ranks */
     if (!cvxr_system_room(s, cvxr_block_size(n, order, width))) return 0;
     s->ld = cvxr_pad(order);
     s->V = s->block;
@@ -9230,15 +9505,15 @@ static int cvxr_system_place(cvxr_system *s, size_t order, size_t width) {
 }
 
 /* Flops of an n x n and of a (k d) x (k d) factor - for cones with the sum of the ranks in the
-   place of k d -; HUGE_VAL for one that does not fit. */
+   place of k d -; HUGE_VAL for one that does not fit, and n x n where others have rows. */
 static double cvxr_price_rows(const cvxr_system *s, const cvxr_active *act) {
     double n = (double)s->core->data->n, k = (double)act->count;
-    if (s->core->data->n > s->order) return HUGE_VAL;
+    if (s->core->data->n > s->order || s->core->data->ranks) return HUGE_VAL;
     return n * n * (act->rank ? (double)act->used : 2 * k) + n * n * n / 3;
 }
 
 static double cvxr_price_groups(const cvxr_system *s, const cvxr_active *act) {
-    double n = (double)s->core->data->n, m = (double)act->count * (double)s->core->data->d;
+    double n = (double)s->core->data->all, m = (double)act->count * (double)s->core->data->d;
     if (act->rank) m = (double)act->used;
     if (m > (double)(act->rank ? s->width : s->order)) return HUGE_VAL;
     return n * m * m + m * m * m / 3;
@@ -9248,12 +9523,12 @@ static size_t cvxr_ray_stride(size_t columns) { return (columns + 15) / 16 * 16;
 
 /* Of the rays, which cones go without; C and L share the block. */
 static double cvxr_price_rays(const cvxr_system *s, const cvxr_active *act) {
-    const size_t n = s->core->data->n, m = act->count + s->core->data->d,
+    const size_t n = s->core->data->most, m = act->count + s->core->data->d,
                  ld = cvxr_ray_stride(m);
     const size_t element = s->single ? sizeof(float) : sizeof(double);
     const size_t most = s->order * cvxr_pad(s->order) * sizeof(double);
     if (act->rank || (n + ld) * ld * element > most) return HUGE_VAL;
-    return ((double)n + (double)m / 3) * (double)m * (double)m;
+    return ((double)s->core->data->all + (double)m / 3) * (double)m * (double)m;
 }
 
 /* Row T of a cone's group: a N T + (1 - a) zh <zh, T>, Z the basis of N. */
@@ -9567,6 +9842,8 @@ static void cvxr_system_groups(cvxr_system *s, const cvxr_active *act, double si
         cvxr_team_run(&s->core->op.team, job.tasks, cvxr_pairs_products_task, &job);
         cvxr_team_run(&s->core->op.team, job.tasks, cvxr_pairs_task, &job);
     }
+    cvxr_reduce_lower(s->core->data->ranks, act->count * d, d, s->factor, s->ld,
+                      CVXRELU_FLOAT64);
     job.tasks = cvxr_min_z(job.tasks, s->core->data->dp); /* rows of s->small */
     cvxr_team_run(&s->core->op.team, job.tasks, cvxr_pairs_roots_task, &job);
     s->factor_order = act->count * d;
@@ -9706,12 +9983,14 @@ static void cvxr_mean_diagonal(cvxr_system *s, const cvxr_active *act, double si
 static void cvxr_system_mean(cvxr_system *s, const cvxr_active *act, double sigma) {
     const cvxr_core *core = s->core;
     const size_t n = core->data->n, dp = core->data->dp, rows = cvxr_min_z(n, CVXR_BLOCK);
+    const double all = (double)core->data->all;
     double total = 0, *panel = core->panel;
     size_t i0, i, j;
     for (j = 0; j < act->count; j++) total += act->a[j];
     cvxr_mean_diagonal(s, act, sigma, cvxr_max(total, 1e-300));
     memset(s->small, 0, dp * dp * sizeof(double));
-    for (j = 0; j < dp; j++) s->small[j * dp + j] = 1;
+    for (j = 0; j < dp; j++)
+        s->small[j * dp + j] = core->data->ranks == NULL || core->data->ranks->hook.rank == 0;
     for (i0 = 0; i0 < n; i0 += rows) {
         size_t count = cvxr_min_z(rows, n - i0);
         for (i = 0; i < count; i++) {
@@ -9721,10 +10000,11 @@ static void cvxr_system_mean(cvxr_system *s, const cvxr_active *act, double sigm
         }
         cvxr_syrk_f64(&core->la, 1, dp, count, 1.0, panel, dp, 1.0, s->small, dp);
     }
+    cvxr_reduce_lower(core->data->ranks, dp, 1, s->small, dp, CVXRELU_FLOAT64);
     cvxr_potrf_f64(&core->la, dp, s->small, dp);
     s->core->op.flops +=
-        2.0 * (double)n * (double)core->data->d * (double)(core->data->d + act->count);
-    s->use = 4 * (double)n * (double)core->data->d;
+        2.0 * all * (double)core->data->d * (double)(core->data->d + act->count);
+    s->use = 4 * all * (double)core->data->d;
 }
 
 /* ---- Rays: the part of H that grows with sigma is sigma V diag(1 - a) V^T, of rank k, V = E o
@@ -9820,13 +10100,14 @@ static int CVXR_T(cvxr_rays_cholesky)(cvxr_system *s, size_t all) {
 static void CVXR_T(cvxr_system_rays)(cvxr_system *s, const cvxr_active *act, double sigma) {
     const cvxr_core *core = s->core;
     const size_t n = core->data->n, dp = core->data->dp, m = act->count,
-                 all = m + core->data->d;
+                 all = m + core->data->d, most = core->data->most;
     CVXR_REAL *zh = (CVXR_REAL *)(void *)s->T, *C, *L;
     cvxr_rows_job job;
     size_t i, j;
     s->spent = 0;
     s->ldc = cvxr_ray_stride(all);
-    if (!cvxr_system_room(s, ((n + s->ldc) * s->ldc * sizeof *C + 7) / sizeof(double))) return;
+    if (!cvxr_system_room(s, ((most + s->ldc) * s->ldc * sizeof *C + 7) / sizeof(double)))
+        return;
     job.system = s;
     job.act = act;
     job.sigma = sigma;
@@ -9837,14 +10118,15 @@ static void CVXR_T(cvxr_system_rays)(cvxr_system *s, const cvxr_active *act, dou
         for (j = 0; j < dp; j++) zh[i * dp + j] = (CVXR_REAL)(root * act->zh[i * dp + j]);
     }
     s->C = C = (CVXR_REAL *)(void *)s->block;
-    s->L = L = C + n * s->ldc;
+    s->L = L = C + most * s->ldc;
     cvxr_rows_run(&job, n / 64, (double)n * (double)m * (double)dp, CVXR_T(cvxr_rays_task));
     CVXR_T(cvxr_syrk)(&core->la, 1, all, n, 1, C, s->ldc, 0, L, s->ldc);
+    cvxr_reduce_lower(core->data->ranks, all, 1, L, s->ldc, CVXR_TYPE);
     s->factor_order = all;
     s->kind = CVXR_T(cvxr_rays_cholesky)(s, all) ? CVXR_FACTOR_RAYS : CVXR_FACTOR_NONE;
     s->core->op.flops += cvxr_price_rays(s, act);
     s->core->report->factors++;
-    s->use = 4 * (double)n * (double)all + 2 * (double)all * (double)all;
+    s->use = 4 * (double)core->data->all * (double)all + 2 * (double)all * (double)all;
 }
 
 /* out = P^{-1} v, by Woodbury. */
@@ -9856,6 +10138,7 @@ static void CVXR_T(cvxr_rays_precondition)(cvxr_system *s, const double *v, doub
     size_t i;
     for (i = 0; i < n; i++) w[i] = (CVXR_REAL)(v[i] * s->mean_diag[i]);
     CVXR_T(cvxr_gemv)(la, 1, n, all, 1, C, s->ldc, w, 0, b);
+    cvxr_reduce(s->core->data->ranks, b, all, CVXR_TYPE, CVXRELU_SUM);
     for (i = 0; i < all; i++) b[i] *= scale[i];
     CVXR_T(cvxr_potrs)(la, all, (const CVXR_REAL *)s->L, s->ldc, b);
     for (i = 0; i < all; i++) b[i] *= scale[i];
@@ -9894,7 +10177,7 @@ static int cvxr_rays_double(cvxr_system *s, const cvxr_active *act) {
 /* A new factor of H at this active set. A pivot that fails adds to the diagonal: it is a
    preconditioner. */
 static void cvxr_system_refactor(cvxr_system *s, const cvxr_active *act, double sigma) {
-    const size_t n = s->core->data->n, d = s->core->data->d, k = act->count;
+    const size_t n = s->core->data->all, d = s->core->data->d, k = act->count;
     const double rows = cvxr_price_rows(s, act), groups = cvxr_price_groups(s, act),
                  m = (double)(act->rank ? act->used : k * d);
     const cvxr_factor_kind kind = groups < rows ? CVXR_FACTOR_GROUPS : CVXR_FACTOR_ROWS;
@@ -9958,6 +10241,7 @@ static void cvxr_system_precondition(cvxr_system *s, const double *v, double *ou
         double *t = s->T;
         for (i = 0; i < n; i++) out[i] = v[i] * s->mean_e[i] / s->mean_diag[i];
         cvxr_gemv_f64(&core->la, 1, n, dp, 1.0, core->data->X, dp, out, 0.0, t);
+        cvxr_reduce_sum(core->data->ranks, t, dp);
         cvxr_potrs_f64(&core->la, dp, s->small, dp, t);
         cvxr_gemv_f64(&core->la, 0, n, dp, 1.0, core->data->X, dp, t, 0.0, out);
         for (i = 0; i < n; i++) out[i] = (v[i] - s->mean_e[i] * out[i]) / s->mean_diag[i];
@@ -10002,7 +10286,8 @@ static double cvxr_system_solve(cvxr_system *s, const cvxr_active *act, double s
     const double price = cvxr_min(cvxr_price_rows(s, act), cvxr_price_groups(s, act));
     const double part = cvxr_price_rays(s, act);
     const int most = rhs ? 500 : CVXR_MORE;
-    double norm = sqrt(cvxr_sum_squares(n, rhs ? rhs : s->r, NULL));
+    cvxr_ranks *ranks = core->data->ranks;
+    double norm = sqrt(cvxr_summed(ranks, cvxr_sum_squares(n, rhs ? rhs : s->r, NULL)));
     int begin = rhs != NULL, it, its = 0;
     size_t i;
     for (i = 0; i < n && rhs; i++) dx[i] = k ? 0.0 : -rhs[i], s->r[i] = k ? -rhs[i] : 0.0;
@@ -10014,19 +10299,19 @@ static double cvxr_system_solve(cvxr_system *s, const cvxr_active *act, double s
     for (it = 0; it < most && norm > tol; it++) {
         double alpha, beta, old = s->rz, curve;
         cvxr_system_precondition(s, s->r, s->q);
-        s->rz = cvxr_dot_f64(n, s->r, s->q);
+        s->rz = cvxr_summed(ranks, cvxr_dot_f64(n, s->r, s->q));
         beta = begin ? 0 : s->rz / old;
         for (i = 0; i < n; i++) s->p[i] = s->q[i] + (begin ? 0.0 : beta * s->p[i]);
         begin = 0;
         cvxr_system_apply(s, act, sigma, s->p, s->Hp);
-        curve = cvxr_dot_f64(n, s->p, s->Hp);
+        curve = cvxr_summed(ranks, cvxr_dot_f64(n, s->p, s->Hp));
         if (!(curve > 0) || !(s->rz > 0)) break;
         alpha = s->rz / curve;
         for (i = 0; i < n; i++) dx[i] += alpha * s->p[i], s->r[i] -= alpha * s->Hp[i];
-        norm = sqrt(cvxr_sum_squares(n, s->r, NULL));
+        norm = sqrt(cvxr_summed(ranks, cvxr_sum_squares(n, s->r, NULL)));
         core->report->cg_iterations++;
         core->op.flops += s->use;
-        s->spent += 4 * (double)n * (double)core->data->d * (double)k + s->use;
+        s->spent += 4 * (double)core->data->all * (double)core->data->d * (double)k + s->use;
         if (norm > tol
             && ((s->fresh && ++its == CVXR_SINGLE && cvxr_rays_double(s, act))
                 || cvxr_system_due(s, part, price, s->fresh))) {
@@ -10167,7 +10452,8 @@ static size_t cvxr_newton_bytes(size_t n, size_t dp, size_t P, size_t cap, size_
 static int cvxr_newton_open(cvxr_newton *s, cvxr_core *core) {
     const size_t n = core->data->n, dp = core->data->dp, P = core->patterns->count;
     const size_t sides = cvxr_newton_sides(core->kind), room = cvxr_newton_room(n, dp, sides);
-    const size_t cap = cvxr_newton_capacity(n, sides * P, core->opt->max_working_set);
+    const size_t cap =
+        cvxr_newton_capacity(core->data->all, sides * P, core->opt->max_working_set);
     double trace = 0;
     size_t i;
     memset(s, 0, sizeof *s);
@@ -10185,9 +10471,10 @@ static int cvxr_newton_open(cvxr_newton *s, cvxr_core *core) {
     s->member = (type *)cvxr_alloc(core->mem, count, sizeof(type));
     CVXR_NEWTON_VECTORS(CVXR_OPEN)
 #undef CVXR_OPEN
-    if (core->mem->failed) return 0;
+    if (!cvxr_mem_agree(core->mem)) return 0;
     for (i = 0; i < n; i++) trace += s->system.row_norms[i];
-    s->sigma_min = trace > 0 ? CVXR_SIGMA_START * (double)n / trace : 1;
+    trace = cvxr_summed(core->data->ranks, trace);
+    s->sigma_min = trace > 0 ? CVXR_SIGMA_START * (double)core->data->all / trace : 1;
     return 1;
 }
 
@@ -10206,7 +10493,7 @@ static void cvxr_newton_close(cvxr_newton *s) {
 /* The largest working set: max(min(15 n/d, CVXR_FEW), 2 |support|, 30) groups; of cones 3 n/d,
    each of which costs a projection a trial point. */
 static size_t cvxr_newton_most(const cvxr_newton *s) {
-    const size_t ratio = (s->sides > 1 ? 3 : 15) * s->core->data->n / s->core->data->d;
+    const size_t ratio = (s->sides > 1 ? 3 : 15) * s->core->data->all / s->core->data->d;
     return cvxr_min_z(s->capacity, cvxr_max_z(cvxr_min_z(ratio, CVXR_FEW),
                                               cvxr_max_z(2 * s->support_count, 30)));
 }
@@ -10387,16 +10674,18 @@ static void cvxr_newton_prox(cvxr_newton *s) {
 /* Primal, gap and its outer part with dual point -s xi, given max ||w|| and <u, w>. */
 static void cvxr_newton_gap(cvxr_newton *s, double most, double product) {
     const size_t dp = s->core->data->dp, n = s->core->data->n;
-    double scale = most > s->lam ? s->lam / most : 1, sum = 0, e = 0;
+    double scale = most > s->lam ? s->lam / most : 1, sum = 0, e[2] = { 0, 0 };
     size_t i;
     for (i = 0; i < s->act.count; i++) sum += sqrt(cvxr_row_square_f64(dp, s->u + i * dp));
     for (i = 0; i < n; i++) {
         double v = s->r[i] + scale * s->at.xi[i];
-        e += v * v;
+        e[0] += v * v;
     }
+    e[1] = cvxr_sum_squares(n, s->r, NULL);
+    cvxr_reduce_sum(s->core->data->ranks, e, 2);
     s->outer = s->lam * sum - scale * product;
-    s->gap = 0.5 * e + s->outer;
-    s->primal = 0.5 * cvxr_sum_squares(n, s->r, NULL) + s->lam * sum;
+    s->gap = 0.5 * e[0] + s->outer;
+    s->primal = 0.5 * e[1] + s->lam * sum;
 }
 
 /* <u, w> over the active groups. */
@@ -10428,11 +10717,13 @@ static void cvxr_newton_gap_on_W(cvxr_newton *s) {
 
 static double cvxr_newton_phi(const cvxr_newton *s, const cvxr_point *at) {
     const size_t n = s->core->data->n;
-    double sum = 0;
+    double sum = 0, rows[2];
     size_t i;
     for (i = 0; i < s->count; i++) sum += at->a[i] * at->a[i] * at->norm[i] * at->norm[i];
-    return 0.5 * cvxr_sum_squares(n, at->xi, NULL) + cvxr_dot_f64(n, s->y, at->xi)
-           + sum / (2 * s->sigma);
+    rows[0] = cvxr_sum_squares(n, at->xi, NULL);
+    rows[1] = cvxr_dot_f64(n, s->y, at->xi);
+    cvxr_reduce_sum(s->core->data->ranks, rows, 2);
+    return 0.5 * rows[0] + rows[1] + sum / (2 * s->sigma);
 }
 
 /* Objectives need not fall from round to round: the least so far is remembered. */
@@ -10497,7 +10788,9 @@ static double cvxr_newton_residual_gap(cvxr_newton *s) {
     rows.u = s->support_u;
     cvxr_sweep(s->core, &rows, s->r, s->lam, &sums);
     scale = sums.most > s->lam ? s->lam / sums.most : 1;
-    return 0.5 * (1 - scale) * (1 - scale) * cvxr_sum_squares(s->core->data->n, s->r, NULL)
+    return 0.5 * (1 - scale) * (1 - scale)
+               * cvxr_summed(s->core->data->ranks,
+                             cvxr_sum_squares(s->core->data->n, s->r, NULL))
            + s->lam * sums.value - scale * sums.product;
 }
 
@@ -10659,6 +10952,7 @@ static double cvxr_newton_model_gap(cvxr_newton *s, int exact, double *primal, d
         core->theta[i] = -(s->at.xi[i] + s->dx[i]) - (exact ? s->system.r[i] : 0.0);
         rr += core->theta[i] * core->theta[i];
     }
+    rr = cvxr_summed(core->data->ranks, rr);
     if (exact) cvxr_gradient_f64(&core->op, &W, core->theta, w);
     for (i = 0; i < s->count * dp && !exact; i++) w[i] = s->at.w[i] + s->dw[i];
     for (i = 0; i < s->count; i++) most = cvxr_max(most, cvxr_row_square_f64(dp, w + i * dp));
@@ -10717,7 +11011,7 @@ static int cvxr_newton_step(cvxr_newton *s, int first) {
     double norm, goal, share;
     first = first && cvxr_newton_linearise(s);
     if (first) rhs = s->rhs, act = &s->lin;
-    norm = sqrt(cvxr_sum_squares(n, rhs, NULL));
+    norm = sqrt(cvxr_summed(core->data->ranks, cvxr_sum_squares(n, rhs, NULL)));
     goal = cvxr_max(s->outer * (first ? 0.1 : 1), 0.1 * s->tol * s->primal);
     share = norm > 0 ? 0.5 * sqrt(2 * CVXR_RATIO * cvxr_max(goal, 0)) / norm : 0.1;
     share = s->tight ? 1e-3 : cvxr_min(cvxr_max(share, 0.01), 0.1);
@@ -10727,7 +11021,8 @@ static int cvxr_newton_step(cvxr_newton *s, int first) {
     core->report->iterations++;
     cvxr_newton_slope(s);
     if (cvxr_newton_settled(s, act, first ? s->t : s->u, norm)) return 1;
-    cvxr_newton_search(s, phi, cvxr_dot_f64(n, s->g, s->dx), first);
+    cvxr_newton_search(s, phi, cvxr_summed(core->data->ranks, cvxr_dot_f64(n, s->g, s->dx)),
+                       first);
     return 0;
 }
 
@@ -10743,7 +11038,8 @@ static void cvxr_newton_begin(cvxr_newton *s, const cvxr_rows *start, double sig
     if (start->m) cvxr_predict_rows(s->core, start, s->core->z);
     for (i = 0; i < n; i++) s->at.xi[i] = (start->m ? s->core->z[i] : 0.0) - s->y[i];
     s->best_primal = HUGE_VAL;
-    cvxr_newton_remember(s, 0.5 * cvxr_sum_squares(n, s->at.xi, NULL)
+    cvxr_newton_remember(s, 0.5 * cvxr_summed(s->core->data->ranks,
+                                              cvxr_sum_squares(n, s->at.xi, NULL))
                                 + s->lam
                                       * cvxr_neuron_value_f64(s->support_count, dp,
                                                               s->support_u));
@@ -10820,7 +11116,8 @@ static void cvxr_newton_output(cvxr_newton *s) {
         double g2;
         int small, closed, first = 0;
         cvxr_newton_prox(s);
-        g2 = 0.5 * cvxr_sum_squares(s->core->data->n, s->g, NULL);
+        g2 = 0.5 * cvxr_summed(s->core->data->ranks,
+                               cvxr_sum_squares(s->core->data->n, s->g, NULL));
         cvxr_newton_gap_on_W(s);
         small = s->gap <= s->tol * s->primal || s->steps >= s->limit;
         closed = g2 <= CVXR_RATIO * (s->inner > 3 ? ldexp(1.0, s->inner - 3) : 1.0)
@@ -10845,7 +11142,7 @@ static double cvxr_newton_start_value(cvxr_newton *s, const cvxr_rows *rows, siz
     size_t i;
     cvxr_predict_rows(core, rows, core->z);
     for (i = 0; i < n; i++) core->z[i] -= core->data->Y[k * n + i];
-    return 0.5 * cvxr_sum_squares(n, core->z, NULL)
+    return 0.5 * cvxr_summed(core->data->ranks, cvxr_sum_squares(n, core->z, NULL))
            + core->lam * cvxr_neuron_value_f64(rows->m, core->data->dp, rows->u);
 }
 
@@ -10922,11 +11219,12 @@ static size_t cvxr_rescue_bytes(size_t n, size_t dp, size_t cap) {
 
 static int cvxr_rescue_open(cvxr_rescue *s, cvxr_core *core) {
     memset(s, 0, sizeof *s);
-    s->capacity = cvxr_newton_capacity(core->data->n, core->patterns->count,
+    s->capacity = cvxr_newton_capacity(core->data->all, core->patterns->count,
                                        core->opt->max_working_set);
     s->idx = (size_t *)cvxr_alloc(core->mem, s->capacity, sizeof(size_t));
     s->bits = (uint64_t *)cvxr_alloc(core->mem, s->capacity * core->op.words, sizeof(uint64_t));
-    return cvxr_weights_open(core->mem, &s->weights, s->capacity, core->data->dp);
+    cvxr_weights_open(core->mem, &s->weights, s->capacity, core->data->dp);
+    return cvxr_mem_agree(core->mem);
 }
 
 static void cvxr_rescue_close(cvxr_rescue *s, cvxr_core *core) {
@@ -13339,11 +13637,15 @@ static void cvxr_model_map(cvxrelu_model *model) {
 /* A column of X that is zero in every row says nothing: its weights and the neurons' gate
    entries become 0, so that the column has no say in predictions either. */
 static void cvxr_model_clear_columns(cvxrelu_model *model, const cvxr_data *data) {
-    size_t i, j, k;
+    double used[64];
+    size_t i, j, k, at;
     for (j = 0; j < data->d; j++) {
-        for (i = 0; i < data->n && data->X[i * data->dp + j] == 0.0; i++) continue;
-        if (i < data->n) continue;
-        for (k = 0; k < model->m; k++)
+        for (at = j; j % 64 == 0 && at < cvxr_min_z(data->d, j + 64); at++) {
+            for (i = 0; i < data->n && data->X[i * data->dp + at] == 0.0; i++) continue;
+            used[at % 64] = i < data->n;
+        }
+        if (j % 64 == 0) cvxr_reduce_max(data->ranks, used, at - j);
+        for (k = 0; used[j % 64] == 0 && k < model->m; k++)
             model->u[k * model->d + j] = model->g[k * model->d + j] = 0.0;
     }
 }
@@ -13385,7 +13687,7 @@ static void cvxr_model_adopt(cvxrelu_model *model, const cvxrelu_problem *proble
     info->scale = data->scale;
     info->has_bias = data->has_bias;
     info->classes = data->classes;
-    info->rows = data->n;
+    info->rows = data->all;
     info->patterns = patterns->count;
     info->lambda = problem->lambda;
     cvxr_model_recipe(model, problem);
@@ -14072,7 +14374,8 @@ static cvxrelu_result cvxr_prune_check(const cvxrelu_model *model, const cvxrelu
     if (allocator && (allocator->allocate == NULL) != (allocator->release == NULL))
         return cvxr_fail(message, CVXRELU_ERR_ARGUMENT,
                          "the allocator needs both functions or neither");
-    result = cvxr_matrix_check(X, "X", message);
+    result = cvxr_ranks_refuse(options, message);
+    if (!result) result = cvxr_matrix_check(X, "X", message);
     if (result) return result;
     if (X->cols != model->info.features)
         return cvxr_fail(message, CVXRELU_ERR_ARGUMENT, "X has %z columns, the model was "
@@ -15623,6 +15926,8 @@ CVXRELU_API cvxrelu_result cvxrelu_enumerate(const cvxrelu_problem *problem,
     if (about) memset(about, 0, sizeof *about);
     if (problem == NULL || about == NULL)
         return cvxr_fail(message, CVXRELU_ERR_ARGUMENT, "problem or about is NULL");
+    result = cvxr_ranks_refuse(options, message);
+    if (result) return result;
     cvxr_mem_init(&mem, options ? &options->allocator : NULL,
                   options ? options->memory_limit : 0);
     if ((mem.user.allocate == NULL) != (mem.user.release == NULL))
@@ -17974,8 +18279,8 @@ static cvxrelu_result cvxr_options_check_enums(const cvxrelu_options *o, char *m
 
 /* The only place where a zero becomes a default. max_iters stays 0 until the solver is
    known. */
-static cvxrelu_result cvxr_options_resolve(const cvxrelu_options *given, cvxrelu_options *o,
-                                           char *message) {
+static cvxrelu_result cvxr_options_defaults(const cvxrelu_options *given, cvxrelu_options *o,
+                                            char *message) {
     cvxrelu_result result;
     memset(o, 0, sizeof *o);
     if (given) *o = *given;
@@ -17990,6 +18295,12 @@ static cvxrelu_result cvxr_options_resolve(const cvxrelu_options *given, cvxrelu
     if (o->step_grow == 0) o->step_grow = 1.25;
     if (o->step_threshold == 0) o->step_threshold = 5;
     return CVXRELU_OK;
+}
+
+static cvxrelu_result cvxr_options_resolve(const cvxrelu_options *given, cvxrelu_options *o,
+                                           char *message) {
+    const cvxrelu_result result = cvxr_options_defaults(given, o, message);
+    return result ? result : cvxr_ranks_refuse(o, message);
 }
 
 static cvxrelu_result cvxr_problem_check_gated(const cvxrelu_problem *p, char *message) {
@@ -18046,6 +18357,8 @@ typedef struct cvxr_plan {
 
 typedef struct cvxr_shape {
     size_t n, d, features, c, P;
+    size_t all;     /* rows of all ranks; n is that of the largest shard then */
+    size_t classes;
     int has_bias, threads;
     int device; /* first-order methods keep their arrays elsewhere */
     cvxrelu_type type;
@@ -18067,7 +18380,7 @@ static size_t cvxr_solver_bytes(const cvxr_shape *q, const cvxr_plan *plan,
     size_t bytes = 0, wide = cvxr_work_stride(q->d, q->type), element = cvxr_type_size(q->type);
     if (plan->solver == CVXRELU_SOLVER_NEWTON) {
         size_t cap =
-            cvxr_newton_capacity(q->n, q->P * cvxr_newton_sides(q->kind), max_working_set);
+            cvxr_newton_capacity(q->all, q->P * cvxr_newton_sides(q->kind), max_working_set);
         bytes = cvxr_newton_bytes(q->n, dp, q->P, cap, plan->max_factor, q->kind);
         if (q->kind == CVXRELU_GATED)
             bytes = cvxr_max_z(bytes, cvxr_rescue_bytes(q->n, dp, cap));
@@ -18101,7 +18414,7 @@ static void cvxr_plan_bytes(const cvxr_shape *q, const cvxrelu_options *o, int k
     const size_t groups = q->P * cvxr_newton_sides(q->kind);
     int all = plan->least_squares || plan->solver != CVXRELU_SOLVER_NEWTON;
     plan->capacity =
-        q->c * (all ? groups : cvxr_newton_capacity(q->n, groups, o->max_working_set));
+        q->c * (all ? groups : cvxr_newton_capacity(q->all, groups, o->max_working_set));
     model = cvxr_model_bytes(q->d, q->features, q->c, plan->capacity, keep_gates ? q->P : 0);
     solver = cvxr_solver_bytes(q, plan, o->max_working_set);
     plan->bytes =
@@ -18115,6 +18428,13 @@ static void cvxr_plan_bytes(const cvxr_shape *q, const cvxrelu_options *o, int k
     if (plan->solver == CVXRELU_SOLVER_FISTA && q->type == CVXRELU_FLOAT32
         && !q->device) /* X again */
         plan->bytes += cvxr_bytes(q->n * cvxr_work_stride(q->d, q->type), sizeof(float));
+    if (q->all > q->n) { /* hashes, rows of POINTS, factors that n does not bound */
+        const size_t order = cvxr_factor_order(q->all, plan->max_factor);
+        plan->bytes += cvxr_bytes(q->P, sizeof(uint64_t))
+                       + cvxr_bytes(cvxr_points_reals(q->all, q->d), sizeof(double));
+        if (plan->solver == CVXRELU_SOLVER_NEWTON)
+            plan->bytes += cvxr_bytes(order * cvxr_pad(order), sizeof(double));
+    }
 }
 
 /* A fit that looks for its patterns: over those of the recipe (for lambda_max), then the
@@ -18194,7 +18514,7 @@ static cvxrelu_result cvxr_plan_make(const cvxr_shape *q, const cvxrelu_problem 
     cvxr_plan_size(q, p, o, plan);
     while (o->memory_limit && plan->bytes > o->memory_limit
            && plan->solver == CVXRELU_SOLVER_NEWTON && plan->max_factor > q->d) {
-        plan->max_factor = cvxr_min_z(plan->max_factor, q->n) / 2;
+        plan->max_factor = cvxr_min_z(plan->max_factor, q->all) / 2;
         cvxr_plan_size(q, p, o, plan);
     }
     if (o->memory_limit && plan->bytes > o->memory_limit && o->solver == CVXRELU_SOLVER_AUTO) {
@@ -18213,6 +18533,7 @@ static cvxrelu_result cvxr_plan_make(const cvxr_shape *q, const cvxrelu_problem 
 
 typedef struct cvxr_fit {
     cvxr_mem mem;
+    cvxr_ranks ranks;
     cvxrelu_problem problem;
     cvxrelu_options opt;
     cvxr_shape shape;
@@ -18257,14 +18578,14 @@ static void cvxr_fit_close(cvxr_fit *f) {
 static cvxrelu_result cvxr_shape_make(const cvxrelu_problem *p, const cvxrelu_options *opt,
                                       cvxr_shape *q, char *message) {
     cvxr_data sizes;
-    size_t classes = 0;
-    cvxrelu_result result = cvxr_data_check(p, &classes, message);
+    const int alone = opt->ranks.size <= 1;
+    cvxrelu_result result = cvxr_data_check(p, alone ? 0 : SIZE_MAX, &q->classes, message);
     if (result) return result;
-    q->n = p->X.rows;
+    q->n = q->all = p->X.rows;
     q->features = p->X.cols;
     q->has_bias = !p->no_bias;
     q->d = q->features + (q->has_bias ? 1 : 0);
-    q->c = classes == 0 ? p->Y.cols : classes == 2 ? 1 : classes;
+    q->c = q->classes == 0 ? p->Y.cols : q->classes == 2 ? 1 : q->classes;
     q->P = p->search == CVXRELU_SEARCH_EXACT ? cvxr_cover(q->n, q->d, CVXR_ENUMERATE_LIMIT)
                                              : cvxr_gates_count(&p->gates);
     q->threads = opt->threads;
@@ -18308,7 +18629,7 @@ static void cvxr_fit_core(cvxr_fit *f, cvxrelu_report *report) {
     core->penalty = &cvxr_penalties[f->problem.penalty];
     core->space = &cvxr_space_f64;
     core->type = CVXRELU_FLOAT64;
-    core->units = (double)f->data.n * (double)f->data.c;
+    core->units = (double)f->data.all * (double)f->data.c;
     core->report = report;
 }
 
@@ -18360,6 +18681,7 @@ static cvxrelu_result cvxr_fit_open_solver(cvxr_fit *f, cvxrelu_report *report) 
     if (f->plan.solver == CVXRELU_SOLVER_FISTA && f->opt.precision == CVXRELU_FLOAT32
         && f->opt.device == NULL)
         cvxr_fit_float32(f);
+    (void)cvxr_mem_agree(&f->mem);
     result = cvxr_mem_result(&f->mem, report->message);
     return result ? result : cvxr_fit_open_device(f, report->message);
 }
@@ -18375,33 +18697,251 @@ static cvxrelu_result cvxr_fit_enumerate(cvxr_fit *f, char *message) {
     return cvxr_plan_make(&f->shape, &f->problem, &f->opt, 0, &f->plan, message);
 }
 
+/* ---- Ranks: what they agree on before anything else. */
+
+typedef enum cvxr_call { CVXR_CALL_FIT, CVXR_CALL_PATH, CVXR_CALL_LAMBDA_MAX, CVXR_CALL_BYTES }
+    cvxr_call;
+
+/* What a call was asked to do, besides problem and options. */
+typedef struct cvxr_asked {
+    cvxr_call call;
+    int least_squares;
+    cvxrelu_result refused; /* the message is there already */
+    const cvxrelu_path_options *path;
+    size_t count;           /* strengths */
+    const cvxrelu_model *start;
+} cvxr_asked;
+
+/* A digest of numbers that a double holds exactly. */
+static double cvxr_digest(double seed, const double *values, size_t count) {
+    uint64_t hash = (uint64_t)seed, bits;
+    size_t i;
+    for (i = 0; i < count; i++) {
+        memcpy(&bits, values + i, sizeof bits);
+        hash = (hash ^ bits) * 0x9e3779b97f4a7c15u;
+        hash ^= hash >> 29;
+    }
+    return (double)(hash >> 12);
+}
+
+static double cvxr_digest_gates(const cvxrelu_gates *g) {
+    const int given = g->sampler == CVXRELU_SAMPLER_GIVEN;
+    double values[12], digest;
+    size_t i, j;
+    values[0] = (double)g->sampler, values[1] = (double)cvxr_gates_count(g);
+    values[2] = (double)(g->seed >> 32), values[3] = (double)(g->seed & 0xffffffffu);
+    values[4] = (double)g->order, values[5] = (double)g->width, values[6] = (double)g->height;
+    values[7] = (double)g->channels, values[8] = (double)g->patch, values[9] = g->active_share;
+    values[10] = g->no_gate_bias != 0, values[11] = g->given_scaled != 0;
+    digest = cvxr_digest(0, values, 12);
+    for (i = 0; given && i < g->given.rows; i++)
+        for (j = 0; j < g->given.cols; j++) {
+            const double x = cvxr_matrix_get(&g->given, i, j);
+            digest = cvxr_digest(digest, &x, 1);
+        }
+    return digest;
+}
+
+static double cvxr_digest_options(const cvxrelu_options *o) {
+    double values[25];
+    values[0] = (double)o->solver, values[1] = (double)o->precision, values[2] = o->tol;
+    values[3] = o->subgradient_tol, values[4] = (double)o->max_iters;
+    values[5] = (double)o->memory_limit, values[6] = (double)o->max_working_set;
+    values[7] = (double)o->max_factor, values[8] = (double)o->step_rule;
+    values[9] = o->step_first, values[10] = o->step_shrink, values[11] = o->step_grow;
+    values[12] = o->step_threshold, values[13] = o->no_restart != 0;
+    values[14] = o->no_acceleration != 0, values[15] = o->al.delta;
+    values[16] = o->al.window_low, values[17] = o->al.window_high;
+    values[18] = o->al.constraint_tol, values[19] = (double)o->al.max_outer;
+    values[20] = o->portable != 0, values[21] = (double)cvxr_isa(o->portable);
+    values[22] = CVXRELU_VERSION_MAJOR, values[23] = CVXRELU_VERSION_MINOR;
+    values[24] = CVXRELU_VERSION_PATCH;
+    return cvxr_digest(0, values, 25);
+}
+
+/* Strengths and weights to start from. */
+static double cvxr_digest_asked(const cvxr_asked *asked) {
+    double digest = (double)asked->count;
+    if (asked->path) {
+        digest = cvxr_digest(digest, &asked->path->ratio, 1);
+        if (asked->path->lambdas)
+            digest = cvxr_digest(digest, asked->path->lambdas, asked->count);
+    }
+    if (asked->start)
+        digest = cvxr_digest(digest, asked->start->u, asked->start->m * asked->start->d);
+    return digest;
+}
+
+/* What has to be the same on every rank, by name. */
+#define CVXR_SAME 10
+static const char *const cvxr_same_names[CVXR_SAME] = {
+    "options.ranks.size",
+    "the call",
+    "the number of columns of X",
+    "the number of columns of Y",
+    "the kind of network, task, loss, penalty, scale, bias, centring or search of problem",
+    "problem.lambda",
+    "problem.gates",
+    "a field of options, the library's version or the CPU's instruction set",
+    "a strength of the path or the start",
+    "whether a strength is 0"
+};
+
+static void cvxr_same_values(const cvxr_fit *f, const cvxr_asked *asked, double *v) {
+    const cvxrelu_problem *p = &f->problem;
+    double kinds[8];
+    kinds[0] = (double)p->kind, kinds[1] = (double)p->task, kinds[2] = (double)p->loss;
+    kinds[3] = (double)p->penalty, kinds[4] = (double)p->scale, kinds[5] = p->no_bias != 0;
+    kinds[6] = p->centre_targets != 0, kinds[7] = (double)p->search;
+    v[0] = f->opt.ranks.size;
+    v[1] = (double)asked->call;
+    v[2] = (double)p->X.cols;
+    v[3] = (double)p->Y.cols;
+    v[4] = cvxr_digest(0, kinds, 8);
+    v[5] = p->lambda;
+    v[6] = cvxr_digest_gates(&p->gates);
+    v[7] = cvxr_digest_options(&f->opt);
+    v[8] = cvxr_digest_asked(asked);
+    v[9] = asked->least_squares;
+}
+
+/* Rows before this rank's: counts of 64 ranks at a time. */
+static void cvxr_ranks_first(cvxr_ranks *ranks, size_t n) {
+    double counts[64];
+    int from, r;
+    ranks->first = 0;
+    for (from = 0; from < ranks->hook.size; from += 64) {
+        for (r = 0; r < 64; r++) counts[r] = from + r == ranks->hook.rank ? (double)n : 0;
+        cvxr_reduce_sum(ranks, counts, 64);
+        for (r = 0; r < 64 && from + r < ranks->hook.rank; r++)
+            ranks->first += (size_t)counts[r];
+    }
+}
+
+/* The first words of all ranks: who fails, what differs, what is largest; then rows and places
+   are counted. `result` is this rank's own so far. */
+static cvxrelu_result cvxr_ranks_begin(cvxr_fit *f, const cvxr_asked *asked,
+                                       cvxrelu_result result, char *message) {
+    cvxr_ranks *ranks = &f->ranks;
+    const double place = (double)ranks->hook.rank, size = (double)ranks->hook.size;
+    double most[2 * CVXR_SAME + 4] = { 0 }, sums[3];
+    size_t i;
+    if (!result) cvxr_same_values(f, asked, most);
+    for (i = 0; i < CVXR_SAME; i++) most[CVXR_SAME + i] = -most[i];
+    most[2 * CVXR_SAME] = f->opt.progress != NULL || f->opt.time_limit > 0;
+    most[2 * CVXR_SAME + 1] = (double)f->shape.n;
+    most[2 * CVXR_SAME + 2] = f->opt.threads;
+    most[2 * CVXR_SAME + 3] = (double)f->shape.classes;
+    result = cvxr_agree(&f->mem, result, message);
+    if (result) return result;
+    cvxr_reduce_max(ranks, most, 2 * CVXR_SAME + 4);
+    sums[0] = (double)f->shape.n, sums[1] = place, sums[2] = place * place;
+    cvxr_reduce_sum(ranks, sums, 3);
+    cvxr_ranks_first(ranks, f->shape.n);
+    if (ranks->failed) return cvxr_ranks_fail(ranks, message);
+    for (i = 0; i < CVXR_SAME; i++)
+        if (most[i] != -most[CVXR_SAME + i])
+            return cvxr_fail(message, CVXRELU_ERR_ARGUMENT,
+                             "the ranks do not agree: %s is not the same on all of them",
+                             cvxr_same_names[i]);
+    if (sums[1] != size * (size - 1) / 2 || sums[2] != size * (size - 1) * (2 * size - 1) / 6)
+        return cvxr_fail(message, CVXRELU_ERR_ARGUMENT,
+                         "the ranks do not have the numbers 0 to %d, one each",
+                         ranks->hook.size - 1);
+    ranks->stops = most[2 * CVXR_SAME] > 0;
+    f->shape.n = ranks->most = (size_t)most[2 * CVXR_SAME + 1];
+    f->shape.all = ranks->rows = (size_t)sums[0];
+    f->shape.threads = (int)most[2 * CVXR_SAME + 2];
+    f->shape.classes = ranks->classes = (size_t)most[2 * CVXR_SAME + 3];
+    if (ranks->classes > 2 && ranks->classes > ranks->rows)
+        return cvxr_fail(message, CVXRELU_ERR_LABELS,
+                         "the largest class label is %z: class labels are the integers 0 to "
+                         "C-1, and C is at most the %z rows", ranks->classes - 1, ranks->rows);
+    if (ranks->classes) f->shape.c = ranks->classes == 2 ? 1 : ranks->classes;
+    return CVXRELU_OK;
+}
+
+/* What ranks can do. */
+static cvxrelu_result cvxr_ranks_check(const cvxr_fit *f, char *message) {
+    const cvxrelu_problem *p = &f->problem;
+    if (p->kind == CVXRELU_RELU)
+        return cvxr_fail(message, CVXRELU_ERR_UNSUPPORTED,
+                         "options.ranks trains gated networks: a ReLU network needs all rows "
+                         "in one process (cvxrelu_decompose makes one of a gated network)");
+    if (f->opt.device)
+        return cvxr_fail(message, CVXRELU_ERR_UNSUPPORTED,
+                         "options.ranks and options.device cannot be used together");
+    return CVXRELU_OK;
+}
+
+/* The hook, where there is more than one rank. An invalid one cannot tell the others. */
+static cvxrelu_result cvxr_ranks_open(cvxr_fit *f, const cvxrelu_options *options,
+                                      char *message) {
+    const cvxrelu_ranks *hook = &options->ranks;
+    if (hook->size < 0 || (hook->size > 1 && (hook->rank < 0 || hook->rank >= hook->size)))
+        return cvxr_fail(message, CVXRELU_ERR_ARGUMENT,
+                         "options.ranks: rank is %d, size %d: ranks are 0 to size - 1",
+                         hook->rank, hook->size);
+    if (hook->size > 1 && hook->allreduce == NULL)
+        return cvxr_fail(message, CVXRELU_ERR_ARGUMENT,
+                         "options.ranks.allreduce is NULL and size is %d", hook->size);
+    f->ranks.hook = *hook;
+    if (hook->size > 1) f->mem.ranks = &f->ranks;
+    return CVXRELU_OK;
+}
+
+/* ---- Opening. */
+
+/* Options, sizes and plan, nothing held: what cvxrelu_fit_bytes needs too. */
+static cvxrelu_result cvxr_fit_plan(cvxr_fit *f, const cvxrelu_problem *problem,
+                                    const cvxrelu_options *options, const cvxr_asked *asked,
+                                    char *message) {
+    static const cvxr_asked nothing = { CVXR_CALL_FIT, 0, CVXRELU_OK, NULL, 0, NULL };
+    cvxrelu_result result = CVXRELU_OK;
+    memset(f, 0, sizeof *f);
+    if (asked == NULL) asked = &nothing;
+    if (options) result = cvxr_ranks_open(f, options, message);
+    if (result) return asked->refused ? asked->refused : result;
+    result = asked->refused;
+    if (!result) result = cvxr_problem_check(problem, message);
+    if (!result) result = cvxr_options_defaults(options, &f->opt, message);
+    if (!result) {
+        f->problem = *problem;
+        f->core.opt = &f->opt;
+        f->core.started = cvxr_now(&f->opt.clock);
+    }
+    if (!result) result = cvxr_shape_make(problem, &f->opt, &f->shape, message);
+    if (!result && f->mem.ranks) result = cvxr_ranks_check(f, message);
+    if (f->mem.ranks) result = cvxr_ranks_begin(f, asked, result, message);
+    if (!result && problem->search != CVXRELU_SEARCH_EXACT)
+        result = cvxr_plan_make(&f->shape, problem, &f->opt, asked->least_squares, &f->plan,
+                                message);
+    return result;
+}
+
 /* Data, patterns and workspace; nothing is held when it fails. */
 static cvxrelu_result cvxr_fit_open(cvxr_fit *f, const cvxrelu_problem *problem,
-                                    const cvxrelu_options *options, int least_squares,
+                                    const cvxrelu_options *options, const cvxr_asked *asked,
                                     cvxrelu_report *report) {
     char *message = report->message;
+    cvxr_ranks *ranks;
     cvxr_team team;
-    cvxrelu_result result = cvxr_problem_check(problem, message);
-    memset(f, 0, sizeof *f);
-    if (!result) result = cvxr_options_resolve(options, &f->opt, message);
+    cvxrelu_result result = cvxr_fit_plan(f, problem, options, asked, message);
     if (result) return result;
-    f->problem = *problem;
+    ranks = f->mem.ranks;
     team.hook = f->opt.parallel;
     team.threads = f->opt.threads;
     cvxr_mem_init(&f->mem, &f->opt.allocator, f->opt.memory_limit);
-    f->core.opt = &f->opt;
-    f->core.started = cvxr_now(&f->opt.clock);
+    f->mem.ranks = ranks;
     f->searches = cvxr_searches(problem);
-    result = cvxr_shape_make(problem, &f->opt, &f->shape, message);
-    if (!result && problem->search != CVXRELU_SEARCH_EXACT)
-        result = cvxr_plan_make(&f->shape, problem, &f->opt, least_squares, &f->plan, message);
-    if (!result) result = cvxr_data_make(&f->mem, problem, &f->data, message);
+    result = cvxr_data_make(&f->mem, problem, &f->data, message);
     if (!result && problem->search == CVXRELU_SEARCH_EXACT)
         result = cvxr_fit_enumerate(f, message);
     else if (!result)
         result = cvxr_patterns_by(&team, &f->mem, &f->data, &problem->gates, &f->patterns,
                                   message);
     if (!result) result = cvxr_fit_open_solver(f, report);
+    if (result && f->ranks.failed) result = cvxr_ranks_fail(&f->ranks, message);
     if (result) cvxr_fit_close(f);
     return result;
 }
@@ -18494,22 +19034,22 @@ static cvxrelu_stop cvxr_fit_solve(cvxr_fit *f, double lambda, double lambda_max
 static double cvxr_fit_train_error(cvxr_fit *f) {
     const cvxr_data *data = &f->data;
     const size_t n = data->n;
-    double sum = 0, *z = f->core.z, *best = f->best, *right = f->best + n;
-    size_t k, i, wrong = 0;
+    double sums[2] = { 0, 0 }, *z = f->core.z, *best = f->best, *right = f->best + n;
+    size_t k, i;
     for (k = 0; k < data->c; k++) {
         const double *y = data->Y + k * n;
         cvxr_rows rows = cvxr_weights_rows(&f->weights, k);
         cvxr_predict_rows(&f->core, &rows, z);
-        sum += cvxr_sum_squares(n, z, y);
+        sums[0] += cvxr_sum_squares(n, z, y);
         for (i = 0; i < n; i++)
             if (k == 0 || z[i] > best[i]) {
                 best[i] = z[i];
                 right[i] = data->c == 1 ? (double)((z[i] > 0) == (y[i] > 0)) : y[i];
             }
     }
-    if (data->classes == 0) return sum / f->core.units;
-    for (i = 0; i < n; i++) wrong += right[i] != 1;
-    return (double)wrong / (double)n;
+    for (i = 0; i < n; i++) sums[1] += right[i] != 1;
+    cvxr_reduce_sum(data->ranks, sums, 2);
+    return data->classes == 0 ? sums[0] / f->core.units : sums[1] / (double)data->all;
 }
 
 static void cvxr_fit_report(cvxr_fit *f, cvxrelu_stop stop, cvxrelu_report *report) {
@@ -18524,7 +19064,7 @@ static void cvxr_fit_report(cvxr_fit *f, cvxrelu_stop stop, cvxrelu_report *repo
     report->scope = f->problem.search == CVXRELU_SEARCH_EXACT && f->thin == 0
                         ? CVXRELU_SCOPE_ALL
                         : CVXRELU_SCOPE_PATTERNS;
-    report->n = f->data.n;
+    report->n = f->data.all;
     report->d = f->data.d;
     report->c = f->data.c;
     report->patterns = f->patterns.count;
@@ -18557,6 +19097,13 @@ static cvxrelu_model *cvxr_fit_model(cvxr_fit *f, const cvxrelu_report *report) 
     cvxrelu_model *model = cvxr_model_new(&f->opt.allocator, f->data.d, f->data.features,
                                           f->data.c, w->m, f->patterns.count);
     size_t j;
+    if (f->mem.ranks) {
+        if (model == NULL) f->mem.failed = CVXRELU_ERR_MEMORY;
+        if (!cvxr_mem_agree(&f->mem)) {
+            cvxrelu_model_free(model);
+            return NULL;
+        }
+    }
     if (model == NULL) return NULL;
     for (j = 0; j < w->m; j++) {
         model->output[j] = w->output[j];
@@ -18571,6 +19118,27 @@ static cvxrelu_model *cvxr_fit_model(cvxr_fit *f, const cvxrelu_report *report) 
     model->info.dual_bound = report->dual_bound;
     model->info.gap = report->gap;
     return model;
+}
+
+/* Do all ranks have this model, to the last bit? The report counts what they sent. */
+static cvxrelu_result cvxr_fit_same(cvxr_fit *f, const cvxrelu_model *model,
+                                    cvxrelu_report *report) {
+    cvxr_ranks *ranks = f->mem.ranks;
+    double values[4], both[2];
+    if (ranks == NULL) return CVXRELU_OK;
+    values[0] = model->info.objective, values[1] = model->info.dual_bound;
+    values[2] = cvxr_digest(0, model->u, model->m * model->d);
+    values[3] = cvxr_digest(0, model->g, model->m * model->d);
+    both[0] = cvxr_digest((double)model->m, values, 4);
+    both[1] = -both[0];
+    cvxr_reduce_max(ranks, both, 2);
+    report->reductions = ranks->calls;
+    report->reduced_bytes = ranks->bytes;
+    if (ranks->failed) return cvxr_ranks_fail(ranks, report->message);
+    if (both[0] == -both[1]) return CVXRELU_OK;
+    return cvxr_fail(report->message, CVXRELU_ERR_RANKS,
+                     "the ranks end with different models: options.ranks.allreduce must give "
+                     "all of them the same bits, and so must options.blas");
 }
 
 /* Weights of an earlier model of the same patterns become f->start. */
@@ -18638,9 +19206,15 @@ static cvxrelu_result cvxr_run_one(cvxr_fit *f, size_t i, double lambda, cvxrelu
     result = cvxr_fit_state(f, report->message);
     if (result) return result;
     model = cvxr_fit_model(f, report);
-    if (model == NULL)
-        return cvxr_fail(report->message, CVXRELU_ERR_MEMORY,
-                         "no memory for a model of %z neurons", f->weights.m);
+    result = cvxr_mem_result(&f->mem, report->message);
+    if (!result && model == NULL)
+        result = cvxr_fail(report->message, CVXRELU_ERR_MEMORY,
+                           "no memory for a model of %z neurons", f->weights.m);
+    if (!result) result = cvxr_fit_same(f, model, report);
+    if (result) {
+        cvxrelu_model_free(model);
+        return result;
+    }
     report->peak_bytes = cvxr_max_z(f->mem.peak, f->mem.now + model->mem.peak);
     report->seconds = cvxr_seconds(&f->core) - before;
     return visitor->visit(visitor->self, i, model, report);
@@ -18678,11 +19252,16 @@ static int cvxr_run_has_zero(const cvxr_run *run, const cvxrelu_problem *problem
 static cvxrelu_result cvxr_run_all(const cvxr_run *run, const cvxrelu_problem *problem,
                                    const cvxrelu_options *options) {
     cvxr_fit f;
-    double lambda_max;
+    cvxr_asked asked;
+    double lambda_max = 0;
     size_t i;
     int given;
-    cvxrelu_result result =
-        cvxr_fit_open(&f, problem, options, cvxr_run_has_zero(run, problem), run->reports);
+    cvxrelu_result result;
+    memset(&asked, 0, sizeof asked);
+    asked.call = run->path ? CVXR_CALL_PATH : CVXR_CALL_FIT;
+    asked.least_squares = cvxr_run_has_zero(run, problem);
+    asked.path = run->path, asked.count = run->count, asked.start = run->start;
+    result = cvxr_fit_open(&f, problem, options, &asked, run->reports);
     if (result) return result;
     given = f.opt.max_iters;
     if (problem->kind == CVXRELU_RELU && cvxr_run_has_zero(run, problem))
@@ -18691,8 +19270,9 @@ static cvxrelu_result cvxr_run_all(const cvxr_run *run, const cvxrelu_problem *p
                            "(cvxrelu_interpolate takes the limit)");
     if (!result && !f.searches)
         result = cvxr_fit_start(&f, run->start, run->reports->message);
+    result = cvxr_agree(&f.mem, result, run->reports->message);
     f.core.lam = 1;
-    lambda_max = cvxr_lambda_max(&f.core);
+    if (!result) lambda_max = cvxr_lambda_max(&f.core);
     if (!result) result = cvxr_fit_state(&f, run->reports->message);
     for (i = 0; i < run->count && !result; i++) {
         double lambda = cvxr_run_lambda(run, problem, lambda_max, i);
@@ -18725,14 +19305,25 @@ static cvxrelu_result cvxr_keep_model(void *self, size_t i, cvxrelu_model *model
     return CVXRELU_OK;
 }
 
+/* A call that goes no further here: other ranks hear of it. */
+static cvxrelu_result cvxr_refused(const cvxrelu_options *options, cvxrelu_result result) {
+    cvxr_fit f;
+    cvxr_asked asked;
+    memset(&asked, 0, sizeof asked);
+    asked.refused = result;
+    return cvxr_fit_plan(&f, NULL, options, &asked, NULL);
+}
+
 CVXRELU_API cvxrelu_result cvxrelu_fit(const cvxrelu_problem *problem,
                                        const cvxrelu_options *options,
                                        const cvxrelu_model *start, cvxrelu_model **model,
                                        cvxrelu_report *report) {
     cvxr_run run;
-    if (report == NULL) return CVXRELU_ERR_ARGUMENT;
+    if (report == NULL) return cvxr_refused(options, CVXRELU_ERR_ARGUMENT);
     memset(report, 0, sizeof *report);
-    if (model == NULL) return cvxr_fail(report->message, CVXRELU_ERR_ARGUMENT, "model is NULL");
+    if (model == NULL)
+        return cvxr_refused(options, cvxr_fail(report->message, CVXRELU_ERR_ARGUMENT,
+                                               "model is NULL"));
     *model = NULL;
     run.path = NULL;
     run.start = start;
@@ -18772,15 +19363,18 @@ CVXRELU_API cvxrelu_result cvxrelu_path(const cvxrelu_problem *problem,
     cvxr_run run;
     cvxrelu_result result;
     size_t i;
-    if (reports == NULL) return cvxr_fail(message, CVXRELU_ERR_ARGUMENT, "reports is NULL");
+    if (reports == NULL)
+        return cvxr_refused(options,
+                            cvxr_fail(message, CVXRELU_ERR_ARGUMENT, "reports is NULL"));
     result = cvxr_path_check(path, &run.count, message);
-    if (result) return result;
+    if (result) return cvxr_refused(options, result);
     memset(reports, 0, run.count * sizeof *reports);
     for (i = 0; models && i < run.count; i++) models[i] = NULL;
     run.path = path ? path : &defaults;
     if (problem && problem->penalty == CVXRELU_PENALTY_L2 && run.path->lambdas == NULL)
-        return cvxr_fail(message, CVXRELU_ERR_ARGUMENT,
-                         "the squared l2 penalty has no lambda_max: set path.lambdas");
+        return cvxr_refused(
+            options, cvxr_fail(message, CVXRELU_ERR_ARGUMENT,
+                               "the squared l2 penalty has no lambda_max: set path.lambdas"));
     run.start = NULL;
     run.reports = reports;
     run.visitor.self = models;
@@ -18798,40 +19392,45 @@ CVXRELU_API cvxrelu_result cvxrelu_lambda_max(const cvxrelu_problem *problem,
                                               char message[CVXRELU_MESSAGE_SIZE]) {
     cvxrelu_report report;
     cvxr_fit f;
+    cvxr_asked asked;
+    double found;
     cvxrelu_result result;
-    double most;
     memset(&report, 0, sizeof report);
+    memset(&asked, 0, sizeof asked);
+    asked.call = CVXR_CALL_LAMBDA_MAX;
     if (lambda_max == NULL)
-        return cvxr_fail(message, CVXRELU_ERR_ARGUMENT, "lambda_max is NULL");
-    result = cvxr_fit_open(&f, problem, options, 0, &report);
-    if (result) {
-        if (message) memcpy(message, report.message, CVXRELU_MESSAGE_SIZE);
-        return result;
+        return cvxr_refused(options,
+                            cvxr_fail(message, CVXRELU_ERR_ARGUMENT, "lambda_max is NULL"));
+    result = cvxr_fit_open(&f, problem, options, &asked, &report);
+    if (!result) {
+        f.core.lam = 1;
+        found = cvxr_lambda_max(&f.core);
+        result = cvxr_fit_state(&f, report.message);
+        if (!result) *lambda_max = found;
+        cvxr_fit_close(&f);
     }
-    f.core.lam = 1;
-    most = cvxr_lambda_max(&f.core);
-    result = cvxr_fit_state(&f, report.message);
-    if (!result) *lambda_max = most;
-    else if (message) memcpy(message, report.message, CVXRELU_MESSAGE_SIZE);
-    cvxr_fit_close(&f);
+    if (result && message) memcpy(message, report.message, CVXRELU_MESSAGE_SIZE);
     return result;
 }
 
 CVXRELU_API cvxrelu_result cvxrelu_fit_bytes(const cvxrelu_problem *problem,
                                              const cvxrelu_options *options, size_t *bytes,
                                              char message[CVXRELU_MESSAGE_SIZE]) {
-    cvxrelu_options opt;
-    cvxr_shape q;
-    cvxr_plan plan;
+    cvxr_fit f;
+    cvxr_asked asked;
     cvxrelu_result result;
-    if (bytes == NULL) return cvxr_fail(message, CVXRELU_ERR_ARGUMENT, "bytes is NULL");
+    memset(&asked, 0, sizeof asked);
+    asked.call = CVXR_CALL_BYTES;
+    asked.least_squares = problem && problem->lambda == 0;
+    if (bytes == NULL)
+        return cvxr_refused(options,
+                            cvxr_fail(message, CVXRELU_ERR_ARGUMENT, "bytes is NULL"));
     *bytes = 0;
-    result = cvxr_problem_check(problem, message);
-    if (!result) result = cvxr_options_resolve(options, &opt, message);
-    if (!result) result = cvxr_shape_make(problem, &opt, &q, message);
-    if (result) return result;
-    result = cvxr_plan_make(&q, problem, &opt, problem->lambda == 0, &plan, message);
-    if (!result) *bytes = plan.bytes + CVXR_ALIGN;
+    result = cvxr_fit_plan(&f, problem, options, &asked, message);
+    if (!result && problem->search == CVXRELU_SEARCH_EXACT)
+        result = cvxr_plan_make(&f.shape, problem, &f.opt, asked.least_squares, &f.plan,
+                                message);
+    if (!result) *bytes = f.plan.bytes + CVXR_ALIGN;
     return result;
 }
 
@@ -22098,7 +22697,7 @@ static cvxrelu_result cvxr_check_open(cvxr_check *k, const cvxrelu_model *model,
     k->team.threads = options && options->threads > 1 ? options->threads : 1;
     if (options) k->team.hook = options->parallel;
     cvxr_mem_init(&k->mem, allocator, options ? options->memory_limit : 0);
-    return CVXRELU_OK;
+    return cvxr_ranks_refuse(options, message);
 }
 
 CVXRELU_API cvxrelu_result cvxrelu_verify(const cvxrelu_model *model, cvxrelu_matrix X,

@@ -39,6 +39,7 @@
 #include "test_s22_decompose.c"
 #include "test_s22_threads.c"
 #include "test_s22_device.c"
+#include "test_s22_ranks.c"
 #include "test_s23_certify.c"
 #include "test_s24_save.c"
 
@@ -71,6 +72,7 @@ int main(int argc, char **argv) {
     RUN_SUITE(s22_decompose);
     RUN_SUITE(s22_threads);
     RUN_SUITE(s22_device);
+    RUN_SUITE(s22_ranks);
     RUN_SUITE(s23_certify);
     RUN_SUITE(s24_save);
     return runner_close();
