@@ -1,0 +1,60 @@
+#!/bin/sh
+# Runs examples/12_mpi.c with 1, 2 and 4 ranks where there is an MPI: the last lines agree to
+# 1e-10, the traffic is what the model says, and a rank with bad rows ends all of them.
+# Environment: MPICC, MPIRUN, CFLAGS, LDLIBS, BUILD.
+cd "$(dirname "$0")/.." || exit 1
+MPICC=${MPICC:-mpicc} MPIRUN=${MPIRUN:-mpirun} CFLAGS=${CFLAGS:--O1} LDLIBS=${LDLIBS:--lm}
+dir=${BUILD:-build}/mpi
+mkdir -p "$dir" || exit 1
+passed=0 failed=0
+pass() { passed=$((passed + 1)); }
+fail() { failed=$((failed + 1)); echo "FAIL mpi: $1"; }
+if ! command -v "$MPICC" >/dev/null 2>&1 || ! command -v "$MPIRUN" >/dev/null 2>&1; then
+    echo "SKIP mpi: no $MPICC or no $MPIRUN"
+    echo "0 passed, 0 failed, 1 skipped"
+    exit 0
+fi
+if ! $MPICC $CFLAGS -Wall -Wextra -I. examples/12_mpi.c -o "$dir/12_mpi" $LDLIBS; then
+    echo "FAIL mpi: examples/12_mpi.c does not build"
+    echo "0 passed, 1 failed, 0 skipped"
+    exit 1
+fi
+flags=
+if "$MPIRUN" --version 2>/dev/null | grep -q 'Open MPI'; then
+    flags="--oversubscribe"
+    [ "$(id -u)" = 0 ] && flags="$flags --allow-run-as-root"
+fi
+
+# ranks NUMBER NAME ARGUMENTS...: runs the example; its last line must be the first run's, numbers
+# to 1e-10.
+ranks() {
+    number=$1 name=$2 out=$dir/$2.$1
+    shift 2
+    if ! timeout 120 "$MPIRUN" $flags -n "$number" "$dir/12_mpi" "$@" >"$out" 2>&1; then
+        tail -n 5 "$out"
+        fail "$name ends badly with $number ranks"
+        return
+    fi
+    grep '^200 iterations' "$out"
+    line=$(tail -n 1 "$out")
+    [ "$number" = 1 ] && want=$line
+    if echo "$line" | awk -v want="$want" '{ n = split(want, w, " "); e = $2 - w[2]
+        exit !(n == NF && n == 12 && e < 1e-10 * w[2] && -e < 1e-10 * w[2] && $6 == 1 && $12 == 1) }'
+    then pass; else fail "$name with $number ranks ends with \`$line', with 1 rank \`$want'"; fi
+}
+
+awk 'BEGIN { srand(1); print "a,b,c,target"
+    for (i = 0; i < 211; i++) { a = rand(); b = rand(); c = rand()
+        printf "%.6f,%.6f,%.6f,%.6f\n", a, b, c, a * b - c * c + 0.1 * rand() } }' >"$dir/rows.csv"
+for number in 1 2 4; do ranks $number made; done
+for number in 1 2 4; do ranks $number given "$dir/rows.csv"; done
+
+# The last row, which is the last rank's, is not finite.
+sed '$s/^[^,]*/nan/' "$dir/rows.csv" >"$dir/bad.csv"
+timeout 60 "$MPIRUN" $flags -n 4 "$dir/12_mpi" "$dir/bad.csv" >"$dir/bad.out" 2>&1
+status=$?
+if [ $status != 0 ] && [ $status != 124 ] && grep -q 'rank 3: X holds NaN' "$dir/bad.out"; then pass
+else fail "bad rows on one of 4 ranks: exit status $status"; fi
+
+echo "$passed passed, $failed failed, 0 skipped"
+[ $failed = 0 ]
