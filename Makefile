@@ -46,6 +46,9 @@ check-stranger: $(BUILD)/cvxrelu $(BUILD)/bench ## recompute the benchmark resul
 examples: ## build and run the numbered examples
 	@VERBOSE=1 $(SH) tests/test_examples.sh
 
+mpi: ## build examples/12_mpi.c and run it with 1, 2 and 4 ranks, where there is an MPI
+	@$(SH) tests/test_mpi.sh
+
 bench: $(BUILD)/bench ## speed on the fixed problems, against the machine's limit
 	@$(BUILD)/bench $(BENCH_ARGS)
 
@@ -109,6 +112,6 @@ $(BUILD)/bench_threads: cvxrelu.h tests/bench/bench_threads.c tests/bench/proble
 	@mkdir -p $(BUILD)
 	$(CC) $(BENCH_CFLAGS) tests/bench/bench_threads.c -o $@ $(LDLIBS)
 
-.PHONY: all help demo test check check-contents check-stranger examples bench bench-peers \
+.PHONY: all help demo test check check-contents check-stranger examples mpi bench bench-peers \
     bench-profile bench-scaling bench-relu bench-search bench-dense bench-threads bench-operator bench-before \
     bench-keep clean

@@ -53,7 +53,7 @@
 
      Entries of this manual: OBJECTIVE, CONCEPTS, GATES, RELU, ALL PATTERNS, SOLVERS, NEWTON,
      WORK, CONFIGURATION MACROS, MEMORY, ERRORS, THREADS AND DETERMINISM, CLOCK, BLAS, DEVICES,
-     UNITS AND LAYOUTS, BIBLIOGRAPHY, HISTORY.
+     RANKS, UNITS AND LAYOUTS, BIBLIOGRAPHY, HISTORY.
 
    OBJECTIVE (stated here once; every solver, certificate, test and report uses it)
 
@@ -326,6 +326,32 @@
      the call with CVXRELU_ERR_DEVICE and its sentence. Calls that are not fits, and the
      patterns of a fit, stay on the CPU.
 
+   RANKS
+     options.ranks shares the rows out: every one of R processes hands its own rows of X and Y
+     (at least one; numbers may differ) to cvxrelu_fit, _path, _lambda_max or _fit_bytes and
+     gets the model and report of all rows, the model the same to the last bit, which is
+     checked. Sums and maxima over rows go through one hook, ranks.allreduce (MPI, NCCL:
+     examples/12, 13); weights are computed by every rank in the same way, so all run one build
+     on one kind of CPU, and a hooked BLAS must give all of them the same bits. Problem,
+     options, start and path must be equal on all ranks, and are compared; not allocator,
+     parallel, threads, clock, time_limit and progress. What stops one rank stops all; what
+     fails on one fails on all: it has its message, the others CVXRELU_ERR_RANKS, the rank and
+     why. A hook that returns nonzero ends the call. An optional array that one rank is refused
+     none has.
+     Patterns are those of one process over the shards in the order of the ranks, the optimum
+     agrees to rounding. passes and flops count all ranks, bytes and seconds this one.
+     Gated networks: NEWTON (no n x n factor), FISTA, lambda = 0, paths. UNSUPPORTED are ReLU,
+     active_share, a device, and the other calls.
+     What a rank hands to the hook (report.reduced_bytes; a ring moves 2 (R - 1) / R of it each
+     way), dp as in MEMORY, e = 8 or 4 by FISTA's precision:
+       FISTA       e c P dp + 8 an iteration, 8 a trial step, 8 c (P dp + 4) a look at the gap
+       NEWTON      of an output: 8 P dp a sweep, two or three sweeps a round; 8 w dp + 40 a step
+                   over w groups, 16 a trial point; 8 k dp + 4 q + 24 a CG step with k active
+                   groups, q = k + d, and 2 q (q + 1) new rays (both twice in float64); 8 k dp +
+                   8 dp + 24 before the first, after 4 dp (dp + 1)
+       lambda = 0  8 (P dp + 2) a step and output
+       before      512 for 64 ranks, 320 for 8 columns, 256 for a panel of 8 gates, 8 d, 300
+
    UNITS AND LAYOUTS
      Matrices are row-major, strides count elements. cvxrelu_model_network: the weights W1 and
      gates G1, m rows of features + 1 numbers with the bias last, W2 (c x m) and b2 (c), the
@@ -365,6 +391,7 @@
               arXiv:1805.01407, 2018.
 
    HISTORY
+     next   options.ranks: rows on many processes.
      0.2.0  ReLU networks: Newton and the augmented Lagrangian over cones, pattern search,
             enumeration, decompositions, pruning, certificates over all patterns, first-order
             training. Files of version 2; those of version 1 are read.
@@ -957,6 +984,8 @@ typedef struct cvxrelu_model cvxrelu_model;    /* opaque; freed by cvxrelu_model
  *                GATED with AL or a search; float32 left out of the build; what manual,
  *                DEVICES, says a device cannot do
  *   DEVICE       options.device failed
+ *   RANKS        another rank failed, or options.ranks.allreduce; what ranks cannot do is
+ *                UNSUPPORTED, what they must agree on and do not ARGUMENT: manual, RANKS
  *   CLOCK        a time_limit without a clock
  *   SIZE, LIMIT, MEMORY   too large for size_t; for memory_limit; for the allocator
  * Cost: 2 n d flops a drawn gate, then report->flops; memory by the manual, MEMORY.

@@ -66,6 +66,7 @@ fi
 for example in examples/[0-9]*.c; do
     name=$(basename "$example" .c)
     case $name in
+    *_mpi) continue ;; # tests/test_mpi.sh
     07_*) run "$name" "$example" "$dir/$name.svg" || continue
         tail -n 1 "$dir/$name.svg" | grep -q '</svg>$' || fail "$name wrote no complete SVG" ;;
     08_*) run "$name" "$example" --quick || continue ;;

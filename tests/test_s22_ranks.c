@@ -240,7 +240,8 @@ static const size_t ranks_shards[5][RANKS_MOST] = {
 };
 
 /* One process, then 1 to 5 ranks, twice each: the same optimum, the same bits both times. */
-static void ranks_compare(const cvxrelu_problem *p, const cvxrelu_options *o, double tolerance) {
+static void ranks_compare(const cvxrelu_problem *p, const cvxrelu_options *o,
+                          double tolerance) {
     cvxrelu_report alone;
     cvxrelu_model *one = s14_fit(p, o, &alone);
     const double gates = p->gates.sampler == CVXRELU_SAMPLER_POINTS ? 1e-7
