@@ -6,6 +6,7 @@ CFLAGS ?= -O2
 LDLIBS ?= -lm
 BUILD  ?= build
 PYTHON ?= python3
+NVCC   ?= nvcc
 
 WARNINGS     = -Wall -Wextra
 TEST_CFLAGS  = -O1
@@ -32,7 +33,7 @@ test: ## run all tests (under a minute)
 	@$(SH) tests/run.sh 'main: $(MAKE_QUIETLY) $(BUILD)/test_main && $(BUILD)/test_main' \
 	    'compile: sh tests/test_compile.sh' 'examples: CFLAGS=-O0 sh tests/test_examples.sh' \
 	    'tool: $(MAKE_QUIETLY) $(BUILD)/cvxrelu && sh tests/test_cli.sh $(BUILD)/cvxrelu' \
-	    'blas: CFLAGS="$(TEST_CFLAGS)" sh tests/test_blas.sh'
+	    'blas: CFLAGS="$(TEST_CFLAGS)" sh tests/test_blas.sh' 'cuda: sh tests/cuda/emulate.sh'
 
 check: $(BUILD)/test_main check-contents ## sanitizers, -Ofast, valgrind, file layout
 	@$(SH) tests/check.sh '$(SANITIZE)'
@@ -42,6 +43,18 @@ check-contents: ## contents list, long functions, compile time, program size
 
 check-stranger: $(BUILD)/cvxrelu $(BUILD)/bench ## recompute the benchmark results in Python
 	@$(PYTHON) tests/stranger_check.py --build $(BUILD) $(BENCH_ARGS)
+
+cuda-emulate: ## the CUDA kernels on the CPU under the sanitizers; needs no card, no nvcc
+	@$(SH) tests/cuda/emulate.sh -O0 -g -fsanitize=address,undefined -fno-sanitize-recover=all
+
+cuda-compile: ## the CUDA companion by nvcc for sm_75 to sm_90; needs no card
+	@NVCC='$(NVCC)' $(SH) tests/cuda/nvcc.sh
+
+cuda-test: $(BUILD)/test_cuda ## the CUDA kernels on a card, then under compute-sanitizer
+	@$(BUILD)/test_cuda
+	@for tool in memcheck racecheck; do \
+	    command -v compute-sanitizer >/dev/null || { echo "SKIP cuda: $$tool"; continue; }; \
+	    compute-sanitizer --tool $$tool --error-exitcode 9 $(BUILD)/test_cuda || exit 1; done
 
 examples: ## build and run the numbered examples
 	@VERBOSE=1 $(SH) tests/test_examples.sh
@@ -112,6 +125,12 @@ $(BUILD)/bench_threads: cvxrelu.h tests/bench/bench_threads.c tests/bench/proble
 	@mkdir -p $(BUILD)
 	$(CC) $(BENCH_CFLAGS) tests/bench/bench_threads.c -o $@ $(LDLIBS)
 
+$(BUILD)/test_cuda: cvxrelu.h cvxrelu_cuda.cuh tests/cuda/*.cu tests/cuda/gpu.h tests/runner.h
+	@mkdir -p $(BUILD)
+	$(NVCC) -std=c++11 -O2 -lineinfo -arch=native tests/cuda/test_cuda.cu -o $@ \
+	    -lcublas -lcusolver
+
+.PHONY: cuda-emulate cuda-compile cuda-test
 .PHONY: all help demo test check check-contents check-stranger examples mpi bench bench-peers \
     bench-profile bench-scaling bench-relu bench-search bench-dense bench-threads bench-operator bench-before \
     bench-keep clean

@@ -30,7 +30,8 @@ for macro in $(grep -E '^#(if|ifdef|ifndef|elif)' cvxrelu.h | grep -o 'CVXRELU_[
     else fail "the manual does not name $macro"; fi
 done
 
-for file in cvxrelu.h cvxrelu_cuda.cuh examples/*.[ch] tests/*.[ch] tests/bench/*.[ch]; do
+for file in cvxrelu.h cvxrelu_cuda.cuh examples/*.[ch] tests/*.[ch] tests/bench/*.[ch] \
+    tests/cuda/*.cu tests/cuda/*.h tests/cuda/emulation/*.h; do
     [ -f "$file" ] || continue
     # A function starts at a line without indentation that ends in `{` and holds `(`, possibly
     # after lines of its signature, and ends at `}` in the first column.

@@ -1,0 +1,32 @@
+#!/bin/sh
+# Compiles cvxrelu_cuda.cuh with nvcc for every architecture from sm_75 (or the oldest that the
+# toolkit knows) to sm_90, with PTX of the last for later cards, and links the programs of this
+# directory. Runs nothing. Skipped where there is no nvcc. Environment: NVCC, BUILD.
+cd "$(dirname "$0")/../.." || exit 1
+NVCC=${NVCC:-nvcc} BUILD=${BUILD:-build}
+if ! command -v "$NVCC" >/dev/null 2>&1; then
+    echo "SKIP nvcc: no $NVCC"
+    echo "0 passed, 0 failed, 1 skipped"
+    exit 0
+fi
+mkdir -p "$BUILD" || exit 1
+known=$($NVCC --list-gpu-arch | tr '\n' ' ') archs="" last="" passed=0 failed=0
+for arch in 75 80 86 87 89 90; do
+    case " $known" in *" compute_$arch "*)
+        archs="$archs -gencode arch=compute_$arch,code=sm_$arch" last=$arch ;;
+    esac
+done
+archs="$archs -gencode arch=compute_$last,code=compute_$last"
+echo "nvcc $($NVCC --version | sed -n 's/.*release \([^,]*\),.*/\1/p'):$archs"
+for program in tests/cuda/*.cu examples/*.cu; do
+    [ -f "$program" ] || continue
+    output=$BUILD/$(basename "$program" .cu)_nvcc
+    if $NVCC -std=c++11 -O1 -t 2 $archs "$program" -o "$output" -lcublas -lcusolver; then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+        echo "FAIL nvcc: $program"
+    fi
+done
+echo "$passed passed, $failed failed, 0 skipped"
+[ $failed = 0 ]
