@@ -7309,13 +7309,21 @@ cvxr_cone_gather_avx2(size_t length, size_t count, const uint32_t *rows, const d
     }
 }
 
-/* The signs of 64 numbers. */
-__attribute__((target("avx2,fma"))) static uint64_t cvxr_cone_signs_avx2(const double *x) {
-    uint64_t signs = 0;
+/* Of 64 numbers x: those whose sign is not what their bit says and whose size times `inverse`
+   is above `least`. */
+__attribute__((target("avx2,fma"))) static uint64_t
+cvxr_cone_wrong_avx2(const double *x, const double *inverse, uint64_t bits, double least) {
+    const __m256d sign = _mm256_set1_pd(-0.0), than = _mm256_set1_pd(least);
+    uint64_t negative = 0, large = 0;
     size_t i;
-    for (i = 0; i < 64; i += 4)
-        signs |= (uint64_t)(unsigned)_mm256_movemask_pd(_mm256_loadu_pd(x + i)) << i;
-    return signs;
+    for (i = 0; i < 64; i += 4) {
+        const __m256d y = _mm256_loadu_pd(x + i), by = _mm256_loadu_pd(inverse + i);
+        const __m256d gap = _mm256_mul_pd(_mm256_andnot_pd(sign, y), by);
+        negative |= (uint64_t)(unsigned)_mm256_movemask_pd(y) << i;
+        large |= (uint64_t)(unsigned)_mm256_movemask_pd(_mm256_cmp_pd(gap, than, _CMP_GT_OQ))
+                 << i;
+    }
+    return large & ~(negative ^ bits);
 }
 
 /* The first rows / 4 * 4 rows of A times I - u u^T. */
@@ -7592,33 +7600,34 @@ static void cvxr_cone_look(cvxr_cone *c, size_t j) {
     if (!c->active[j] && c->inverse[j] > 0) cvxr_cone_keep(c, j, gap);
 }
 
-/* The signs of `count` numbers. */
-static uint64_t cvxr_cone_signs(const cvxr_cone *c, const double *x, size_t count) {
-    uint64_t signs = 0, sign;
+/* Rows at .. at + count that v violates by more than `least`, where b = 0. */
+static uint64_t cvxr_cone_wrong(const cvxr_cone *c, size_t at, size_t count, double least) {
+    uint64_t wrong = 0;
     size_t j;
 #if CVXR_DISPATCH
-    if (count == 64 && c->kernels != &cvxr_kernels_base_f64) return cvxr_cone_signs_avx2(x);
+    if (count == 64 && c->kernels != &cvxr_kernels_base_f64)
+        return cvxr_cone_wrong_avx2(c->products + at, c->inverse + at, c->bits[at / 64], least);
 #endif
-    (void)c;
-    for (j = 0; j < count; j++) {
-        memcpy(&sign, x + j, sizeof sign);
-        signs |= sign >> 63 << j;
-    }
-    return signs;
+    for (j = 0; j < count; j++)
+        wrong |= (uint64_t)(-cvxr_cone_scale(c, c->bits, at + j) * c->products[at + j] > least)
+                 << j;
+    return wrong;
 }
 
-/* The worst rows for v become candidates; none: v is feasible. With b = 0 only rows whose
-   product has the wrong sign are looked at, found 64 at a time. */
+/* The worst rows for v become candidates; none: v is feasible. With b = 0 only rows that could
+   become one are looked at, found 64 at a time. */
 static void cvxr_cone_price(cvxr_cone *c) {
     size_t i, j, count;
     cvxr_cone_multiply(c, c->v);
     c->candidate_count = 0;
     c->worst = 0;
     for (i = 0; i < c->n; i += 64) {
-        uint64_t wrong;
+        const double least = c->candidate_count < CVXR_CONE_CANDIDATES ? 0 : c->gap[0];
+        uint64_t wrong = ~(uint64_t)0;
         count = cvxr_min_z(64, c->n - i);
-        wrong = c->b ? ~(uint64_t)0
-                     : ~(cvxr_cone_signs(c, c->products + i, count) ^ c->bits[i / 64]);
+        if (c->b == NULL)
+            wrong = cvxr_cone_wrong(c, i, count,
+                                    cvxr_max(least, CVXR_CONE_TIGHT * c->v_norm));
         for (j = 0; j < count && wrong >> j; j++)
             if (wrong >> j & 1) cvxr_cone_look(c, i + j);
     }
@@ -11164,9 +11173,8 @@ static void cvxr_newton_output(cvxr_newton *s) {
     }
 }
 
-/* Objective of an output at the weights that it starts from, sum units. */
-static double cvxr_newton_start_value(cvxr_newton *s, const cvxr_rows *rows, size_t k) {
-    cvxr_core *core = s->core;
+/* Objective of output k at `rows`, sum units. */
+static double cvxr_newton_value(cvxr_core *core, const cvxr_rows *rows, size_t k) {
     const size_t n = core->data->n;
     size_t i;
     cvxr_predict_rows(core, rows, core->z);
@@ -11197,7 +11205,7 @@ static void cvxr_newton_skip(cvxr_newton *s, const cvxr_rows *rows, size_t k,
     for (j = 0; j < rows->m; j++)
         s->support[j] = rows->pattern[j] * s->sides + (s->sides > 1 && rows->sign[j] < 0);
     memcpy(s->support_u, rows->u, rows->m * s->core->data->dp * sizeof(double));
-    s->done += cvxr_newton_start_value(s, rows, k);
+    s->done += cvxr_newton_value(s->core, rows, k);
     cvxr_newton_store(s, k, weights);
 }
 
@@ -11210,11 +11218,11 @@ static void cvxr_newton_outputs(cvxr_newton *s, cvxr_weights *weights,
     size_t k;
     for (k = 1; k < core->data->c; k++) {
         cvxr_rows rows = cvxr_weights_rows(start, k);
-        s->rest += cvxr_newton_start_value(s, &rows, k);
+        s->rest += cvxr_newton_value(core, &rows, k);
     }
     for (k = 0; k < core->data->c; k++) {
         cvxr_rows rows = cvxr_weights_rows(start, k);
-        if (k > 0) s->rest = cvxr_max(0, s->rest - cvxr_newton_start_value(s, &rows, k));
+        if (k > 0) s->rest = cvxr_max(0, s->rest - cvxr_newton_value(core, &rows, k));
         s->y = core->data->Y + k * core->data->n;
         if (s->again && sigma[k] >= 0) {
             cvxr_newton_skip(s, &rows, k, weights);
@@ -11321,16 +11329,21 @@ static int cvxr_rescue_progress(void *user, const cvxrelu_progress *part) {
     return watch->core->opt->progress(watch->core->opt->progress_user, &p);
 }
 
-/* Objective of all outputs but k. */
-static double cvxr_rescue_others(cvxr_core *core, const cvxr_weights *weights, size_t k) {
-    cvxr_certificate others;
-    size_t j;
-    memset(&others, 0, sizeof others);
-    for (j = 0; j < core->data->c; j++) {
-        cvxr_rows rows = cvxr_weights_rows(weights, j);
-        if (j != k) cvxr_certify_output(core, &rows, j, &others);
+/* Objective of all outputs. */
+static double cvxr_rescue_total(cvxr_core *core, const cvxr_weights *weights) {
+    double total = 0;
+    size_t k;
+    for (k = 0; k < core->data->c; k++) {
+        cvxr_rows rows = cvxr_weights_rows(weights, k);
+        total += cvxr_newton_value(core, &rows, k);
     }
-    return others.objective / core->units;
+    return total;
+}
+
+/* That of all but k. */
+static double cvxr_rescue_others(cvxr_core *core, const cvxr_rows *rows, size_t k,
+                                 double total) {
+    return cvxr_max(0, total - cvxr_newton_value(core, rows, k)) / core->units;
 }
 
 /* R-FISTA on output k over the chosen set. */
@@ -11372,6 +11385,7 @@ static void cvxr_rescue_solve(cvxr_rescue *s, cvxr_core *core, size_t k, double 
 static void cvxr_newton_rescue(cvxr_core *core, cvxr_weights *weights, cvxr_weights *spare,
                                double *sigma) {
     const size_t dp = core->data->dp;
+    const double total = cvxr_rescue_total(core, weights);
     cvxr_weights swap;
     cvxr_rescue s;
     size_t k, j;
@@ -11383,7 +11397,7 @@ static void cvxr_newton_rescue(cvxr_core *core, cvxr_weights *weights, cvxr_weig
         cvxr_rows rows = cvxr_weights_rows(weights, k);
         if (sigma[k] < 0 && !core->stop) {
             cvxr_rescue_choose(&s, core, &rows, core->data->Y + k * core->data->n);
-            cvxr_rescue_solve(&s, core, k, cvxr_rescue_others(core, weights, k));
+            cvxr_rescue_solve(&s, core, k, cvxr_rescue_others(core, &rows, k, total));
             for (j = 0; j < s.weights.m; j++)
                 s.weights.pattern[j] = s.idx[s.weights.pattern[j]];
             rows = cvxr_weights_rows(&s.weights, 0);
@@ -11863,6 +11877,7 @@ static void cvxr_atoms_store(const cvxr_atoms *s, size_t k, cvxr_weights *to) {
 static void cvxr_atoms_improve(cvxr_core *core, const cvxr_weights *from, cvxr_weights *to,
                                double *sigma, double tol) {
     const size_t dp = core->data->dp, room = from->capacity / core->data->c;
+    const double total = cvxr_rescue_total(core, from);
     cvxr_atoms s;
     size_t k, j;
     const int open = cvxr_atoms_open(&s, core);
@@ -11871,7 +11886,7 @@ static void cvxr_atoms_improve(cvxr_core *core, const cvxr_weights *from, cvxr_w
         s.y = core->data->Y + k * core->data->n;
         if (open && sigma[k] < 0 && !core->stop && 2 * rows.m <= s.capacity
             && cvxr_atoms_begin(&s, &rows)) {
-            cvxr_atoms_solve(&s, tol, cvxr_rescue_others(core, from, k));
+            cvxr_atoms_solve(&s, tol, cvxr_rescue_others(core, &rows, k, total));
             if (s.held <= room) {
                 cvxr_atoms_store(&s, k, to);
                 if (s.gap <= core->opt->tol * s.primal) sigma[k] = -sigma[k];
