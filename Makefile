@@ -56,6 +56,9 @@ cuda-test: $(BUILD)/test_cuda ## the CUDA kernels on a card, then under compute-
 	    command -v compute-sanitizer >/dev/null || { echo "SKIP cuda: $$tool"; continue; }; \
 	    compute-sanitizer --tool $$tool --error-exitcode 9 $(BUILD)/test_cuda || exit 1; done
 
+cuda-bench: $(BUILD)/bench_cuda ## speed of the kernels on a card against gemm and copy (BENCH_ARGS)
+	@$(BUILD)/bench_cuda $(BENCH_ARGS)
+
 examples: ## build and run the numbered examples
 	@VERBOSE=1 $(SH) tests/test_examples.sh
 
@@ -125,12 +128,11 @@ $(BUILD)/bench_threads: cvxrelu.h tests/bench/bench_threads.c tests/bench/proble
 	@mkdir -p $(BUILD)
 	$(CC) $(BENCH_CFLAGS) tests/bench/bench_threads.c -o $@ $(LDLIBS)
 
-$(BUILD)/test_cuda: cvxrelu.h cvxrelu_cuda.cuh tests/cuda/*.cu tests/cuda/gpu.h tests/runner.h
+$(BUILD)/%_cuda: tests/cuda/%_cuda.cu tests/cuda/gpu.h cvxrelu.h cvxrelu_cuda.cuh
 	@mkdir -p $(BUILD)
-	$(NVCC) -std=c++11 -O2 -lineinfo -arch=native tests/cuda/test_cuda.cu -o $@ \
-	    -lcublas -lcusolver
+	$(NVCC) -std=c++11 -O2 -lineinfo -arch=native $< -o $@ -lcublas -lcusolver
 
-.PHONY: cuda-emulate cuda-compile cuda-test
+.PHONY: cuda-emulate cuda-compile cuda-test cuda-bench
 .PHONY: all help demo test check check-contents check-stranger examples mpi bench bench-peers \
     bench-profile bench-scaling bench-relu bench-search bench-dense bench-threads bench-operator bench-before \
     bench-keep clean

@@ -830,13 +830,15 @@ static int cvxr_cuda_patterns(cvxr_gpu *g, size_t n, size_t d, size_t ldx, const
    all outputs: products with X by cuBLAS, in panels of `rows` rows of the data and `columns`
    groups. Forward folds a panel X U^T under the masks; the gradient multiplies X^T with a
    panel of masked residuals. A panel that stays in the card's second-level cache makes no
-   traffic with its memory. Twins: cvxr_forward, cvxr_gradient (S08).                         */
+   traffic with its memory. The fused form (float32 by tensor cores) has no panels.
+   Twins: cvxr_forward, cvxr_gradient (S08).                                                  */
 
 template <typename T> struct cvxr_gpu_op {
     size_t n, dp, patterns, words, outputs;
     size_t sides;         /* rows of U a pattern: 1, or 2 for ReLU */
-    const T *X;           /* n x dp; with TF32X3 its TF32 part */
-    const T *X_low;       /* with TF32X3 what is missing, else NULL */
+    int fused;            /* TF32 and TF32X3 by the fused kernels; panels are not used then */
+    const T *X;           /* n x dp; with TF32X3 in panels its TF32 part */
+    const T *X_low;       /* with TF32X3 in panels what is missing, else NULL */
     const uint64_t *bits; /* patterns x words */
     size_t rows, columns; /* of a panel; rows is a multiple of 64 */
     T *panel;             /* rows x columns; with TF32X3 twice that */
@@ -867,15 +869,13 @@ static void cvxr_gpu_panel(size_t n, size_t groups, size_t element, size_t bytes
 
 /* ---- Products --------------------------------------------------------------------------- */
 
-/* C = op(A) op(B) + beta C, column-major. TF32 products are exact where the factors are TF32
+/* C = op(A) B + beta C, column-major. Products in TF32 are exact where both factors are TF32
    numbers. */
-static int cvxr_gpu_gemm(cvxr_gpu *g, int turn, size_t m, size_t n, size_t k, const float *A,
-                         size_t lda, const float *B, size_t ldb, float beta, float *C,
-                         size_t ldc) {
+static int cvxr_gpu_gemm(cvxr_gpu *g, int tf32, int turn, size_t m, size_t n, size_t k,
+                         const float *A, size_t lda, const float *B, size_t ldb, float beta,
+                         float *C, size_t ldc) {
     const float one = 1;
-    const cublasComputeType_t type = g->precision == CVXRELU_CUDA_FLOAT32
-                                         ? CUBLAS_COMPUTE_32F
-                                         : CUBLAS_COMPUTE_32F_FAST_TF32;
+    const cublasComputeType_t type = tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F;
     if (g->failed || m == 0 || n == 0) return g->failed;
     return cvxr_gpu_blas(g,
                          cublasGemmEx(g->blas, turn ? CUBLAS_OP_T : CUBLAS_OP_N, CUBLAS_OP_N,
@@ -885,9 +885,9 @@ static int cvxr_gpu_gemm(cvxr_gpu *g, int turn, size_t m, size_t n, size_t k, co
                          "a product");
 }
 
-static int cvxr_gpu_gemm(cvxr_gpu *g, int turn, size_t m, size_t n, size_t k, const double *A,
-                         size_t lda, const double *B, size_t ldb, double beta, double *C,
-                         size_t ldc) {
+static int cvxr_gpu_gemm(cvxr_gpu *g, int, int turn, size_t m, size_t n, size_t k,
+                         const double *A, size_t lda, const double *B, size_t ldb, double beta,
+                         double *C, size_t ldc) {
     const double one = 1;
     if (g->failed || m == 0 || n == 0) return g->failed;
     return cvxr_gpu_blas(g,
@@ -931,14 +931,15 @@ template <typename T>
 static int cvxr_gpu_times(cvxr_gpu *g, const cvxr_gpu_op<T> *op, int turn, size_t row0,
                           size_t m, size_t n, size_t k, const T *B, const T *B_low, size_t ldb,
                           T beta, T *C, size_t ldc) {
-    const T *X = op->X + row0 * op->dp;
-    if (op->X_low) {
-        cvxr_gpu_gemm(g, turn, m, n, k, op->X_low + row0 * op->dp, op->dp, B, ldb, beta, C,
-                      ldc);
-        cvxr_gpu_gemm(g, turn, m, n, k, X, op->dp, B_low, ldb, (T)1, C, ldc);
+    const T *X = op->X + row0 * op->dp, *low = op->X_low;
+    if (low) {
+        low += row0 * op->dp;
+        cvxr_gpu_gemm(g, 1, turn, m, n, k, low, op->dp, B, ldb, beta, C, ldc);
+        cvxr_gpu_gemm(g, 1, turn, m, n, k, X, op->dp, B_low, ldb, (T)1, C, ldc);
         beta = (T)1;
     }
-    return cvxr_gpu_gemm(g, turn, m, n, k, X, op->dp, B, ldb, beta, C, ldc);
+    return cvxr_gpu_gemm(g, low != NULL || g->precision == CVXRELU_CUDA_TF32, turn, m, n, k, X,
+                         op->dp, B, ldb, beta, C, ldc);
 }
 
 /* ---- Masks ------------------------------------------------------------------------------ */
@@ -995,6 +996,358 @@ static void cvxr_gpu_outputs(const cvxr_gpu_list *list, size_t per, size_t first
     for (*k1 = *k0 + 1; list->host_starts[*k1] < last;) ++*k1;
 }
 
+/* ---- Tensor cores and asynchronous copies ----------------------------------------------
+   The only instructions that differ by architecture, behind four functions. Before sm_80 they
+   are plain loops; the tests' emulation has its own, which rounds factors to TF32. */
+
+/* The 16 x 8 product of a warp, d += a b over 8 terms: lane l = 4 g + t has rows g and g + 8
+   and columns 2 t, 2 t + 1 of d; rows g, g + 8 and terms t, t + 4 of a; column g and terms t,
+   t + 4 of b. Factors are TF32 numbers as bits. */
+__device__ inline void cvxr_mma(float *d, const uint32_t *a, const uint32_t *b) {
+#ifdef CVXRELU_CUDA_EMULATED
+    emu_mma(d, a, b, __LINE__);
+#elif defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+    asm volatile("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0, %1, %2, %3}, "
+                 "{%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+                 : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+#else
+    const unsigned lane = threadIdx.x % 32, row = lane / 4, column = lane % 4 * 2;
+    unsigned k, e;
+    for (k = 0; k < 8; k++) {
+        float rows[2], columns[2];
+        for (e = 0; e < 2; e++) {
+            const unsigned from = row * 4 + k % 4, other = (column + e) * 4 + k % 4;
+            const uint32_t low = __shfl_sync(CVXR_GPU_FULL, a[e], from);
+            const uint32_t high = __shfl_sync(CVXR_GPU_FULL, a[2 + e], from);
+            const uint32_t left = __shfl_sync(CVXR_GPU_FULL, b[0], other);
+            const uint32_t right = __shfl_sync(CVXR_GPU_FULL, b[1], other);
+            const uint32_t x = k < 4 ? low : high, y = k < 4 ? left : right;
+            memcpy(&rows[e], &x, sizeof x);
+            memcpy(&columns[e], &y, sizeof y);
+        }
+        for (e = 0; e < 4; e++) d[e] += rows[e / 2] * columns[e % 2];
+    }
+#endif
+}
+
+/* Starts to copy 16 bytes (aligned) to shared memory, or zeros when not `valid`. */
+__device__ inline void cvxr_copy_start(float *shared, const float *from, int valid) {
+#ifdef CVXRELU_CUDA_EMULATED
+    emu_copy_start(shared, from, valid ? 16 : 0);
+#elif defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+    asm volatile("cp.async.ca.shared.global [%0], [%1], 16, %2;" ::"r"(
+                     (unsigned)__cvta_generic_to_shared(shared)),
+                 "l"(from), "r"(valid ? 16 : 0));
+#else
+    int i;
+    for (i = 0; i < 4; i++) shared[i] = valid ? from[i] : 0.0f;
+#endif
+}
+
+/* What was started since the last call is one lot. */
+__device__ inline void cvxr_copy_lot(void) {
+#ifdef CVXRELU_CUDA_EMULATED
+    emu_copy_lot();
+#elif defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+    asm volatile("cp.async.commit_group;");
+#endif
+}
+
+/* Waits until all of the thread's lots but the last `open` have arrived. */
+template <int open> __device__ void cvxr_copy_wait(void) {
+#ifdef CVXRELU_CUDA_EMULATED
+    emu_copy_wait(open);
+#elif defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+    asm volatile("cp.async.wait_group %0;" ::"n"(open) : "memory");
+#endif
+}
+
+/* ---- Fused forward and gradient (float32) ------------------------------------------------
+   The masks act on the accumulators (forward) or on the operand as it is made (gradient), so
+   that no panel is ever stored. A block of 8 warps makes tiles of 128 x 64, a warp 32 x 32;
+   three stages of operands in shared memory. `parts` is 1 (TF32) or 3 (3 x TF32). */
+
+#define CVXR_FUSED_M      128
+#define CVXR_FUSED_N      64
+#define CVXR_FUSED_STAGES 3
+
+/* x as a TF32 number, and with three parts what that leaves. */
+template <int parts> __device__ void cvxr_parts(float x, uint32_t *high, uint32_t *low) {
+    const float top = cvxr_tf32(x), rest = cvxr_tf32(x - top);
+    memcpy(high, &top, sizeof top);
+    if (parts == 3) memcpy(low, &rest, sizeof rest);
+}
+
+/* A warp's 32 x 32 products over 8 terms; a: two times 16 rows, b: one time 8 columns. */
+template <int parts>
+__device__ void cvxr_fused_step(float d[4][4][2], unsigned c, uint32_t a[2][2][4],
+                                uint32_t b[2][2]) {
+    int r, e;
+    for (r = 0; r < 2; r++) {
+        float t[4];
+        for (e = 0; e < 4; e++) t[e] = d[2 * r + e / 2][c][e % 2];
+        if (parts == 3) cvxr_mma(t, a[1][r], b[0]), cvxr_mma(t, a[0][r], b[1]);
+        cvxr_mma(t, a[0][r], b[0]);
+        for (e = 0; e < 4; e++) d[2 * r + e / 2][c][e % 2] = t[e];
+    }
+}
+
+/* What the fused kernels know of a list. */
+struct cvxr_fused {
+    size_t n, dp, per, sides, words32;
+    const uint32_t *at, *starts, *bits;
+    int packed;
+    __device__ size_t first(size_t k) const { return starts ? starts[k] : k * per; }
+    __device__ size_t group(size_t q) const { return at ? at[q] : q; }
+    __device__ size_t pattern(size_t q, size_t k) const { return (group(q) - k * per) / sides; }
+};
+
+/* Forward's shared memory, 48 KB: 16 columns of the data and of the weights, and masks. */
+struct __align__(16) cvxr_forward_tile {
+    float X[CVXR_FUSED_STAGES][CVXR_FUSED_M][20]; /* 20: no two lanes of a load meet */
+    float U[CVXR_FUSED_STAGES][CVXR_FUSED_N][20];
+    uint32_t masks[CVXR_FUSED_STAGES][4][CVXR_FUSED_N]; /* 32 rows a word */
+};
+
+/* Starts stage `step`: 16 terms of tile step / terms. Masks come with a tile's first terms. */
+__device__ inline void cvxr_forward_load(const cvxr_fused &f, cvxr_forward_tile &s, size_t step,
+                                         size_t steps, size_t terms, size_t k, const float *X,
+                                         const float *U) {
+    const unsigned stage = (unsigned)(step % CVXR_FUSED_STAGES), part = threadIdx.x % 4 * 4;
+    const size_t tile = step / terms, j = step % terms * 16 + part, end = f.first(k + 1);
+    unsigned r = threadIdx.x / 4, c;
+    size_t i, q = f.first(k) + tile * CVXR_FUSED_N + r;
+    if (step < steps) {
+        for (c = 0; c < 2; c++) {
+            i = (size_t)blockIdx.x * CVXR_FUSED_M + r + 64 * c;
+            cvxr_copy_start(&s.X[stage][r + 64 * c][part],
+                            i < f.n && j < f.dp ? X + i * f.dp + j : X, i < f.n && j < f.dp);
+        }
+        i = q < end ? f.packed ? q : f.group(q) : 0;
+        cvxr_copy_start(&s.U[stage][r][part], q < end && j < f.dp ? U + i * f.dp + j : X,
+                        q < end && j < f.dp);
+        if (step % terms == 0) {
+            const size_t word = (size_t)blockIdx.x * 4 + threadIdx.x / CVXR_FUSED_N;
+            r = threadIdx.x % CVXR_FUSED_N;
+            q = f.first(k) + tile * CVXR_FUSED_N + r;
+            s.masks[tile % CVXR_FUSED_STAGES][threadIdx.x / CVXR_FUSED_N][r] =
+                q < end && word < f.words32 ? f.bits[f.pattern(q, k) * f.words32 + word] : 0;
+        }
+    }
+    cvxr_copy_lot();
+}
+
+/* z_k for 128 rows of the data (blockIdx.x) and output k = blockIdx.y. */
+template <int parts>
+__global__ void __launch_bounds__(CVXR_GPU_BLOCK)
+    cvxr_k_fused_forward(cvxr_fused f, const float *X, const float *U, float *z) {
+    __shared__ cvxr_forward_tile s;
+    const size_t k = blockIdx.y, terms = (f.dp + 15) / 16;
+    const size_t tiles = (f.first(k + 1) - f.first(k) + CVXR_FUSED_N - 1) / CVXR_FUSED_N;
+    const unsigned warp = threadIdx.x / 32, g = threadIdx.x % 32 / 4, t = threadIdx.x % 4;
+    const unsigned row = warp % 4 * 32, column = warp / 4 * 32;
+    float d[4][4][2], sum[4] = { 0, 0, 0, 0 }, *sums = (float *)(void *)s.masks;
+    size_t step;
+    unsigned r, c, e, h;
+    memset(d, 0, sizeof d);
+    for (step = 0; step < 2; step++)
+        cvxr_forward_load(f, s, step, tiles * terms, terms, k, X, U);
+    for (step = 0; step < tiles * terms; step++) {
+        const unsigned stage = (unsigned)(step % CVXR_FUSED_STAGES);
+        cvxr_copy_wait<1>();
+        __syncthreads();
+        cvxr_forward_load(f, s, step + 2, tiles * terms, terms, k, X, U);
+        for (h = 0; h < 16; h += 8) {
+            uint32_t a[2][2][4], b[2][2];
+            for (r = 0; r < 2; r++)
+                for (e = 0; e < 4; e++)
+                    cvxr_parts<parts>(
+                        s.X[stage][row + 16 * r + e % 2 * 8 + g][h + t + e / 2 * 4],
+                        &a[0][r][e], &a[1][r][e]);
+            for (c = 0; c < 4; c++) {
+                for (e = 0; e < 2; e++)
+                    cvxr_parts<parts>(s.U[stage][column + 8 * c + g][h + t + 4 * e], &b[0][e],
+                                      &b[1][e]);
+                cvxr_fused_step<parts>(d, c, a, b);
+            }
+        }
+        if ((step + 1) % terms) continue;
+        for (c = 0; c < 4; c++)
+            for (e = 0; e < 2; e++) {
+                const uint32_t mask = s.masks[step / terms % CVXR_FUSED_STAGES][warp % 4]
+                                             [column + 8 * c + 2 * t + e];
+                for (r = 0; r < 4; r++)
+                    if (mask >> (8 * r + g) & 1) sum[r] += d[r][c][e];
+            }
+        memset(d, 0, sizeof d);
+    }
+    cvxr_copy_wait<0>();
+    __syncthreads();
+    for (r = 0; r < 4; r++) {
+        sum[r] += __shfl_xor_sync(CVXR_GPU_FULL, sum[r], 1);
+        sum[r] += __shfl_xor_sync(CVXR_GPU_FULL, sum[r], 2);
+        if (t == 0) sums[warp / 4 * CVXR_FUSED_M + row + 8 * r + g] = sum[r];
+    }
+    __syncthreads();
+    step = (size_t)blockIdx.x * CVXR_FUSED_M + threadIdx.x;
+    if (threadIdx.x < CVXR_FUSED_M && step < f.n)
+        z[k * f.n + step] = sums[threadIdx.x] + sums[CVXR_FUSED_M + threadIdx.x];
+}
+
+/* The gradient's: 32 rows of the data, their residuals, and the groups' masks over them. */
+struct __align__(16) cvxr_gradient_tile {
+    float X[CVXR_FUSED_STAGES][32][CVXR_FUSED_N + 8];
+    float r[CVXR_FUSED_STAGES][32];
+    uint32_t masks[CVXR_FUSED_STAGES][CVXR_FUSED_M];
+};
+
+__device__ inline void cvxr_gradient_load(const cvxr_fused &f, cvxr_gradient_tile &s,
+                                          size_t step, size_t steps, size_t k, size_t first,
+                                          const float *X, const float *r) {
+    const unsigned stage = (unsigned)(step % CVXR_FUSED_STAGES), part = threadIdx.x % 16 * 4;
+    const size_t j = (size_t)blockIdx.x * CVXR_FUSED_N + part, q = first + threadIdx.x;
+    unsigned c;
+    if (step < steps) {
+        for (c = threadIdx.x / 16; c < 32; c += 16) {
+            const int valid = step * 32 + c < f.n && j < f.dp;
+            cvxr_copy_start(&s.X[stage][c][part], valid ? X + (step * 32 + c) * f.dp + j : X,
+                            valid);
+        }
+        if (threadIdx.x < CVXR_FUSED_M)
+            s.masks[stage][threadIdx.x] =
+                q < f.first(k + 1) ? f.bits[f.pattern(q, k) * f.words32 + step] : 0;
+        else if (threadIdx.x < CVXR_FUSED_M + 32) {
+            const size_t i = step * 32 + threadIdx.x - CVXR_FUSED_M;
+            s.r[stage][threadIdx.x - CVXR_FUSED_M] = i < f.n ? r[k * f.n + i] : 0.0f;
+        }
+    }
+    cvxr_copy_lot();
+}
+
+/* G for 64 columns (blockIdx.x) of 128 groups: tile blockIdx.y % tiles of output blockIdx.y /
+   tiles. */
+template <int parts>
+__global__ void __launch_bounds__(CVXR_GPU_BLOCK)
+    cvxr_k_fused_gradient(cvxr_fused f, size_t tiles, const float *X, const float *residual,
+                          float *G, size_t ldg) {
+    __shared__ cvxr_gradient_tile s;
+    const size_t k = blockIdx.y / tiles, steps = (f.n + 31) / 32;
+    const size_t first = f.first(k) + blockIdx.y % tiles * CVXR_FUSED_M;
+    const unsigned warp = threadIdx.x / 32, g = threadIdx.x % 32 / 4, t = threadIdx.x % 4;
+    const unsigned row = warp % 4 * 32, column = warp / 4 * 32;
+    float d[4][4][2];
+    size_t step;
+    unsigned r, c, e, h;
+    if (first >= f.first(k + 1)) return; /* the whole block */
+    memset(d, 0, sizeof d);
+    for (step = 0; step < 2; step++)
+        cvxr_gradient_load(f, s, step, steps, k, first, X, residual);
+    for (step = 0; step < steps; step++) {
+        const unsigned stage = (unsigned)(step % CVXR_FUSED_STAGES);
+        cvxr_copy_wait<1>();
+        __syncthreads();
+        cvxr_gradient_load(f, s, step + 2, steps, k, first, X, residual);
+        for (h = 0; h < 32; h += 8) {
+            uint32_t a[2][2][4], b[2][2], high, low = 0;
+            for (e = 0; e < 2; e++) {
+                cvxr_parts<parts>(s.r[stage][h + t + 4 * e], &high, &low);
+                for (r = 0; r < 4; r++) {
+                    const uint32_t on = s.masks[stage][row + 8 * r + g] >> (h + t + 4 * e) & 1
+                                            ? CVXR_GPU_FULL
+                                            : 0;
+                    a[0][r / 2][2 * e + r % 2] = high & on;
+                    a[1][r / 2][2 * e + r % 2] = low & on;
+                }
+            }
+            for (c = 0; c < 4; c++) {
+                for (e = 0; e < 2; e++)
+                    cvxr_parts<parts>(s.X[stage][h + t + 4 * e][column + 8 * c + g], &b[0][e],
+                                      &b[1][e]);
+                cvxr_fused_step<parts>(d, c, a, b);
+            }
+        }
+    }
+    cvxr_copy_wait<0>();
+    for (r = 0; r < 4; r++)
+        for (c = 0; c < 4; c++)
+            for (e = 0; e < 2; e++) {
+                const size_t q = first + row + 8 * r + g;
+                const size_t j = (size_t)blockIdx.x * CVXR_FUSED_N + column + 8 * c + 2 * t + e;
+                if (q < f.first(k + 1) && j < f.dp) G[q * ldg + j] = d[r][c][e];
+            }
+}
+
+static cvxr_fused cvxr_gpu_fused(const cvxr_gpu_op<float> *op, const cvxr_gpu_list *list,
+                                 size_t sides) {
+    cvxr_fused f;
+    f.n = op->n, f.dp = op->dp, f.per = sides * op->patterns, f.sides = sides;
+    f.words32 = 2 * op->words;
+    f.at = list->at, f.starts = list->at ? list->starts : NULL;
+    f.bits = (const uint32_t *)op->bits, f.packed = list->packed;
+    return f;
+}
+
+/* As cvxr_cuda_forward without panels, in TF32 or 3 x TF32 by the object's precision; X whole.
+   An unlisted call is for all groups. dp is a multiple of 4. */
+static int cvxr_cuda_fused_forward(cvxr_gpu *g, const cvxr_gpu_op<float> *op,
+                                   const cvxr_gpu_list *list, const float *U, float *z) {
+    const cvxr_fused f = cvxr_gpu_fused(op, list, op->sides);
+    const dim3 grid((unsigned)cvxr_gpu_parts(op->n, CVXR_FUSED_M), (unsigned)op->outputs);
+    if (list->count == 0) return cvxr_cuda_zero(g, z, op->outputs * op->n * sizeof(float));
+    if (g->precision == CVXRELU_CUDA_TF32)
+        CVXR_LAUNCH(g, (cvxr_k_fused_forward<1>), grid, dim3(CVXR_GPU_BLOCK), f, op->X, U, z);
+    else CVXR_LAUNCH(g, (cvxr_k_fused_forward<3>), grid, dim3(CVXR_GPU_BLOCK), f, op->X, U, z);
+    return g->failed;
+}
+
+/* As cvxr_cuda_gradient. */
+static int cvxr_cuda_fused_gradient(cvxr_gpu *g, const cvxr_gpu_op<float> *op,
+                                    const cvxr_gpu_list *list, size_t sides, const float *r,
+                                    float *G, size_t ldg) {
+    const cvxr_fused f = cvxr_gpu_fused(op, list, sides);
+    size_t most = list->at ? 0 : f.per, tiles, k;
+    dim3 grid;
+    for (k = 0; list->at && k < op->outputs; k++)
+        most = cvxr_gpu_max(most, list->host_starts[k + 1] - list->host_starts[k]);
+    tiles = cvxr_gpu_parts(most, CVXR_FUSED_M);
+    if (list->count == 0) return g->failed;
+    grid =
+        dim3((unsigned)cvxr_gpu_parts(op->dp, CVXR_FUSED_N), (unsigned)(tiles * op->outputs));
+    if (g->precision == CVXRELU_CUDA_TF32)
+        CVXR_LAUNCH(g, (cvxr_k_fused_gradient<1>), grid, dim3(CVXR_GPU_BLOCK), f, tiles, op->X,
+                    r, G, ldg);
+    else
+        CVXR_LAUNCH(g, (cvxr_k_fused_gradient<3>), grid, dim3(CVXR_GPU_BLOCK), f, tiles, op->X,
+                    r, G, ldg);
+    return g->failed;
+}
+
+/* Is a fused kernel asked for, and can it be had? Its grid has groups in y. */
+static int cvxr_gpu_fuses(const cvxr_gpu *g, const cvxr_gpu_op<float> *op,
+                          const cvxr_gpu_list *list) {
+    return op->fused && g->precision != CVXRELU_CUDA_FLOAT32 && op->dp % 4 == 0
+           && op->outputs <= 65535
+           && cvxr_gpu_parts(list->count, CVXR_FUSED_M) + op->outputs <= 65535;
+}
+
+/* float64 has none. */
+static int cvxr_gpu_fuses(const cvxr_gpu *, const cvxr_gpu_op<double> *,
+                          const cvxr_gpu_list *) {
+    return 0;
+}
+
+static int cvxr_cuda_fused_forward(cvxr_gpu *g, const cvxr_gpu_op<double> *,
+                                   const cvxr_gpu_list *, const double *, double *) {
+    return g->failed;
+}
+
+static int cvxr_cuda_fused_gradient(cvxr_gpu *g, const cvxr_gpu_op<double> *,
+                                    const cvxr_gpu_list *, size_t, const double *, double *,
+                                    size_t) {
+    return g->failed;
+}
+
 /* ---- Forward and gradient --------------------------------------------------------------- */
 
 /* The weights of groups first .. last - 1 as neighbouring rows, split where that is asked. */
@@ -1018,6 +1371,7 @@ template <typename T>
 static int cvxr_cuda_forward(cvxr_gpu *g, const cvxr_gpu_op<T> *op, const cvxr_gpu_list *list,
                              const T *U, T *z) {
     size_t first, last, row, rows, k0, k1;
+    if (cvxr_gpu_fuses(g, op, list)) return cvxr_cuda_fused_forward(g, op, list, U, z);
     cvxr_cuda_zero(g, z, op->outputs * op->n * sizeof(T));
     for (first = 0; first < list->count; first = last) {
         const T *W;
@@ -1059,6 +1413,8 @@ static int cvxr_cuda_gradient(cvxr_gpu *g, const cvxr_gpu_op<T> *op, const cvxr_
     const size_t size = op->outputs * op->n;
     T *low = op->panel + op->rows * op->columns;
     size_t first, last, row, rows;
+    if (cvxr_gpu_fuses(g, op, list))
+        return cvxr_cuda_fused_gradient(g, op, list, sides, r, G, ldg);
     if (op->X_low) {
         cvxr_cuda_split(g, size, r, op->split, op->split + size);
         r = op->split;
@@ -1165,14 +1521,22 @@ static int cvxr_cuda_hinge(cvxr_gpu *g, cvxr_gpu_hinge what, const cvxr_gpu_hing
     return g->failed;
 }
 
-/* image (n rows, ld apart) = X w for `count` rows W of dp, or back: W = X^T image. */
+/* image (n rows, ld apart) = X w for `count` rows W of dp, or back: W = X^T image. With TF32X3
+   in plain float32. */
 template <typename T>
 static int cvxr_cuda_image(cvxr_gpu *g, const cvxr_gpu_op<T> *op, size_t count, T *W, T *image,
                            size_t ld, int back) {
-    if (back)
-        return cvxr_gpu_gemm(g, 0, op->dp, count, op->n, op->X, op->dp, image, ld, (T)0, W,
-                             op->dp);
-    return cvxr_gpu_gemm(g, 1, op->n, count, op->dp, op->X, op->dp, W, op->dp, (T)0, image, ld);
+    const int tf32 = g->precision == CVXRELU_CUDA_TF32;
+    const T *parts[2] = { op->X, op->X_low };
+    int k;
+    for (k = 0; k < 2 && parts[k]; k++)
+        if (back)
+            cvxr_gpu_gemm(g, tf32, 0, op->dp, count, op->n, parts[k], op->dp, image, ld, (T)k,
+                          W, op->dp);
+        else
+            cvxr_gpu_gemm(g, tf32, 1, op->n, count, op->dp, parts[k], op->dp, W, op->dp, (T)k,
+                          image, ld);
+    return g->failed;
 }
 
 /* ==== C07 NEWTON'S MATRIX ================================================================

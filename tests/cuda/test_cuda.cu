@@ -454,6 +454,62 @@ TEST(forward_and_gradient_agree_with_plain_loops) {
         }
 }
 
+/* The fused kernels on all groups, on a list, and on its packed rows. */
+static void check_fused(const shape &s, int listed, cvxrelu_cuda_precision precision) {
+    const size_t per = s.sides * s.P, rows = s.c * per;
+    const floats X = gpu_rows<float>(s.n, s.d, s.dp, 0), r = gpu_numbers<float>(s.c * s.n),
+                 U = gpu_rows<float>(rows, s.d, s.dp, 0);
+    const std::vector<uint64_t> bits = gpu_bits(s.n, s.P);
+    const double by = precision == CVXRELU_CUDA_TF32 ? 1e-3 : 1e-6;
+    words at, starts(s.c + 1, 0);
+    floats packed;
+    doubles z, G;
+    cvxr_gpu_list list;
+    size_t q;
+    for (q = 0; q < rows; q++) {
+        if (q % per == 0) starts[q / per] = (uint32_t)at.size();
+        if (listed && (q % 3 == 0 || q / per == 1)) continue;
+        at.push_back((uint32_t)q);
+        packed.insert(packed.end(), U.begin() + (ptrdiff_t)(q * s.dp),
+                      U.begin() + (ptrdiff_t)((q + 1) * s.dp));
+    }
+    starts[s.c] = (uint32_t)at.size();
+    operator_of_cpu<float>(s, X, U, r, bits, at, &z, &G);
+    device_op<float> op(s.n, s.dp, s.P, s.c, 64, 1, X, bits, 0);
+    device<float> dU(U), dr(r), dz(s.c * s.n), dG(at.size() * s.dp), dpacked(packed);
+    device<uint32_t> dat(at), dstarts(starts);
+    op.op.sides = s.sides, op.op.fused = 1;
+    memset(&list, 0, sizeof list);
+    list.count = at.size();
+    if (listed) list.at = dat.p, list.starts = dstarts.p, list.host_starts = starts.data();
+    gpu.precision = precision;
+    cvxr_cuda_forward<float>(&gpu, &op.op, &list, dU.p, dz.p);
+    CHECK(near(dz.get(), z, by, sqrt((double)(s.d * s.P))));
+    cvxr_cuda_gradient<float>(&gpu, &op.op, &list, s.sides, dr.p, dG.p, s.dp);
+    CHECK(near(dG.get(), G, by, sqrt((double)s.n)));
+    if (listed) {
+        list.packed = 1;
+        cvxr_cuda_forward<float>(&gpu, &op.op, &list, dpacked.p, dz.p);
+        CHECK(near(dz.get(), z, by, sqrt((double)(s.d * s.P))));
+    }
+    gpu.precision = CVXRELU_CUDA_FLOAT32;
+}
+
+TEST(fused_kernels_agree_with_plain_loops) {
+    static const shape shapes[] = { { 1, 1, 8, 1, 1, 0, 0, 1 },
+                                    { 33, 9, 16, 65, 2, 0, 0, 1 },
+                                    { 129, 33, 40, 5, 3, 0, 0, 2 },
+                                    { 31, 70, 72, 3, 1, 0, 0, 1 },
+                                    { 70, 3, 8, 129, 1, 0, 0, 1 } };
+    size_t s;
+    for (s = 0; s < 5; s++) {
+        check_fused(shapes[s], 0, CVXRELU_CUDA_TF32X3),
+            check_fused(shapes[s], 1, CVXRELU_CUDA_TF32);
+        check_fused(shapes[s], 1, CVXRELU_CUDA_TF32X3),
+            check_fused(shapes[s], 0, CVXRELU_CUDA_TF32);
+    }
+}
+
 TEST(no_groups_give_zero_predictions) {
     const std::vector<float> X = gpu_rows<float>(33, 3, 8, 0);
     const std::vector<uint64_t> bits = gpu_bits(33, 2);
@@ -591,11 +647,11 @@ TEST(one_sided_quadratics_agree_with_those_of_the_cpu) {
     }
 }
 
-template <typename T> static void check_image(size_t n, size_t count) {
+template <typename T> static void check_image(size_t n, size_t count, int three) {
     const std::vector<T> X = gpu_rows<T>(n, 5, 8, 0), W = gpu_rows<T>(count, 5, 8, 0);
     const std::vector<uint64_t> bits = gpu_bits(n, 1);
     const size_t ld = n + 3;
-    device_op<T> op(n, 8, 1, 1, 64, 1, X, bits, 0);
+    device_op<T> op(n, 8, 1, 1, 64, 1, X, bits, three);
     device<T> dW(W), image(std::vector<T>(count * ld, (T)0)), back(count * 8);
     doubles z(count * ld, 0.0), G(count * 8, 0.0);
     size_t g, i, j;
@@ -605,15 +661,17 @@ template <typename T> static void check_image(size_t n, size_t count) {
                 z[g * ld + i] += (double)X[i * 8 + j] * (double)W[g * 8 + j];
             for (j = 0; j < 8; j++) G[g * 8 + j] += (double)X[i * 8 + j] * z[g * ld + i];
         }
+    gpu.precision = three ? CVXRELU_CUDA_TF32X3 : CVXRELU_CUDA_FLOAT32;
     cvxr_cuda_image<T>(&gpu, &op.op, count, dW.p, image.p, ld, 0);
     CHECK(near(image.get(), z, 8 * eps<T>(), 4));
     cvxr_cuda_image<T>(&gpu, &op.op, count, back.p, image.p, ld, 1);
     CHECK(near(back.get(), G, 32 * eps<T>(), (double)n));
+    gpu.precision = CVXRELU_CUDA_FLOAT32;
 }
 
 TEST(images_and_their_transposes_are_products_with_X) {
-    check_image<float>(1, 1), check_image<double>(33, 31), check_image<float>(65, 0);
-    check_image<double>(257, 3);
+    check_image<float>(1, 1, 0), check_image<double>(33, 31, 0), check_image<float>(65, 0, 0);
+    check_image<double>(257, 3, 0), check_image<float>(65, 33, 1);
 }
 
 /* ---- C07 NEWTON'S MATRIX ---------------------------------------------------------------- */
@@ -814,31 +872,34 @@ static int instances(const std::string &name, const char *of) {
     return count;
 }
 
+static void want_launched(const std::string &line, size_t at, int is_kernel, int is_template) {
+    const std::string name = line.substr(at, line.find_first_of("( {\n", at) - at);
+    const int found = is_kernel     ? instances(name, "\n") >= 1 + is_template
+                      : is_template ? instances(name, "If") > 0 && instances(name, "Id") > 0
+                                    : instances(name, "") > 0;
+    if (!found) printf("     %s was not launched, or for one type only\n", name.c_str());
+    CHECK(found);
+}
+
 TEST(every_kernel_and_every_element_function_was_launched) {
     FILE *file = fopen("cvxrelu_cuda.cuh", "r");
-    char line[256], before[256] = "";
-    int kernels = 0, functions = 0;
+    char text[256];
+    int kernels = 0, functions = 0, is_template = 0, is_kernel = 0;
     CHECK(file != NULL);
-    while (file && fgets(line, sizeof line, file)) {
-        const int is_template =
-            strncmp(line, "template", 8) == 0 || strncmp(before, "template", 8) == 0;
-        const char *kernel = strstr(line, "__global__ void "),
-                   *f = strstr(line, "struct cvxr_f_");
-        std::string name = kernel ? kernel + 16 : f ? f + 7 : "";
-        name = name.substr(0, name.find_first_of("( {\n"));
-        if (kernel && instances(name, "\n") < (is_template ? 2 : 1))
-            runner_fail("cvxrelu_cuda.cuh", 0,
-                        (name + " was not launched, or for one type only").c_str());
-        if (f
-            && (is_template ? instances(name, "If") == 0 || instances(name, "Id") == 0
-                            : instances(name, "") == 0))
-            runner_fail("cvxrelu_cuda.cuh", 0,
-                        (name + " was not launched for both types").c_str());
-        kernels += kernel != NULL, functions += f != NULL;
-        strcpy(before, line);
+    while (file && fgets(text, sizeof text, file)) {
+        const std::string line = text;
+        const size_t kernel = line.find("cvxr_k_"), f = line.find("struct cvxr_f_");
+        if (line[0] == '}' || line[0] == '\n') is_template = is_kernel = 0;
+        is_template |= line.compare(0, 8, "template") == 0;
+        is_kernel |= line.find("__global__ ") != std::string::npos;
+        if (is_kernel && kernel != std::string::npos) {
+            want_launched(line, kernel, 1, is_template);
+            kernels++, is_kernel = 0;
+        }
+        if (f != std::string::npos) want_launched(line, f + 7, 0, is_template), functions++;
     }
     if (file) fclose(file);
-    CHECK(kernels >= 15 && functions >= 15);
+    CHECK(kernels >= 18 && functions >= 15);
 }
 #endif
 
@@ -855,6 +916,7 @@ SUITE(cuda) {
     RUN(rows_by_their_numbers_go_where_they_belong);
     RUN(patterns_are_those_of_the_cpu_and_doubts_are_counted);
     RUN(forward_and_gradient_agree_with_plain_loops);
+    RUN(fused_kernels_agree_with_plain_loops);
     RUN(no_groups_give_zero_predictions);
     RUN(three_products_are_as_accurate_as_float32_one_is_not);
     RUN(panels_keep_their_budget);

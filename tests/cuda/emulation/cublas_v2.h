@@ -59,13 +59,6 @@ EMU_UNUSED static cublasStatus_t cublasSetWorkspace(cublasHandle_t, void *, size
     return CUBLAS_STATUS_SUCCESS;
 }
 
-static float emu_tf32(float x) {
-    uint32_t bits;
-    memcpy(&bits, &x, sizeof bits);
-    if ((bits & 0x7f800000u) != 0x7f800000u) bits = (bits + 0x1000u) & 0xffffe000u;
-    memcpy(&x, &bits, sizeof x);
-    return x;
-}
 static float emu_factor(float x, int tf32) { return tf32 ? emu_tf32(x) : x; }
 static double emu_factor(double x, int) { return x; }
 

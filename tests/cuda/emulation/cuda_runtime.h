@@ -48,6 +48,7 @@
 #define __host__
 #define __shared__ static
 #define __launch_bounds__(...)
+#define __align__(n) __attribute__((aligned(n)))
 
 struct dim3 {
     unsigned x, y, z;
@@ -98,7 +99,13 @@ struct emu_fiber {
 struct emu_warp {
     unsigned arrived, turn;
     int line;
-    uint64_t given[32], values[32];
+    uint64_t given[32][3], values[32][3];
+};
+
+struct emu_async {
+    float *to;
+    const float *from;
+    size_t bytes;
 };
 
 struct emu_copy {
@@ -118,6 +125,8 @@ struct emu_state {
     /* of the running block */
     std::vector<emu_fiber *> fibers;
     std::vector<emu_warp> warps;
+    std::map<unsigned, std::vector<emu_async>> started; /* by thread */
+    std::map<unsigned, std::vector<std::vector<emu_async>>> lots;
     std::function<void()> body;
     unsigned threads = 0, next = 0, done = 0, at_barrier = 0, turn = 0;
     int barrier_line = 0;
@@ -256,6 +265,7 @@ static void emu_release(emu_wait why, unsigned warp) {
 }
 
 static void emu_block(void) {
+    std::map<unsigned, std::vector<std::vector<emu_async>>>::iterator l;
     size_t i, j;
     int moved;
     emu.next = emu.done = emu.at_barrier = 0;
@@ -271,6 +281,8 @@ static void emu_block(void) {
         }
     } while (moved);
     if (emu.done < emu.threads) emu_die("threads wait for others that have left: divergence");
+    for (l = emu.lots.begin(); l != emu.lots.end(); ++l)
+        if (!l->second.empty()) emu_die("an asynchronous copy that nobody waited for");
 }
 
 static void emu_barrier(int line) {
@@ -285,8 +297,8 @@ static void emu_barrier(int line) {
     emu_pause(EMU_AT_BARRIER, line);
 }
 
-/* All lanes give a value; afterwards values[] holds them. */
-static emu_warp *emu_exchange(unsigned mask, uint64_t value, int line) {
+/* All lanes give up to three values; afterwards values[] holds them. */
+static emu_warp *emu_exchange(unsigned mask, const uint64_t *value, size_t count, int line) {
     const unsigned t = threadIdx.x + blockDim.x * (threadIdx.y + blockDim.y * threadIdx.z);
     emu_warp *w = &emu.warps[t / 32];
     const unsigned left = emu.threads - t / 32 * 32;
@@ -294,7 +306,7 @@ static emu_warp *emu_exchange(unsigned mask, uint64_t value, int line) {
     if ((mask & all) != all) emu_die("an exchange of a part of a warp");
     if (w->arrived == 0) w->line = line;
     if (w->line != line) emu_die("lanes at two exchanges");
-    w->given[t % 32] = value;
+    if (count) memcpy(w->given[t % 32], value, count * sizeof *value);
     w->arrived |= 1u << t % 32;
     if (w->arrived == all) {
         memcpy(w->values, w->given, sizeof w->values);
@@ -312,20 +324,21 @@ template <typename T> static T emu_shuffle(unsigned mask, T v, unsigned from, in
     uint64_t bits = 0;
     T out;
     memcpy(&bits, &v, sizeof v);
-    bits = emu_exchange(mask, bits, line)->values[from < 32 ? from : emu_lane()];
+    bits = emu_exchange(mask, &bits, 1, line)->values[from < 32 ? from : emu_lane()][0];
     memcpy(&out, &bits, sizeof out);
     return out;
 }
 
 static unsigned emu_ballot(unsigned mask, int vote, int line) {
-    const emu_warp *w = emu_exchange(mask, vote != 0, line);
+    const uint64_t own = vote != 0;
+    const emu_warp *w = emu_exchange(mask, &own, 1, line);
     unsigned votes = 0, lane;
-    for (lane = 0; lane < 32; lane++) votes |= (unsigned)w->values[lane] << lane;
+    for (lane = 0; lane < 32; lane++) votes |= (unsigned)w->values[lane][0] << lane;
     return votes;
 }
 
 #define __syncthreads()              emu_barrier(__LINE__)
-#define __syncwarp()                 ((void)emu_exchange(0xffffffffu, 0, __LINE__))
+#define __syncwarp()                 ((void)emu_exchange(0xffffffffu, NULL, 0, __LINE__))
 #define __shfl_sync(mask, v, lane)   emu_shuffle(mask, v, (unsigned)(lane), __LINE__)
 #define __shfl_xor_sync(mask, v, o)  emu_shuffle(mask, v, emu_lane() ^ (unsigned)(o), __LINE__)
 #define __shfl_up_sync(mask, v, o)   emu_shuffle(mask, v, emu_lane() - (unsigned)(o), __LINE__)
@@ -337,6 +350,58 @@ EMU_UNUSED static unsigned atomicAdd(unsigned *to, unsigned by) {
     const unsigned old = *to;
     *to += by;
     return old;
+}
+
+/* Rounded to ten bits of mantissa, ties away from zero. */
+static float emu_tf32(float x) {
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    if ((bits & 0x7f800000u) != 0x7f800000u) bits = (bits + 0x1000u) & 0xffffe000u;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+/* mma.m16n8k8 in TF32, by the layout that the PTX manual gives. */
+EMU_UNUSED static void emu_mma(float *d, const uint32_t *a, const uint32_t *b, int line) {
+    uint64_t own[3];
+    const emu_warp *w;
+    const unsigned row = emu_lane() / 4, column = emu_lane() % 4 * 2;
+    unsigned e, k;
+    memcpy(own, a, 16), memcpy(own + 2, b, 8);
+    w = emu_exchange(0xffffffffu, own, 3, line);
+    for (e = 0; e < 4; e++)
+        for (k = 0; k < 8; k++) {
+            float x[4], y[2];
+            memcpy(x, w->values[row * 4 + k % 4], sizeof x);
+            memcpy(y, w->values[(column + e % 2) * 4 + k % 4] + 2, sizeof y);
+            d[e] += emu_tf32(x[e / 2 + k / 4 * 2]) * emu_tf32(y[k / 4]);
+        }
+}
+
+/* cp.async: memory is NaN until the lot was waited for. */
+static unsigned emu_thread(void) {
+    return threadIdx.x + blockDim.x * (threadIdx.y + blockDim.y * threadIdx.z);
+}
+EMU_UNUSED static void emu_copy_start(float *to, const float *from, size_t bytes) {
+    const emu_async a = { to, from, bytes };
+    if ((uintptr_t)to % 16 || (uintptr_t)from % 16) emu_die("an asynchronous copy not aligned");
+    memset(to, 0xff, 16);
+    emu.started[emu_thread()].push_back(a);
+}
+EMU_UNUSED static void emu_copy_lot(void) {
+    emu.lots[emu_thread()].push_back(emu.started[emu_thread()]);
+    emu.started[emu_thread()].clear();
+}
+EMU_UNUSED static void emu_copy_wait(size_t open) {
+    std::vector<std::vector<emu_async>> &lots = emu.lots[emu_thread()];
+    size_t i;
+    while (lots.size() > open) {
+        for (i = 0; i < lots[0].size(); i++) {
+            memset(lots[0][i].to, 0, 16);
+            memcpy(lots[0][i].to, lots[0][i].from, lots[0][i].bytes);
+        }
+        lots.erase(lots.begin());
+    }
 }
 
 /* ---- Launches --------------------------------------------------------------------------- */
