@@ -622,6 +622,90 @@ TEST(calls_that_need_all_rows_refuse_ranks) {
     ranks_close(&w, m);
 }
 
+/* ---- Traffic, as the manual's entry RANKS states it. */
+
+/* What R-FISTA with a fixed step sends in two numbers of iterations differs by as much as the
+   model says; the report counts what the hook saw. */
+TEST(r_fista_sends_what_the_model_says) {
+    cvxrelu_problem p = ranks_problem();
+    cvxrelu_options o = s14_options(CVXRELU_SOLVER_FISTA, -1);
+    int type, run, size;
+    o.step_rule = CVXRELU_STEP_FIXED, o.step_first = 1e-3;
+    for (type = 0; type < 2; type++)
+        for (size = 2; size <= RANKS_MOST; size++) {
+            const double e = type ? 4 : 8, dp = type ? 16 : 8;
+            double bytes[2], weights, expected;
+            for (run = 0; run < 2; run++) {
+                ranks_world w;
+                ranks_member m[RANKS_MOST];
+                o.precision = type ? CVXRELU_FLOAT32 : CVXRELU_FLOAT64;
+                o.max_iters = run ? 58 : 25;
+                ranks_open(&w, m, &p, &o, size, ranks_shards[size - 1]);
+                ranks_run(&w, m);
+                ranks_check_models(&w, m, 1);
+                CHECK(m->reports->iterations == o.max_iters);
+                bytes[run] = m->reports->reduced_bytes;
+                weights = (double)(m->reports->c * m->reports->patterns);
+                ranks_close(&w, m);
+            }
+            expected = 33 * (e * weights * dp + 8) + 3 * 8 * (8 * weights + 4 * 2);
+            CHECK(bytes[1] - bytes[0] == expected);
+        }
+}
+
+/* Is entry i of the log of this kind? */
+static int ranks_is(const ranks_world *w, size_t i, size_t count, cvxrelu_type type) {
+    return i < w->logged && w->log[i].count == count && w->log[i].type == type
+           && w->log[i].op == CVXRELU_SUM;
+}
+
+/* Every message of a Newton run of one output is one that the model names. What comes in
+   float32 are new rays, q (q + 1) / 2 numbers, as often as the report has factors, and q of
+   every CG step with them; a CG step is such a message, or the mean mask's dp, then <r, q>, a
+   gradient over the k active groups with q = k + d, a curvature and a norm. */
+TEST(newton_sends_what_the_model_says) {
+    static ranks_sent log[RANKS_LOG];
+    cvxrelu_problem p = s14_problem(150, 13, 1, 110);
+    const cvxrelu_options o = s14_options(CVXRELU_SOLVER_NEWTON, 1e-10);
+    const size_t d = 13, dp = 16;
+    ranks_world w;
+    ranks_member m[RANKS_MOST];
+    size_t i, q = 0, rays = 0, steps = 0, cg = 0, sweeps = 0, mean = 0;
+    double bytes = 0;
+    p.lambda = 1e-3;
+    ranks_open(&w, m, &p, &o, 3, ranks_shards[2]);
+    w.log = log;
+    ranks_run(&w, m);
+    ranks_check_models(&w, m, 1);
+    CHECK(w.logged < RANKS_LOG && w.logged == m->calls);
+    for (i = 0; i < w.logged; i++) {
+        const size_t count = log[i].count;
+        bytes += (double)count * (log[i].type == CVXRELU_FLOAT32 ? 4 : 8);
+        if (log[i].op == CVXRELU_MAX) continue;
+        if (log[i].type == CVXRELU_FLOAT32) {
+            if (ranks_is(&w, i, q, CVXRELU_FLOAT32)) steps++;
+            else {
+                q = (size_t)((sqrt(8.0 * (double)count + 1) - 1) / 2 + 0.5);
+                CHECK(count == q * (q + 1) / 2 && q > d);
+                rays++;
+            }
+        } else if (count == m->reports->patterns * dp) sweeps++;
+        else if (count == dp * (dp + 1) / 2) mean++;
+        else if (sweeps) /* after the patterns */
+            CHECK(count <= 3 || (count % dp == 0 && count < m->reports->patterns * dp));
+        if (i + 4 < w.logged && ranks_is(&w, i + 1, 1, CVXRELU_FLOAT64)
+            && (ranks_is(&w, i, q, CVXRELU_FLOAT32) || ranks_is(&w, i, dp, CVXRELU_FLOAT64))
+            && w.log[i + 2].count % dp == 0 && ranks_is(&w, i + 3, 1, CVXRELU_FLOAT64)
+            && ranks_is(&w, i + 4, 1, CVXRELU_FLOAT64))
+            cg++;
+    }
+    CHECK(bytes == m->reports->reduced_bytes);
+    CHECK(rays == (size_t)m->reports->factors && rays > 0);
+    CHECK(cg == (size_t)m->reports->cg_iterations && steps > 0 && steps <= cg);
+    CHECK(mean >= 1 && sweeps >= 5);
+    ranks_close(&w, m);
+}
+
 SUITE(s22_ranks) {
     RUN(newton_has_the_optimum_of_one_process);
     RUN(first_order_methods_have_the_optimum_of_one_process);
@@ -635,6 +719,8 @@ SUITE(s22_ranks) {
     RUN(ranks_that_disagree_are_refused);
     RUN(what_stops_one_rank_stops_all);
     RUN(calls_that_need_all_rows_refuse_ranks);
+    RUN(r_fista_sends_what_the_model_says);
+    RUN(newton_sends_what_the_model_says);
 }
 #else
 TEST(ranks_as_threads) { SKIP("no POSIX threads"); }
