@@ -340,7 +340,9 @@
      none has.
      Patterns are those of one process over the shards in the order of the ranks, the optimum
      agrees to rounding. passes and flops count all ranks, bytes and seconds this one.
-     Gated networks: NEWTON (no n x n factor), FISTA, lambda = 0, paths. UNSUPPORTED are ReLU,
+     Gated networks: NEWTON (no n x n factor), FISTA, lambda = 0. ReLU: AL (AUTO too), over the
+     recipe's or given patterns; the rows that a projection on a cone needs are copied to all
+     ranks as it meets them, at most max(2048, 4 dp). Paths of both. UNSUPPORTED are a search,
      active_share, a device, and the other calls.
      What a rank hands to the hook (report.reduced_bytes; a ring moves 2 (R - 1) / R of it each
      way), dp as in MEMORY, e = 8 or 4 by FISTA's precision:
@@ -350,6 +352,8 @@
                    groups, q = k + d, and 2 q (q + 1) new rays (both twice in float64); 8 k dp +
                    8 dp + 24 before the first, after 4 dp (dp + 1)
        lambda = 0  8 (P dp + 2) a step and output
+       AL          8 (c P + k) dp + 32 an iteration with k groups that are not zero; 16 a group
+                   and round of a projection, 8 dp + P / 4 a row that it meets
        before      512 for 64 ranks, 320 for 8 columns, 256 for a panel of 8 gates, 8 d, 300
 
    UNITS AND LAYOUTS
@@ -7111,7 +7115,7 @@ typedef struct cvxr_face {
 typedef struct cvxr_cone {
     size_t n, d, dp;
     const double *X;     /* n x dp, padding zero */
-    const double *norms; /* n row lengths */
+    double *norms;       /* n row lengths */
     cvxr_la la;          /* la.portable may be set after open */
     size_t reals;        /* of block, which holds all arrays of doubles */
     double *block;
@@ -7172,11 +7176,18 @@ static double *cvxr_cone_take(double **at, size_t count) {
     return p;
 }
 
+/* The length of row i. */
+static void cvxr_cone_measure(cvxr_cone *c, size_t i) {
+    c->norms[i] = cvxr_norm2_f64(c->d, c->X + i * c->dp);
+    c->inverse[i] = c->norms[i] > 0 ? 1 / c->norms[i] : 0;
+    if (!cvxr_finite(c->inverse[i])) c->inverse[i] = c->norms[i] = 0;
+}
+
 /* Returns 1, or 0 when memory is refused (the reason stays in mem). */
 CVXR_UNUSED static int cvxr_cone_open(cvxr_cone *c, cvxr_mem *mem, const double *X, size_t n,
                                       size_t d, size_t dp) {
     size_t i, k = cvxr_pad(d) + 8;
-    double *at, *norms;
+    double *at;
     memset(c, 0, sizeof *c);
     c->n = n, c->d = d, c->dp = dp, c->X = X;
     c->la.team.threads = 1;
@@ -7205,13 +7216,8 @@ CVXR_UNUSED static int cvxr_cone_open(cvxr_cone *c, cvxr_mem *mem, const double 
     c->change = cvxr_cone_take(&at, CVXR_CONE_CANDIDATES);
     c->products = cvxr_cone_take(&at, cvxr_pad(n));
     c->inverse = cvxr_cone_take(&at, cvxr_pad(n));
-    norms = cvxr_cone_take(&at, cvxr_pad(n));
-    for (i = 0; i < n; i++) {
-        norms[i] = cvxr_norm2_f64(d, X + i * dp);
-        c->inverse[i] = norms[i] > 0 ? 1 / norms[i] : 0;
-        if (!cvxr_finite(c->inverse[i])) c->inverse[i] = norms[i] = 0;
-    }
-    c->norms = norms;
+    c->norms = cvxr_cone_take(&at, cvxr_pad(n));
+    for (i = 0; i < n; i++) cvxr_cone_measure(c, i);
     return 1;
 }
 
@@ -7814,17 +7820,26 @@ CVXR_UNUSED static double cvxr_cone_bound(const cvxr_cone *c, const uint64_t *bi
     return cvxr_norm2_f64(c->d, c->row);
 }
 
+/* max_j -t_j x_j.v / ||x_j|| and the row where it is; 0 when v violates none. */
+static double cvxr_cone_worst(cvxr_cone *c, const uint64_t *bits, const double *v,
+                              size_t *row) {
+    double most = 0;
+    size_t j;
+    c->kernels = cvxr_kernels_for_f64(&c->la);
+    cvxr_cone_multiply(c, v);
+    for (j = *row = 0; j < c->n; j++) {
+        const double by = -cvxr_cone_scale(c, bits, j) * c->products[j];
+        if (by > most) most = by, *row = j;
+    }
+    return most;
+}
+
 /* The largest relative violation max_j -t_j x_j.v / (||x_j|| ||v||), 0 when there is none. */
 CVXR_UNUSED static double cvxr_cone_violation(cvxr_cone *c, const uint64_t *bits,
                                               const double *v) {
-    double norm = cvxr_norm2_f64(c->d, v), most = 0;
-    size_t j;
-    if (norm == 0) return 0;
-    c->kernels = cvxr_kernels_for_f64(&c->la);
-    cvxr_cone_multiply(c, v);
-    for (j = 0; j < c->n; j++)
-        most = cvxr_max(most, -cvxr_cone_scale(c, bits, j) * c->products[j]);
-    return most / norm;
+    const double norm = cvxr_norm2_f64(c->d, v);
+    size_t row;
+    return norm == 0 ? 0 : cvxr_cone_worst(c, bits, v, &row) / norm;
 }
 
 /* Rows of A, from column `at` on, times the reflection I - u u^T. */
@@ -7901,6 +7916,20 @@ typedef struct cvxr_cone_item {
     double norm; /* of z, then of the projection or a bound */
 } cvxr_cone_item;
 
+/* Ranks: the rows that projections have met, on every rank: see cvxr_pool_refine. */
+typedef struct cvxr_pool {
+    size_t capacity, count, words, masks;
+    double *X;      /* capacity x dp; NULL where there is one process */
+    uint64_t *bits; /* patterns x words: the masks of these rows */
+    size_t *row;    /* capacity: their numbers among those of all ranks */
+    double *v;      /* CVXR_POOL_BATCH x dp: projections */
+    double *sent;   /* CVXR_POOL_BATCH x (dp + masks): rows with their masks, 32 a number */
+    cvxr_cone here; /* over the rows of this rank */
+} cvxr_pool;
+
+#define CVXR_POOL_BATCH  ((size_t)64)
+#define CVXR_POOL_ROUNDS 400
+
 /* What the CPU's entries of the device table need in a first-order run. */
 typedef struct cvxr_scratch {
     size_t *index; /* patterns: those with weights */
@@ -7917,6 +7946,7 @@ typedef struct cvxr_core {
     const cvxr_penalty_table *penalty;
     cvxrelu_kind kind;
     cvxr_cone cone, *cones;  /* RELU: projections; other threads' */
+    cvxr_pool pool;
     cvxr_faces faces;
     double *cone_z, *cone_v; /* threads x dp */
     cvxr_cone_item *items;   /* a group each: what is to be projected; the norms found */
@@ -8030,6 +8060,43 @@ static size_t cvxr_core_cone_bytes(size_t n, size_t d, size_t dp, size_t P, int 
            + cvxr_bytes(2 * P, sizeof(cvxr_cone_item)) + cvxr_bytes(2 * P, sizeof(double));
 }
 
+static size_t cvxr_pool_capacity(size_t all, size_t dp) {
+    return cvxr_min_z(all, cvxr_max_z(2048, 4 * dp));
+}
+
+static size_t cvxr_pool_bytes(size_t n, size_t all, size_t dp, size_t P, int threads) {
+    const size_t rows = cvxr_pool_capacity(all, dp), masks = (P + 31) / 32;
+    return cvxr_bytes(rows * dp, sizeof(double))
+           + cvxr_bytes(P * ((rows + 63) / 64), sizeof(uint64_t))
+           + cvxr_bytes(rows, sizeof(size_t)) + cvxr_bytes(CVXR_POOL_BATCH * dp, sizeof(double))
+           + cvxr_bytes(CVXR_POOL_BATCH * (dp + masks), sizeof(double))
+           + cvxr_cone_bytes(n, dp) + (size_t)threads * cvxr_cone_bytes(rows, dp);
+}
+
+static void cvxr_pool_open(cvxr_pool *pool, cvxr_mem *mem, const cvxr_data *data, size_t P) {
+    memset(pool, 0, sizeof *pool);
+    pool->capacity = cvxr_pool_capacity(data->all, data->dp);
+    pool->words = (pool->capacity + 63) / 64;
+    pool->masks = (P + 31) / 32;
+    pool->X = (double *)cvxr_alloc_zero(mem, pool->capacity * data->dp, sizeof(double));
+    pool->bits = (uint64_t *)cvxr_alloc_zero(mem, P * pool->words, sizeof(uint64_t));
+    pool->row = (size_t *)cvxr_alloc(mem, pool->capacity, sizeof(size_t));
+    pool->v = (double *)cvxr_alloc(mem, CVXR_POOL_BATCH * data->dp, sizeof(double));
+    pool->sent = (double *)cvxr_alloc(mem, CVXR_POOL_BATCH * (data->dp + pool->masks),
+                                      sizeof(double));
+    cvxr_cone_open(&pool->here, mem, data->X, data->n, data->d, data->dp);
+}
+
+static void cvxr_pool_close(cvxr_pool *pool, cvxr_mem *mem, const cvxr_data *data, size_t P) {
+    cvxr_cone_close(&pool->here, mem);
+    cvxr_release(mem, pool->sent, CVXR_POOL_BATCH * (data->dp + pool->masks), sizeof(double));
+    cvxr_release(mem, pool->v, CVXR_POOL_BATCH * data->dp, sizeof(double));
+    cvxr_release(mem, pool->row, pool->capacity, sizeof(size_t));
+    cvxr_release(mem, pool->bits, P * pool->words, sizeof(uint64_t));
+    cvxr_release(mem, pool->X, pool->capacity * data->dp, sizeof(double));
+    memset(pool, 0, sizeof *pool);
+}
+
 /* Thread t's projections. */
 static cvxr_cone *cvxr_core_cone(cvxr_core *core, size_t t) {
     return t ? core->cones + t : &core->cone;
@@ -8039,8 +8106,9 @@ static cvxr_cone *cvxr_core_cone(cvxr_core *core, size_t t) {
 static void cvxr_core_open_cones(cvxr_core *core) {
     const cvxr_data *data = core->data;
     const size_t team = (size_t)core->opt->threads;
+    const double *X = data->X;
     cvxr_faces *f = &core->faces;
-    size_t t;
+    size_t t, rows = data->n;
     f->groups = 2 * core->patterns->count;
     f->d = data->d;
     f->count = (uint32_t *)cvxr_alloc_zero(core->mem, f->groups, sizeof(uint32_t));
@@ -8051,10 +8119,16 @@ static void cvxr_core_open_cones(cvxr_core *core) {
     core->items = (cvxr_cone_item *)cvxr_alloc(core->mem, f->groups, sizeof(cvxr_cone_item));
     core->exact = (double *)cvxr_alloc(core->mem, f->groups, sizeof(double));
     core->cones = (cvxr_cone *)cvxr_alloc_zero(core->mem, team, sizeof(cvxr_cone));
+    if (data->ranks) {
+        cvxr_pool_open(&core->pool, core->mem, data, core->patterns->count);
+        X = core->pool.X, rows = core->pool.capacity;
+        core->pool.here.la.portable = core->opt->portable;
+    }
     for (t = 0; t < team && core->cones; t++) {
         cvxr_cone *cone = cvxr_core_cone(core, t);
-        cvxr_cone_open(cone, core->mem, data->X, data->n, data->d, data->dp);
+        cvxr_cone_open(cone, core->mem, X, rows, data->d, data->dp);
         cone->la.portable = core->opt->portable;
+        if (data->ranks) cone->n = 0; /* so many as the pool has */
     }
 }
 
@@ -8062,8 +8136,13 @@ static void cvxr_core_close_cones(cvxr_core *core) {
     const size_t team = (size_t)core->opt->threads;
     cvxr_faces *f = &core->faces;
     size_t t;
-    for (t = 0; t < team && core->cones; t++)
-        cvxr_cone_close(cvxr_core_cone(core, t), core->mem);
+    for (t = 0; t < team && core->cones; t++) {
+        cvxr_cone *cone = cvxr_core_cone(core, t);
+        if (cone->block && core->data->ranks) cone->n = core->pool.capacity;
+        cvxr_cone_close(cone, core->mem);
+    }
+    if (core->data->ranks)
+        cvxr_pool_close(&core->pool, core->mem, core->data, core->patterns->count);
     cvxr_release(core->mem, core->cones, team, sizeof(cvxr_cone));
     cvxr_release(core->mem, core->exact, f->groups, sizeof(double));
     cvxr_release(core->mem, core->items, f->groups, sizeof(cvxr_cone_item));
@@ -8516,12 +8595,18 @@ static double cvxr_nth_largest(size_t count, double *v, size_t m) {
     return v[want];
 }
 
+/* The masks of the rows that projections are made over. */
+static const uint64_t *cvxr_core_bits(const cvxr_core *core, size_t p) {
+    return core->pool.X ? core->pool.bits + p * core->pool.words
+                        : core->op.bits + p * core->op.words;
+}
+
 /* v = the projection of z on s K_p with thread t's cone, all raw; the face is kept for the next
    time. Returns ||v||, which is an upper bound even where the projection stalled; or, v not
    being a projection, a bound that is at most `enough`. */
 static double cvxr_core_project(cvxr_core *core, size_t t, size_t p, int sign, double sigma,
                                 double enough, const double *z, double *v) {
-    const uint64_t *bits = core->op.bits + p * core->op.words;
+    const uint64_t *bits = cvxr_core_bits(core, p);
     const size_t dp = core->data->dp;
     cvxr_face face = cvxr_core_face(core, p, sign);
     double *to = core->cone_z + t * dp;
@@ -8549,8 +8634,7 @@ static double cvxr_core_bound(const cvxr_core *core, const cvxr_cone *cone, size
     const cvxr_face face = cvxr_core_face(core, p, sign);
     const size_t dp = core->data->dp;
     memcpy(v, z, dp * sizeof(double));
-    cvxr_cone_add(cone, core->op.bits + p * core->op.words, sign > 0 ? sigma : -sigma, &face,
-                  v);
+    cvxr_cone_add(cone, cvxr_core_bits(core, p), sign > 0 ? sigma : -sigma, &face, v);
     return sqrt(cvxr_row_square_f64(dp, v));
 }
 
@@ -8575,9 +8659,127 @@ static void cvxr_cone_task(void *arg, size_t task) {
 }
 
 /* The items' norms, or bounds of them that are at most `enough`. */
-static void cvxr_core_project_items(cvxr_cone_job *job) {
+static void cvxr_core_project_here(cvxr_cone_job *job) {
     job->tasks = job->count < 8 ? 1 : (size_t)job->core->op.team.threads;
     cvxr_team_run(&job->core->op.team, job->tasks, cvxr_cone_task, job);
+}
+
+/* ---- Ranks: a projection needs the active rows, which any rank may have. It is made over a
+   pool of rows that all ranks hold; the rows that the results violate most join, their owners
+   send them, until none is violated. Fewer rows are a larger cone: norms bound those over all
+   rows from above at any time. */
+
+/* How far item i's vector is from its cone at worst, and the row, plus 1, which is 0 where it
+   is close enough; of all ranks. At most CVXR_POOL_BATCH items. */
+static void cvxr_pool_worst(cvxr_core *core, const cvxr_cone_item *items, size_t count,
+                            double *most, double *row) {
+    const cvxr_data *data = core->data;
+    const size_t dp = data->dp;
+    double mine[CVXR_POOL_BATCH];
+    size_t i, j, at;
+    for (i = 0; i < count; i++) {
+        const double *v = items[i].v;
+        for (j = 0; j < dp; j++) core->cone_z[j] = items[i].group % 2 ? -v[j] : v[j];
+        most[i] = mine[i] = cvxr_cone_worst(
+            &core->pool.here, core->op.bits + items[i].group / 2 * core->op.words,
+            core->cone_z, &at);
+        row[i] = (double)(data->ranks->first + at + 1);
+    }
+    cvxr_reduce_max(data->ranks, most, count);
+    for (i = 0; i < count; i++) {
+        const double size = sqrt(cvxr_row_square_f64(dp, items[i].v))
+                            + sqrt(cvxr_row_square_f64(dp, items[i].z));
+        if (mine[i] < most[i] || most[i] <= 1e-12 * size) row[i] = 0;
+    }
+    cvxr_reduce_max(data->ranks, row, count);
+}
+
+/* Fill `sent` with row `number` and its masks, or with zeros on a rank that lacks it. */
+static void cvxr_pool_pack(const cvxr_core *core, size_t number, double *sent) {
+    const cvxr_data *data = core->data;
+    const size_t i = number - data->ranks->first; /* huge for a row of an earlier rank */
+    size_t p;
+    memset(sent, 0, (data->dp + core->pool.masks) * sizeof *sent);
+    if (i >= data->n) return;
+    memcpy(sent, data->X + i * data->dp, data->dp * sizeof *sent);
+    for (p = 0; p < core->patterns->count; p++)
+        if (core->op.bits[p * core->op.words + i / 64] >> i % 64 & 1)
+            sent[data->dp + p / 32] += (double)((uint32_t)1 << p % 32);
+}
+
+/* These rows join; there is room. */
+static void cvxr_pool_join(cvxr_core *core, const size_t *numbers, size_t count) {
+    cvxr_pool *pool = &core->pool;
+    const size_t dp = core->data->dp, width = dp + pool->masks;
+    size_t i, p, t;
+    for (i = 0; i < count; i++) cvxr_pool_pack(core, numbers[i], pool->sent + i * width);
+    cvxr_reduce_sum(core->data->ranks, pool->sent, count * width);
+    for (i = 0; i < count; i++) {
+        const size_t at = pool->count++;
+        const double *sent = pool->sent + i * width;
+        pool->row[at] = numbers[i];
+        memcpy(pool->X + at * dp, sent, dp * sizeof(double));
+        for (p = 0; p < core->patterns->count; p++)
+            pool->bits[p * pool->words + at / 64] |=
+                (uint64_t)((uint32_t)sent[dp + p / 32] >> p % 32 & 1) << at % 64;
+        for (t = 0; t < (size_t)core->opt->threads; t++) {
+            cvxr_core_cone(core, t)->n = pool->count;
+            cvxr_cone_measure(cvxr_core_cone(core, t), at);
+        }
+    }
+}
+
+/* The rows among row[0 .. count - 1] (plus 1, 0 = none) that the pool lacks and has room
+   for. */
+static size_t cvxr_pool_lacks(const cvxr_pool *pool, const double *row, size_t count,
+                              size_t *numbers) {
+    size_t i, j, found = 0;
+    for (i = 0; i < count && pool->count + found < pool->capacity; i++) {
+        const size_t number = (size_t)row[i] - 1;
+        for (j = 0; j < pool->count && pool->row[j] != number; j++) continue;
+        if (row[i] == 0 || j < pool->count) continue;
+        for (j = 0; j < found && numbers[j] != number; j++) continue;
+        if (j == found) numbers[found++] = number;
+    }
+    return found;
+}
+
+/* The items were projected over the pool: those above `enough` again, until they are in their
+   cones. */
+static void cvxr_pool_refine(const cvxr_cone_job *job) {
+    cvxr_core *core = job->core;
+    cvxr_cone_job again = *job;
+    cvxr_cone_item left[CVXR_POOL_BATCH];
+    size_t which[CVXR_POOL_BATCH], numbers[CVXR_POOL_BATCH], i, count = 0, q, found;
+    double most[CVXR_POOL_BATCH], row[CVXR_POOL_BATCH];
+    int round;
+    CVXRELU_ASSERT(job->count <= CVXR_POOL_BATCH);
+    for (i = 0; i < job->count; i++)
+        if (job->items[i].norm > job->enough) which[count++] = i;
+    again.items = left;
+    again.cheap = 0;
+    for (round = 0; count > 0 && round < CVXR_POOL_ROUNDS; round++) {
+        for (i = 0; i < count; i++) left[i] = job->items[which[i]];
+        cvxr_pool_worst(core, left, count, most, row);
+        found = cvxr_pool_lacks(&core->pool, row, count, numbers);
+        if (found == 0 || core->data->ranks->failed) return;
+        cvxr_pool_join(core, numbers, found);
+        for (i = q = 0; i < count; i++)
+            if (row[i] > 0) left[q] = left[i], which[q++] = which[i];
+        again.count = count = q;
+        for (i = 0; i < count; i++) left[i].norm = HUGE_VAL;
+        cvxr_core_project_here(&again);
+        for (i = q = 0; i < count; i++) {
+            job->items[which[i]].norm = left[i].norm;
+            if (left[i].norm > job->enough) which[q++] = which[i];
+        }
+        count = q;
+    }
+}
+
+static void cvxr_core_project_items(cvxr_cone_job *job) {
+    cvxr_core_project_here(job);
+    if (job->core->pool.X && job->exact) cvxr_pool_refine(job);
 }
 
 /* The items are a heap with the largest norm on top; among equal ones the first group. */
@@ -8601,7 +8803,7 @@ static void cvxr_items_sift(cvxr_cone_item *items, size_t count, size_t at) {
    taken first, a few at a time, so that many others need no projection. */
 static void cvxr_core_norms(cvxr_core *core, size_t count, double enough, size_t room) {
     cvxr_cone_job job;
-    size_t i, batch, found = 0, left = count;
+    size_t i, q, batch, found = 0, left = count;
     memset(&job, 0, sizeof job);
     job.core = core, job.items = core->items, job.count = count;
     job.sigma = 1, job.enough = enough, job.cheap = 1;
@@ -8616,6 +8818,8 @@ static void cvxr_core_norms(cvxr_core *core, size_t count, double enough, size_t
             if (left > 0) cvxr_items_sift(core->items, left, 0);
         }
         job.items = core->items + left, job.count = i;
+        for (q = 0; core->pool.X && q < i; q++)
+            job.items[q].v = core->pool.v + q * core->data->dp;
         cvxr_core_project_items(&job);
         while (i-- > 0)
             if (job.items[i].norm > job.enough) core->exact[found++] = job.items[i].norm;
@@ -8679,16 +8883,18 @@ static void cvxr_sweep(cvxr_core *core, const cvxr_rows *rows, const double *the
 /* Largest relative violation of the constraints by the rows of an output. */
 static double cvxr_rows_violation(cvxr_core *core, const cvxr_rows *rows) {
     const size_t dp = core->data->dp;
+    cvxr_cone *cone = core->pool.X ? &core->pool.here : &core->cone;
     double most = 0;
     size_t j, i;
     for (j = 0; core->kind == CVXRELU_RELU && j < rows->m; j++) {
         const double *u = rows->u + j * dp;
         for (i = 0; i < dp; i++) core->cone_z[i] = rows->sign[j] > 0 ? u[i] : -u[i];
         most = cvxr_max(most,
-                        cvxr_cone_violation(&core->cone,
+                        cvxr_cone_violation(cone,
                                             core->op.bits + rows->pattern[j] * core->op.words,
                                             core->cone_z));
     }
+    if (core->kind == CVXRELU_RELU) cvxr_reduce_max(core->data->ranks, &most, 1);
     return most;
 }
 
@@ -12258,7 +12464,8 @@ static double cvxr_hinge_run(cvxr_hinges *h, cvxr_hinge_what what, size_t count)
                            (count + 3) / 4);
     if (core->la.blas && core->la.blas->dgemm) job.tasks = 1;
     cvxr_team_run(&core->la.team, job.tasks, cvxr_hinge_task, &job);
-    h->core->op.flops += 2.0 * (double)products * size;
+    if (what == CVXR_HINGE_PULL) cvxr_reduce_sum(core->data->ranks, h->rows, count * h->dp);
+    h->core->op.flops += 2.0 * (double)products * size / (double)h->n * cvxr_op_all(&core->op);
     for (j = 0; j < count; j++) sum += job.sums[j];
     return sum;
 }
@@ -12309,7 +12516,7 @@ static double cvxr_hinges_sum(void *hinges, cvxr_hinge_what what, const void *V,
                                      (const double *)Y, &next))
            > 0)
         sum += cvxr_hinge_run((cvxr_hinges *)hinges, what, count);
-    return sum;
+    return cvxr_summed(((cvxr_hinges *)hinges)->core->data->ranks, sum);
 }
 
 /* 2 delta (f(V) - f(Y) - <f'(Y), V - Y>). */
@@ -12332,7 +12539,7 @@ static double cvxr_hinges_value(void *self, void *hinges, double delta, const vo
             sum += cvxr_sum_squares(h->n, h->gamma + g * h->ld, NULL);
     while ((count = cvxr_hinge_panel(h, (const double *)W, NULL, &next)) > 0)
         sum += cvxr_hinge_run(h, CVXR_HINGE_VALUE, count);
-    return sum;
+    return cvxr_summed(h->core->data->ranks, sum);
 }
 
 /* c_gap: the sum of squares of (Xt w)_-. */
@@ -12558,7 +12765,7 @@ static int cvxr_al_open(cvxr_al *al, cvxr_core *core) {
     al->max_outer = o->max_outer > 0 ? o->max_outer : 10000;
     al->max_iters = core->opt->max_iters > 0 ? core->opt->max_iters : CVXR_AL_TOTAL;
     al->first = core->report->iterations;
-    return core->mem->failed == CVXRELU_OK && !cvxr_lost(core);
+    return cvxr_mem_agree(core->mem) && !cvxr_lost(core);
 }
 
 static void cvxr_al_close(cvxr_al *al) {
@@ -12574,6 +12781,36 @@ static void cvxr_al_close(cvxr_al *al) {
 
 /* ---- From an iterate to a network: every group projected on its cone. */
 
+/* Ranks: *to = u projected on the cone of core group g, over all rows. Returns whether that
+   went well; *raw is the violation before. The group's face, of its gradient, is put back. */
+static int cvxr_al_project_shared(cvxr_al *al, size_t g, const double *u, double *to,
+                                  double *raw) {
+    cvxr_core *core = al->fista.core;
+    cvxr_faces *f = &core->faces;
+    const size_t dp = core->data->dp;
+    cvxr_cone_item item;
+    cvxr_cone_job job;
+    double most, row;
+    memset(&job, 0, sizeof job);
+    job.core = core, job.items = &item, job.count = 1, job.sigma = 1, job.exact = 1;
+    memcpy(al->v, u, dp * sizeof *u);
+    item.group = g, item.z = u, item.v = al->v;
+    item.norm = sqrt(cvxr_row_square_f64(dp, u));
+    cvxr_pool_worst(core, &item, 1, &most, &row);
+    *raw = most / item.norm;
+    item.v = to;
+    al->face.count = f->count[g];
+    memcpy(al->face.rows, f->rows + g * f->d, f->count[g] * sizeof *f->rows);
+    memcpy(al->face.gamma, f->gamma + g * f->d, f->count[g] * sizeof *f->gamma);
+    f->count[g] = 0;
+    cvxr_core_project_items(&job);
+    f->count[g] = (uint32_t)al->face.count;
+    memcpy(f->rows + g * f->d, al->face.rows, f->count[g] * sizeof *f->rows);
+    memcpy(f->gamma + g * f->d, al->face.gamma, f->count[g] * sizeof *f->gamma);
+    cvxr_pool_worst(core, &item, 1, &most, &row);
+    return row == 0;
+}
+
 /* The weights u of group g projected into *out (raw), which has room for it; nothing is added
    where the projection is 0 or failed. Returns the violation before. */
 static double cvxr_al_project_group(cvxr_al *al, size_t g, const double *u,
@@ -12585,12 +12822,16 @@ static double cvxr_al_project_group(cvxr_al *al, size_t g, const double *u,
     const int sign = g % 2 ? -1 : 1;
     size_t i;
     for (i = 0; i < dp; i++) al->v[i] = sign > 0 ? u[i] : -u[i];
-    raw = cvxr_cone_violation(&core->cone, bits, al->v);
-    al->face.count = 0;
-    if (cvxr_cone_project(&core->cone, bits, NULL, al->v, &al->face, to) != CVXR_CONE_OK)
-        return raw;
+    if (core->pool.X) {
+        if (!cvxr_al_project_shared(al, g % al->fista.groups, u, to, &raw)) return raw;
+    } else {
+        raw = cvxr_cone_violation(&core->cone, bits, al->v);
+        al->face.count = 0;
+        if (cvxr_cone_project(&core->cone, bits, NULL, al->v, &al->face, to) != CVXR_CONE_OK)
+            return raw;
+    }
     if (cvxr_row_is_zero_f64(dp, to)) return raw;
-    for (i = 0; sign < 0 && i < dp; i++) to[i] = -to[i];
+    for (i = 0; core->pool.X == NULL && sign < 0 && i < dp; i++) to[i] = -to[i];
     out->output[out->m] = g / al->fista.groups;
     out->pattern[out->m] = p;
     out->sign[out->m++] = (signed char)sign;
@@ -18476,6 +18717,8 @@ static void cvxr_plan_bytes(const cvxr_shape *q, const cvxrelu_options *o, int k
         const size_t order = cvxr_factor_order(q->all, plan->max_factor);
         plan->bytes += cvxr_bytes(q->P, sizeof(uint64_t))
                        + cvxr_bytes(cvxr_points_reals(q->all, q->d), sizeof(double));
+        if (q->kind == CVXRELU_RELU)
+            plan->bytes += cvxr_pool_bytes(q->n, q->all, dp, q->P, q->threads);
         if (plan->solver == CVXRELU_SOLVER_NEWTON)
             plan->bytes += cvxr_bytes(order * cvxr_pad(order), sizeof(double));
     }
@@ -18555,6 +18798,7 @@ static cvxrelu_result cvxr_plan_make(const cvxr_shape *q, const cvxrelu_problem 
             p->penalty == CVXRELU_PENALTY_NEURON ? CVXRELU_SOLVER_NEWTON : CVXRELU_SOLVER_FISTA;
     if (o->device) result = cvxr_plan_device(p, o, least_squares, plan, message);
     if (result) return result;
+    if (o->ranks.size > 1 && p->kind == CVXRELU_RELU) plan->solver = CVXRELU_SOLVER_AL;
     cvxr_plan_size(q, p, o, plan);
     while (o->memory_limit && plan->bytes > o->memory_limit
            && plan->solver == CVXRELU_SOLVER_NEWTON && plan->max_factor > q->d) {
@@ -18908,10 +19152,14 @@ static cvxrelu_result cvxr_ranks_begin(cvxr_fit *f, const cvxr_asked *asked,
 /* What ranks can do. */
 static cvxrelu_result cvxr_ranks_check(const cvxr_fit *f, char *message) {
     const cvxrelu_problem *p = &f->problem;
-    if (p->kind == CVXRELU_RELU)
+    if (p->kind == CVXRELU_RELU && (cvxr_searches(p) || p->search == CVXRELU_SEARCH_EXACT))
         return cvxr_fail(message, CVXRELU_ERR_UNSUPPORTED,
-                         "options.ranks trains gated networks: a ReLU network needs all rows "
-                         "in one process (cvxrelu_decompose makes one of a gated network)");
+                         "with options.ranks a ReLU network has the patterns of its recipe or "
+                         "given ones: set problem.search to OFF");
+    if (p->kind == CVXRELU_RELU && f->opt.solver == CVXRELU_SOLVER_NEWTON)
+        return cvxr_fail(message, CVXRELU_ERR_UNSUPPORTED,
+                         "with options.ranks ReLU networks are trained by AL: set solver to "
+                         "auto or AL");
     if (f->opt.device)
         return cvxr_fail(message, CVXRELU_ERR_UNSUPPORTED,
                          "options.ranks and options.device cannot be used together");

@@ -366,6 +366,47 @@ TEST(classes_are_those_of_all_rows) {
     ranks_close(&w, m);
 }
 
+/* ReLU by the augmented Lagrangian: its projections on cones of rows that are on other ranks.
+   The bound holds against the optimum, the weights satisfy all constraints. */
+TEST(relu_networks_have_the_optimum_of_one_process) {
+    cvxrelu_problem p = s14_problem(40, 4, 2, 12);
+    cvxrelu_options o = s14_options(CVXRELU_SOLVER_NEWTON, 1e-10);
+    cvxrelu_report truth, alone;
+    int size;
+    p.kind = CVXRELU_RELU;
+    p.search = CVXRELU_SEARCH_OFF;
+    p.lambda = 0.1;
+    cvxrelu_model_free(s14_fit(&p, &o, &truth));
+    o.solver = CVXRELU_SOLVER_AL, o.tol = 1e-6;
+    o.subgradient_tol = o.al.constraint_tol = 1e-16;
+    cvxrelu_model_free(s14_fit(&p, &o, &alone));
+    CHECK(alone.stop == CVXRELU_STOP_GAP && truth.stop == CVXRELU_STOP_GAP);
+    for (size = 2; size <= 4; size++) {
+        static const size_t shards[3][RANKS_MOST] = { { 1, 39, 0, 0, 0 },
+                                                      { 12, 8, 20, 0, 0 },
+                                                      { 10, 10, 10, 10, 0 } };
+        ranks_world w, again;
+        ranks_member m[RANKS_MOST], n[RANKS_MOST];
+        const cvxrelu_report *r = m->reports;
+        ranks_open(&w, m, &p, &o, size, shards[size - 2]);
+        ranks_run(&w, m);
+        ranks_check_models(&w, m, 1);
+        if (size == 3) {
+            ranks_open(&again, n, &p, &o, size, shards[size - 2]);
+            ranks_run(&again, n);
+            CHECK(ranks_same_models(m->models[0], n->models[0]));
+            ranks_close(&again, n);
+        }
+        CHECK(r->solver == CVXRELU_SOLVER_AL && r->stop == CVXRELU_STOP_GAP && r->gap <= 1e-6);
+        CHECK(r->dual_bound <= truth.objective * (1 + 1e-12));
+        CHECK(r->objective >= truth.dual_bound && r->constraint_violation <= 1e-11);
+        CHECK_NEAR(r->lambda_max, truth.lambda_max, 1e-10 * truth.lambda_max);
+        CHECK_NEAR(r->objective, alone.objective, 2e-6 * alone.objective);
+        CHECK(r->raw_violation > 0);
+        ranks_close(&w, m);
+    }
+}
+
 /* ---- Failures: all ranks end, with an error each, and hold nothing. */
 
 static double ranks_nan(void) {
@@ -456,6 +497,9 @@ TEST(memory_refused_to_one_rank_ends_all) {
     ranks_refuse_each(&p, &o, 0);
     o.solver = CVXRELU_SOLVER_AUTO, p.lambda = 0;
     ranks_refuse_each(&p, &o, 0);
+    p.kind = CVXRELU_RELU, p.search = CVXRELU_SEARCH_OFF, p.lambda = 0.1, p.gates.count = 4;
+    o.max_iters = 20;
+    ranks_refuse_each(&p, &o, 0);
 }
 
 /* The hook fails on one rank at its k-th call: all ranks end with that. */
@@ -490,6 +534,9 @@ TEST(a_hook_that_fails_ends_all) {
     o.solver = CVXRELU_SOLVER_AUTO, p.lambda = 0;
     ranks_break_each(&p, &o);
     p.lambda = 1e-3, p.gates.sampler = CVXRELU_SAMPLER_POINTS;
+    ranks_break_each(&p, &o);
+    p.kind = CVXRELU_RELU, p.search = CVXRELU_SEARCH_OFF, p.lambda = 0.05, p.gates.count = 8;
+    o.max_iters = 300;
     ranks_break_each(&p, &o);
 }
 
@@ -587,6 +634,36 @@ TEST(a_path_from_rank_to_rank_is_that_of_one_process) {
     ranks_close(&w, m);
 }
 
+/* ReLU networks by anything but AL over patterns that are known. */
+TEST(what_ranks_cannot_do_is_said_on_all_of_them) {
+    static const char *const said[5] = { "search", "search", "AL", "active_share", "device" };
+    const cvxrelu_problem p = ranks_small();
+    const cvxrelu_options o = s14_options(CVXRELU_SOLVER_AUTO, 1e-6);
+    cvxrelu_device device;
+    size_t way;
+    int r;
+    memset(&device, 0, sizeof device);
+    for (way = 0; way < 5; way++) {
+        ranks_world w;
+        ranks_member m[RANKS_MOST];
+        ranks_open(&w, m, &p, &o, 3, ranks_three);
+        for (r = 0; r < 3; r++) {
+            if (way < 3) m[r].problem.kind = CVXRELU_RELU;
+            if (way == 1) m[r].problem.search = CVXRELU_SEARCH_EXACT;
+            if (way == 2) m[r].problem.search = CVXRELU_SEARCH_OFF;
+            if (way == 2) m[r].options.solver = CVXRELU_SOLVER_NEWTON;
+            if (way == 3) m[r].problem.gates.active_share = 0.5;
+            if (way == 4) m[r].options.device = &device;
+        }
+        ranks_run(&w, m);
+        for (r = 0; r < 3; r++) {
+            CHECK(m[r].result == CVXRELU_ERR_UNSUPPORTED);
+            CHECK(strstr(m[r].reports->message, said[way]) != NULL);
+        }
+        ranks_close(&w, m);
+    }
+}
+
 /* What cannot share its rows says so, and so do hooks that make no sense, without a call. */
 TEST(calls_that_need_all_rows_refuse_ranks) {
     cvxrelu_problem p = ranks_small();
@@ -611,6 +688,8 @@ TEST(calls_that_need_all_rows_refuse_ranks) {
     CHECK(cvxrelu_verify(gated, p.X, p.Y, -1, &o, &report) == CVXRELU_ERR_UNSUPPORTED);
     CHECK(cvxrelu_prune(gated, p.X, &o, &model, &pruned) == CVXRELU_ERR_UNSUPPORTED);
     CHECK(cvxrelu_enumerate(&p, &o, 0, &cells, NULL, 0, NULL) == CVXRELU_ERR_UNSUPPORTED);
+    p.kind = CVXRELU_RELU; /* refused before a word to the others */
+    CHECK(cvxrelu_descend(&p, &o, NULL, &model, &report) == CVXRELU_ERR_UNSUPPORTED);
     o.ranks.size = -1;
     CHECK(cvxrelu_fit(&p, &o, NULL, &model, &report) == CVXRELU_ERR_ARGUMENT);
     o.ranks.size = 3, o.ranks.rank = 3;
@@ -712,12 +791,14 @@ SUITE(s22_ranks) {
     RUN(least_squares_have_the_optimum_of_one_process);
     RUN(patterns_are_those_of_one_process);
     RUN(classes_are_those_of_all_rows);
+    RUN(relu_networks_have_the_optimum_of_one_process);
     RUN(a_path_from_rank_to_rank_is_that_of_one_process);
     RUN(bad_input_of_one_rank_ends_all);
     RUN(memory_refused_to_one_rank_ends_all);
     RUN(a_hook_that_fails_ends_all);
     RUN(ranks_that_disagree_are_refused);
     RUN(what_stops_one_rank_stops_all);
+    RUN(what_ranks_cannot_do_is_said_on_all_of_them);
     RUN(calls_that_need_all_rows_refuse_ranks);
     RUN(r_fista_sends_what_the_model_says);
     RUN(newton_sends_what_the_model_says);
