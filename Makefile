@@ -33,7 +33,8 @@ test: ## run all tests (under a minute)
 	@$(SH) tests/run.sh 'main: $(MAKE_QUIETLY) $(BUILD)/test_main && $(BUILD)/test_main' \
 	    'compile: sh tests/test_compile.sh' 'examples: CFLAGS=-O0 sh tests/test_examples.sh' \
 	    'tool: $(MAKE_QUIETLY) $(BUILD)/cvxrelu && sh tests/test_cli.sh $(BUILD)/cvxrelu' \
-	    'blas: CFLAGS="$(TEST_CFLAGS)" sh tests/test_blas.sh' 'cuda: sh tests/cuda/emulate.sh'
+	    'blas: CFLAGS="$(TEST_CFLAGS)" sh tests/test_blas.sh' 'cuda: sh tests/cuda/emulate.sh' \
+	    'cuda fit: PROGRAM=fit_cuda sh tests/cuda/emulate.sh'
 
 check: $(BUILD)/test_main check-contents ## sanitizers, -Ofast, valgrind, file layout
 	@$(SH) tests/check.sh '$(SANITIZE)'
@@ -46,12 +47,15 @@ check-stranger: $(BUILD)/cvxrelu $(BUILD)/bench ## recompute the benchmark resul
 
 cuda-emulate: ## the CUDA kernels on the CPU under the sanitizers; needs no card, no nvcc
 	@$(SH) tests/cuda/emulate.sh -O0 -g -fsanitize=address,undefined -fno-sanitize-recover=all
+	@FILTER='sizes cda little card_that machine failing full' PROGRAM=fit_cuda $(SH) \
+	    tests/cuda/emulate.sh -O0 -g -fsanitize=address,undefined -fno-sanitize-recover=all
 
 cuda-compile: ## the CUDA companion by nvcc for sm_75 to sm_90; needs no card
 	@NVCC='$(NVCC)' $(SH) tests/cuda/nvcc.sh
 
-cuda-test: $(BUILD)/test_cuda ## the CUDA kernels on a card, then under compute-sanitizer
+cuda-test: $(BUILD)/test_cuda $(BUILD)/fit_cuda ## the CUDA companion on a card, under compute-sanitizer too
 	@$(BUILD)/test_cuda
+	@$(BUILD)/fit_cuda
 	@for tool in memcheck racecheck; do \
 	    command -v compute-sanitizer >/dev/null || { echo "SKIP cuda: $$tool"; continue; }; \
 	    compute-sanitizer --tool $$tool --error-exitcode 9 $(BUILD)/test_cuda || exit 1; done
@@ -128,7 +132,7 @@ $(BUILD)/bench_threads: cvxrelu.h tests/bench/bench_threads.c tests/bench/proble
 	@mkdir -p $(BUILD)
 	$(CC) $(BENCH_CFLAGS) tests/bench/bench_threads.c -o $@ $(LDLIBS)
 
-$(BUILD)/%_cuda: tests/cuda/%_cuda.cu tests/cuda/gpu.h cvxrelu.h cvxrelu_cuda.cuh
+$(BUILD)/%_cuda: tests/cuda/%_cuda.cu tests/cuda/gpu.h tests/runner.h cvxrelu.h cvxrelu_cuda.cuh
 	@mkdir -p $(BUILD)
 	$(NVCC) -std=c++11 -O2 -lineinfo -arch=native $< -o $@ -lcublas -lcusolver
 

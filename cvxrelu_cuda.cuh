@@ -7,11 +7,22 @@
        #define CVXRELU_CUDA_IMPLEMENTATION
        #include "cvxrelu_cuda.cuh"
 
+       cvxrelu_cuda *cuda;
+       if (cvxrelu_cuda_open(NULL, &cuda, message) != CVXRELU_OK) ...  // no card: message
+       options.device = cvxrelu_cuda_device(cuda);                     // R-FISTA, AL, CD-A
+       options.precision = CVXRELU_FLOAT32;                            // certificates: float64
+       cvxrelu_fit(&problem, &options, NULL, &model, &report);
+       cvxrelu_cuda_close(cuda);
+
+   The implementation of cvxrelu.h may be in the same file or in another, of C or C++. Newton,
+   lambda = 0 and the pattern search are UNSUPPORTED on a card (manual of cvxrelu.h, DEVICES).
+
    CONTENTS (search for the tag)
      C01 LAUNCHES AND ERRORS             C02 ELEMENTS AND SUMS
      C03 GROUPS                          C04 PATTERNS
      C05 MODEL OPERATOR                  C06 ONE-SIDED QUADRATICS
-     C07 NEWTON'S MATRIX
+     C07 NEWTON'S MATRIX                 C08 THE OBJECT
+     C09 THE TABLE OF A FIT
 
    TESTED
      Every kernel runs in `make cuda-emulate` on the CPU, from this very source, under the
@@ -51,6 +62,48 @@ typedef enum cvxrelu_cuda_precision {
     CVXRELU_CUDA_TF32X3 = 2
 } cvxrelu_cuda_precision;
 
+/* Zeros are good. */
+typedef struct cvxrelu_cuda_options {
+    int    device;         /* as cudaSetDevice counts them                                    */
+    cvxrelu_cuda_precision precision;  /* of options.precision CVXRELU_FLOAT32                */
+    size_t memory_limit;   /* bytes of the card that a fit may hold; 0 = what is free. Panels,
+                              and the float64 copy of X, become smaller; less than vectors and
+                              data need is CVXRELU_ERR_LIMIT                                  */
+    size_t panel_bytes;    /* of a panel of masked products; 0 = 32 MB: about a second-level
+                              cache                                                           */
+    int    panels;         /* nonzero: TF32 and TF32X3 in panels by cuBLAS too, not fused     */
+    void  *stream;         /* a cudaStream_t of the caller's, who destroys it after close; NULL:
+                              one of the object's own                                         */
+} cvxrelu_cuda_options;
+
+/* A card at work: stream, cuBLAS and cuSOLVER handles, the memory of the fit at hand. One fit
+   at a time; objects of their own, also several on one card, may be used in several threads. */
+typedef struct cvxrelu_cuda cvxrelu_cuda;
+
+/* cvxrelu_cuda_open - make ready a card.
+ *
+ *   options  NULL = zeros; borrowed for the call
+ *   cuda     out, not NULL: the caller's until cvxrelu_cuda_close; NULL on failure
+ *   message  out, or NULL: the sentence when it fails
+ *
+ * Returns CVXRELU_OK; CVXRELU_ERR_DEVICE without a card or where CUDA fails, with CUDA's text;
+ * ARGUMENT for a device number that is not there; MEMORY. Makes the card the thread's current
+ * one, as every fit on it does.
+ */
+CVXRELU_API cvxrelu_result cvxrelu_cuda_open(const cvxrelu_cuda_options *options,
+                                             cvxrelu_cuda **cuda,
+                                             char message[CVXRELU_MESSAGE_SIZE]);
+
+/* cvxrelu_cuda_close - give everything back. NULL is accepted. No fit may be using it.       */
+CVXRELU_API void cvxrelu_cuda_close(cvxrelu_cuda *cuda);
+
+/* cvxrelu_cuda_device - what options.device of a fit takes; lives as long as the object.     */
+CVXRELU_API const cvxrelu_device *cvxrelu_cuda_device(const cvxrelu_cuda *cuda);
+
+/* cvxrelu_cuda_peak - the most bytes of the card that the last fit held at once, but the
+   libraries' own.                                                                            */
+CVXRELU_API size_t cvxrelu_cuda_peak(const cvxrelu_cuda *cuda);
+
 #endif
 
 #if defined(CVXRELU_CUDA_IMPLEMENTATION) && !defined(CVXRELU_CUDA_IMPLEMENTED)
@@ -66,6 +119,7 @@ typedef enum cvxrelu_cuda_precision {
 #include <cusolverDn.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define CVXR_GPU_BLOCK  256 /* threads of a block; 8 warps */
@@ -96,14 +150,14 @@ static int cvxr_gpu_fail(cvxr_gpu *g, cvxrelu_result code, const char *what, con
 static int cvxr_gpu_check(cvxr_gpu *g, cudaError_t error, const char *what) {
     if (error == cudaSuccess) return g->failed;
     return cvxr_gpu_fail(
-        g, error == cudaErrorMemoryAllocation ? CVXRELU_ERR_MEMORY : CVXRELU_ERR_NUMERIC, what,
+        g, error == cudaErrorMemoryAllocation ? CVXRELU_ERR_MEMORY : CVXRELU_ERR_DEVICE, what,
         cudaGetErrorString(error));
 }
 
 static int cvxr_gpu_blas(cvxr_gpu *g, cublasStatus_t status, const char *what) {
     if (status == CUBLAS_STATUS_SUCCESS) return g->failed;
     return cvxr_gpu_fail(
-        g, status == CUBLAS_STATUS_ALLOC_FAILED ? CVXRELU_ERR_MEMORY : CVXRELU_ERR_NUMERIC,
+        g, status == CUBLAS_STATUS_ALLOC_FAILED ? CVXRELU_ERR_MEMORY : CVXRELU_ERR_DEVICE,
         what, cublasGetStatusString(status));
 }
 
@@ -112,7 +166,7 @@ static int cvxr_gpu_solved(cvxr_gpu *g, cusolverStatus_t status, const char *wha
     if (status == CUSOLVER_STATUS_SUCCESS) return g->failed;
     snprintf(number, sizeof number, "cuSOLVER status %d", (int)status);
     return cvxr_gpu_fail(
-        g, status == CUSOLVER_STATUS_ALLOC_FAILED ? CVXRELU_ERR_MEMORY : CVXRELU_ERR_NUMERIC,
+        g, status == CUSOLVER_STATUS_ALLOC_FAILED ? CVXRELU_ERR_MEMORY : CVXRELU_ERR_DEVICE,
         what, number);
 }
 
@@ -1683,5 +1737,841 @@ static int cvxr_cuda_solve(cvxr_gpu *g, size_t n, const double *L, size_t count,
                                             (int)count, L, (int)n, B, (int)n, info),
                            "a solve");
 }
+
+/* ==== C08 THE OBJECT =====================================================================
+   What cvxrelu_cuda_open makes, and the memory of the task that a fit opens: data and bits,
+   panels, lists, and what crosses between host and card. Everything is taken when the task is
+   opened, but the arrays of the solver, whose bytes are counted beforehand: panels get what is
+   left. The float64 copy of X is held in blocks of rows when it does not fit.
+   Tests: tests/cuda/fit_cuda.cu.                                                        */
+
+#define CVXR_DEV_BLOCKS 32  /* arrays of a task, at most */
+#define CVXR_DEV_ROWS   256 /* rows of weights that cross together (cvxrelu_device) */
+#define CVXR_DEV_PANEL  ((size_t)32 << 20)
+
+typedef struct cvxr_dev_exact {  /* the certificate's products, float64 */
+    cvxr_gpu_op<double> op;      /* one output, one side; X: block rows */
+    size_t block;                /* rows of X on the card: n, or fewer and sent when needed */
+    double *U, *G;               /* CVXR_DEV_ROWS x ldx: on their way; of a block of rows */
+    double *z, *theta;           /* n */
+    uint32_t *at, *starts;       /* CVXR_DEV_ROWS; 2 */
+} cvxr_dev_exact;
+
+struct cvxrelu_cuda {
+    cvxr_gpu gpu;
+    cvxrelu_device table;
+    cvxrelu_cuda_options options;
+    size_t held, peak;           /* bytes of the card */
+    double passes, flops;
+    cvxrelu_device_task task;
+    size_t groups;               /* outputs sides patterns */
+    struct { void *at; size_t bytes; } blocks[CVXR_DEV_BLOCKS];
+    size_t block_count;
+    cvxr_gpu_op<float> op32;     /* the work type's */
+    cvxr_gpu_op<double> op64;
+    cvxr_dev_exact exact;
+    double *Y, *sum, *work;      /* outputs x n; CVXR_GPU_SWEEP; see cvxr_dev_work_size */
+    uint32_t *flags, *other, *counts, *at, *starts; /* of lists of rows */
+    uint32_t *host;              /* of the host: outputs + 1 + CVXR_DEV_ROWS */
+};
+
+static cvxr_gpu_op<float> *cvxr_dev_op(cvxrelu_cuda *c, const float *) { return &c->op32; }
+static cvxr_gpu_op<double> *cvxr_dev_op(cvxrelu_cuda *c, const double *) { return &c->op64; }
+
+/* ---- Memory ----------------------------------------------------------------------------- */
+
+/* `bytes` bytes of the card; NULL is a failure that stays. */
+static void *cvxr_dev_take(cvxrelu_cuda *c, size_t bytes) {
+    const size_t limit = c->options.memory_limit;
+    void *memory = NULL;
+    char why[96];
+    cudaError_t error;
+    if (c->gpu.failed) return NULL;
+    bytes = cvxr_gpu_max(bytes, 256);
+    snprintf(why, sizeof why, "%.0f bytes more than %.0f held", (double)bytes, (double)c->held);
+    if (limit && (bytes > limit || c->held > limit - bytes)) {
+        cvxr_gpu_fail(&c->gpu, CVXRELU_ERR_LIMIT, "memory_limit", why);
+        return NULL;
+    }
+    error = cudaMalloc(&memory, bytes);
+    if (error != cudaSuccess) {
+        (void)cudaGetLastError();
+        cvxr_gpu_check(&c->gpu, error, why);
+        return NULL;
+    }
+    c->held += bytes;
+    c->peak = cvxr_gpu_max(c->peak, c->held);
+    return memory;
+}
+
+static void cvxr_dev_give(cvxrelu_cuda *c, void *memory, size_t bytes) {
+    if (memory == NULL) return;
+    cudaFree(memory);
+    c->held -= cvxr_gpu_max(bytes, 256);
+}
+
+/* The same until the task is closed. */
+template <typename T> static T *cvxr_dev_block(cvxrelu_cuda *c, size_t count) {
+    void *memory = cvxr_dev_take(c, count * sizeof(T));
+    if (memory == NULL) return NULL;
+    c->blocks[c->block_count].at = memory;
+    c->blocks[c->block_count++].bytes = count * sizeof(T);
+    return (T *)memory;
+}
+
+/* Rows of an image: columns of a panel of one-sided quadratics start on 128 bytes. */
+static size_t cvxr_dev_tall(size_t n) { return cvxr_gpu_parts(n, 32) * 32; }
+
+/* Doubles for penalties, column sums and sweeps. */
+static size_t cvxr_dev_work_size(const cvxrelu_cuda *c) {
+    return cvxr_gpu_max(CVXR_GPU_SWEEP * c->groups, (CVXR_GPU_SLICES + 1) * c->task.ld);
+}
+
+/* Are products fused, without panels? Then X is not split. */
+static int cvxr_dev_fused(const cvxrelu_cuda *c) {
+    const size_t tiles = cvxr_gpu_parts(c->groups, CVXR_FUSED_M) + c->task.outputs;
+    return c->task.type == CVXRELU_FLOAT32 && c->gpu.precision != CVXRELU_CUDA_FLOAT32
+           && !c->options.panels && c->task.ld % 4 == 0 && tiles <= 65535;
+}
+
+/* Is X held in two TF32 parts? */
+static int cvxr_dev_three(const cvxrelu_cuda *c) {
+    return c->task.type == CVXRELU_FLOAT32 && c->gpu.precision == CVXRELU_CUDA_TF32X3
+           && !cvxr_dev_fused(c);
+}
+
+/* Bytes that a fit holds whatever the size of its panels: data, the solver's arrays, lists. */
+static double cvxr_dev_needs(const cvxrelu_cuda *c) {
+    const cvxrelu_device_task *t = &c->task;
+    const double n = (double)t->n, e = t->type == CVXRELU_FLOAT64 ? 8 : 4;
+    const double all = (double)c->groups, rows = (double)t->outputs * n;
+    const double copies = cvxr_dev_three(c);
+    double bytes = 8.0 * (double)(t->patterns * t->words) + 8 * rows;
+    bytes += n * (double)t->ld * e * (1 + copies) + 8 * rows * copies;
+    bytes += 4 * all * (double)t->ld * e + 4 * rows * e;
+    if (t->sides == 2) bytes += all * ((double)cvxr_dev_tall(t->n) + (double)t->ld) * e;
+    bytes += 13 * all + 8 * (double)cvxr_dev_work_size(c) + 16 * n;
+    return bytes + 16.0 * CVXR_DEV_ROWS * (double)t->ldx + 65536;
+}
+
+/* Bytes for panels and the float64 copy of X. */
+static size_t cvxr_dev_room(cvxrelu_cuda *c) {
+    size_t free_bytes = 0, all = 0;
+    double room;
+    cvxr_gpu_check(&c->gpu, cudaMemGetInfo(&free_bytes, &all), "asking for free memory");
+    room = 0.95 * (double)free_bytes;
+    if (c->options.memory_limit && room > (double)c->options.memory_limit - (double)c->held)
+        room = (double)c->options.memory_limit - (double)c->held;
+    room -= cvxr_dev_needs(c);
+    return room > 0 ? (size_t)room : 0;
+}
+
+static size_t cvxr_dev_panel_bytes(const cvxrelu_cuda *c, size_t room) {
+    const size_t wish = c->options.panel_bytes ? c->options.panel_bytes : CVXR_DEV_PANEL;
+    return cvxr_gpu_min(wish, room);
+}
+
+/* ---- The task --------------------------------------------------------------------------- */
+
+/* Rows of another stride and type; d columns, zeros beyond. */
+template <typename A, typename B> struct cvxr_f_restride {
+    size_t d, lda, ldb;
+    const A *x;
+    B *y;
+    __device__ void operator()(size_t i) const {
+        const size_t j = i % ldb;
+        y[i] = j < d ? (B)x[i / ldb * lda + j] : (B)0;
+    }
+};
+
+template <typename A, typename B>
+static int cvxr_cuda_restride(cvxr_gpu *g, size_t rows, size_t d, size_t lda, const A *x,
+                              size_t ldb, B *y) {
+    cvxr_f_restride<A, B> f = { d, lda, ldb, x, y };
+    return cvxr_gpu_each(g, rows * ldb, f);
+}
+
+/* Row at[j] of y = row j of x. */
+template <typename T> struct cvxr_f_place {
+    size_t d, lda, ldb;
+    const uint32_t *at;
+    const double *x;
+    T *y;
+    __device__ void operator()(size_t i) const {
+        const size_t j = i % ldb;
+        y[(size_t)at[i / ldb] * ldb + j] = j < d ? (T)x[i / ldb * lda + j] : (T)0;
+    }
+};
+
+/* Rows row .. of X into exact.op.X, where they are not there for good. */
+static void cvxr_dev_send_rows(cvxrelu_cuda *c, size_t row, size_t rows) {
+    const cvxrelu_device_task *t = &c->task;
+    cvxr_cuda_send(&c->gpu, (void *)c->exact.op.X, t->X + row * t->ldx,
+                   rows * t->ldx * sizeof(double));
+}
+
+/* The operator of the work type, without X. */
+template <typename T> static void cvxr_dev_make_op(cvxrelu_cuda *c, size_t bytes, int three) {
+    const cvxrelu_device_task *t = &c->task;
+    cvxr_gpu_op<T> *op = cvxr_dev_op(c, (const T *)NULL);
+    const size_t copies = three ? 2 : 1;
+    memset(op, 0, sizeof *op);
+    op->n = t->n, op->dp = t->ld, op->patterns = t->patterns, op->words = t->words;
+    op->outputs = t->outputs, op->sides = t->sides;
+    op->bits = c->exact.op.bits;
+    op->fused = cvxr_dev_fused(c);
+    if (op->fused) bytes = 0; /* none is used */
+    cvxr_gpu_panel(t->n, c->groups, copies * sizeof(T), bytes, &op->rows, &op->columns);
+    op->panel = cvxr_dev_block<T>(c, copies * op->rows * op->columns);
+    op->pack = cvxr_dev_block<T>(c, copies * op->columns * t->ld);
+    if (three) op->split = cvxr_dev_block<T>(c, 2 * t->outputs * t->n);
+}
+
+/* X in float32, from the blocks of rows of the float64 one. */
+static void cvxr_dev_make_single(cvxrelu_cuda *c, int three) {
+    const cvxrelu_device_task *t = &c->task;
+    const size_t size = t->n * t->ld;
+    float *X = cvxr_dev_block<float>(c, size), *low = three ? cvxr_dev_block<float>(c, size)
+                                                            : NULL;
+    size_t row, rows;
+    if (c->gpu.failed) return;
+    for (row = 0; row < t->n; row += rows) {
+        rows = cvxr_gpu_min(c->exact.block, t->n - row);
+        cvxr_dev_send_rows(c, row, rows);
+        cvxr_cuda_restride(&c->gpu, rows, t->d, t->ldx, c->exact.op.X, t->ld, X + row * t->ld);
+    }
+    if (three) cvxr_cuda_split(&c->gpu, size, X, X, low);
+    c->op32.X = X, c->op32.X_low = low;
+}
+
+static void cvxr_dev_make_exact(cvxrelu_cuda *c, size_t bytes, size_t room) {
+    const cvxrelu_device_task *t = &c->task;
+    cvxr_dev_exact *x = &c->exact;
+    const size_t row = t->ldx * sizeof(double);
+    uint64_t *bits = cvxr_dev_block<uint64_t>(c, t->patterns * t->words);
+    x->op.n = t->n, x->op.dp = t->ldx, x->op.patterns = t->patterns, x->op.words = t->words;
+    x->op.outputs = x->op.sides = 1;
+    x->op.bits = bits;
+    x->block = t->n;
+    if (t->type == CVXRELU_FLOAT32 && t->n * row > room)
+        x->block = cvxr_gpu_max(cvxr_gpu_min(room / 2 / row, t->n) / 64 * 64, 64);
+    x->op.X = cvxr_dev_block<double>(c, x->block * t->ldx);
+    cvxr_gpu_panel(t->n, CVXR_DEV_ROWS, sizeof(double), bytes, &x->op.rows, &x->op.columns);
+    x->op.panel = cvxr_dev_block<double>(c, x->op.rows * x->op.columns);
+    x->U = cvxr_dev_block<double>(c, CVXR_DEV_ROWS * t->ldx);
+    x->G = cvxr_dev_block<double>(c, CVXR_DEV_ROWS * t->ldx);
+    x->z = cvxr_dev_block<double>(c, t->n);
+    x->theta = cvxr_dev_block<double>(c, t->n);
+    x->at = cvxr_dev_block<uint32_t>(c, CVXR_DEV_ROWS);
+    x->starts = cvxr_dev_block<uint32_t>(c, 2);
+    if (c->gpu.failed) return;
+    cvxr_cuda_send(&c->gpu, bits, t->bits, t->patterns * t->words * sizeof(uint64_t));
+    if (x->block == t->n) cvxr_dev_send_rows(c, 0, t->n);
+}
+
+/* Everything of the task; the object's failure says how it went. */
+static void cvxr_dev_make(cvxrelu_cuda *c) {
+    const cvxrelu_device_task *t = &c->task;
+    const int three = cvxr_dev_three(c);
+    const size_t room = cvxr_dev_room(c), bytes = cvxr_dev_panel_bytes(c, room / 4);
+    cvxr_dev_make_exact(c, cvxr_dev_panel_bytes(c, room / 8), room / 4);
+    if (t->type == CVXRELU_FLOAT32) {
+        cvxr_dev_make_op<float>(c, bytes, three);
+        cvxr_dev_make_single(c, three);
+    } else {
+        cvxr_dev_make_op<double>(c, bytes, 0);
+        c->op64.X = c->exact.op.X;
+    }
+    c->Y = cvxr_dev_block<double>(c, t->outputs * t->n);
+    c->sum = cvxr_dev_block<double>(c, CVXR_GPU_SWEEP);
+    c->work = cvxr_dev_block<double>(c, cvxr_dev_work_size(c));
+    c->flags = cvxr_dev_block<uint32_t>(c, c->groups);
+    c->other = cvxr_dev_block<uint32_t>(c, c->groups);
+    c->at = cvxr_dev_block<uint32_t>(c, c->groups);
+    c->counts = cvxr_dev_block<uint32_t>(c, cvxr_gpu_parts(c->groups, CVXR_GPU_BLOCK));
+    c->starts = cvxr_dev_block<uint32_t>(c, t->outputs + 1);
+    if (c->gpu.failed) return;
+    cvxr_cuda_send(&c->gpu, c->Y, t->Y, t->outputs * t->n * sizeof(double));
+}
+
+/* Makes the object's card the thread's. */
+static cvxrelu_cuda *cvxr_dev(void *self) {
+    cvxrelu_cuda *c = (cvxrelu_cuda *)self;
+    if (!c->gpu.failed)
+        cvxr_gpu_check(&c->gpu, cudaSetDevice(c->options.device), "choosing the card");
+    return c;
+}
+
+static cvxrelu_result cvxr_dev_status(void *self, char *message) {
+    const cvxrelu_cuda *c = (const cvxrelu_cuda *)self;
+    if (c->gpu.failed && message) memcpy(message, c->gpu.message, CVXRELU_MESSAGE_SIZE);
+    return (cvxrelu_result)c->gpu.failed;
+}
+
+static void cvxr_dev_close(void *self) {
+    cvxrelu_cuda *c = (cvxrelu_cuda *)self;
+    (void)cudaSetDevice(c->options.device);
+    while (c->block_count > 0) {
+        c->block_count--;
+        cvxr_dev_give(c, c->blocks[c->block_count].at, c->blocks[c->block_count].bytes);
+    }
+    free(c->host);
+    c->host = NULL;
+}
+
+/* What an int of cuBLAS, a 32-bit row number or a grid would not hold. */
+static int cvxr_dev_too_large(const cvxrelu_device_task *t) {
+    const double most = 2147483647.0;
+    return (double)t->n > most || (double)t->ld > most || (double)t->words > most / 2
+           || (double)t->outputs * (double)t->sides * (double)t->patterns > most
+           || t->outputs > 65535;
+}
+
+template <typename T> static void cvxr_dev_fill(cvxrelu_device *t);
+
+static cvxrelu_result cvxr_dev_open(void *self, const cvxrelu_device_task *task,
+                                    char *message) {
+    cvxrelu_cuda *c = (cvxrelu_cuda *)self;
+    cvxrelu_result result;
+    c->gpu.failed = CVXRELU_OK;
+    c->task = *task;
+    c->groups = task->outputs * task->sides * task->patterns;
+    c->held = c->peak = CVXR_GPU_SUMS * sizeof(double);
+    c->passes = c->flops = 0;
+    memset(&c->exact, 0, sizeof c->exact);
+    (void)cvxr_dev(self);
+    (void)cudaGetLastError();
+    if (cvxr_dev_too_large(task))
+        cvxr_gpu_fail(&c->gpu, CVXRELU_ERR_UNSUPPORTED, "the problem is too large",
+                      "rows, weights' rows and columns must be below 2^31, outputs 2^16");
+    c->host = (uint32_t *)malloc((task->outputs + 1 + CVXR_DEV_ROWS) * sizeof *c->host);
+    if (c->host == NULL) cvxr_gpu_fail(&c->gpu, CVXRELU_ERR_MEMORY, "host", "no memory");
+    if (!c->gpu.failed) cvxr_dev_make(c);
+    result = cvxr_dev_status(c, message);
+    if (result) cvxr_dev_close(c);
+    else if (task->type == CVXRELU_FLOAT32) cvxr_dev_fill<float>(&c->table);
+    else cvxr_dev_fill<double>(&c->table);
+    return result;
+}
+
+/* ==== C09 THE TABLE OF A FIT =============================================================
+   The entries of cvxrelu_device (cvxrelu.h, DEVICES), each for both work types. A number for
+   the host is one double that crosses; so do the lengths of the list of non-zero groups, the
+   rows of weights that the host asks for, and the certificate's panels. Nothing else does.
+   Twins: the CPU's entries (S12, S15).                                                       */
+
+/* The sum that was put in c->sum[which]. */
+static double cvxr_dev_sum(cvxrelu_cuda *c, size_t which) {
+    double sum = 0;
+    cvxr_cuda_fetch(&c->gpu, &sum, c->sum + which, sizeof sum);
+    return c->gpu.failed ? 0 : sum;
+}
+
+template <typename T> static void *cvxr_dev_allocate(void *self, size_t count) {
+    cvxrelu_cuda *c = cvxr_dev(self);
+    const size_t bytes = cvxr_gpu_max(count, 1) * sizeof(T);
+    void *array = cvxr_dev_take(c, bytes);
+    if (array) cvxr_cuda_zero(&c->gpu, array, bytes);
+    return array;
+}
+
+template <typename T> static void cvxr_dev_release(void *self, void *array, size_t count) {
+    (void)cudaSetDevice(((cvxrelu_cuda *)self)->options.device);
+    cvxr_dev_give((cvxrelu_cuda *)self, array, cvxr_gpu_max(count, 1) * sizeof(T));
+}
+
+template <typename T>
+static void cvxr_dev_copy(void *self, size_t count, const void *from, void *to) {
+    cvxr_cuda_copy(&cvxr_dev(self)->gpu, to, from, count * sizeof(T));
+}
+
+template <typename T>
+static void cvxr_dev_axpby(void *self, size_t count, double a, const void *x, double b,
+                           void *y) {
+    cvxr_cuda_axpby<T>(&cvxr_dev(self)->gpu, count, a, (const T *)x, b, (T *)y);
+}
+
+template <typename T>
+static double cvxr_dev_dot(void *self, size_t count, const void *x, const void *y,
+                           const void *z, const void *w) {
+    cvxrelu_cuda *c = cvxr_dev(self);
+    cvxr_cuda_dot<T>(&c->gpu, count, (const T *)x, (const T *)y, (const T *)z, (const T *)w,
+                     c->sum);
+    return cvxr_dev_sum(c, 0);
+}
+
+/* ---- Rows of weights -------------------------------------------------------------------- */
+
+template <typename T>
+static size_t cvxr_dev_take_rows(void *self, size_t rows, const void *W, size_t *index,
+                                 double *U) {
+    cvxrelu_cuda *c = cvxr_dev(self);
+    const size_t ldx = c->task.ldx;
+    size_t p, count = 0;
+    cvxr_cuda_flags<T>(&c->gpu, rows, c->task.ld, (const T *)W, c->flags);
+    cvxr_cuda_fetch(&c->gpu, c->host, c->flags, rows * sizeof *c->host);
+    for (p = 0; p < rows && !c->gpu.failed; p++)
+        if (c->host[p]) index[count++] = p;
+    if (count == 0) return 0;
+    rows = index[count - 1] + 1;
+    cvxr_cuda_restride(&c->gpu, rows, c->task.d, c->task.ld, (const T *)W, ldx, c->exact.U);
+    if (cvxr_cuda_fetch(&c->gpu, U, c->exact.U, rows * ldx * sizeof *U)) return 0;
+    for (p = 0; p < count; p++) memmove(U + p * ldx, U + index[p] * ldx, ldx * sizeof *U);
+    return count;
+}
+
+template <typename T>
+static void cvxr_dev_put_rows(void *self, size_t rows, const size_t *index, const double *U,
+                              void *W) {
+    cvxrelu_cuda *c = cvxr_dev(self);
+    cvxr_f_place<T> f = { c->task.d, c->task.ldx, c->task.ld, c->exact.at, c->exact.U, (T *)W };
+    size_t j;
+    for (j = 0; j < rows; j++) c->host[j] = (uint32_t)index[j];
+    cvxr_cuda_send(&c->gpu, c->exact.at, c->host, rows * sizeof *c->host);
+    cvxr_cuda_send(&c->gpu, c->exact.U, U, rows * c->task.ldx * sizeof *U);
+    cvxr_gpu_each(&c->gpu, rows * c->task.ld, f);
+}
+
+/* ---- Penalties -------------------------------------------------------------------------- */
+
+template <typename T>
+static void cvxr_dev_prox(void *self, cvxrelu_penalty penalty, size_t blocks, size_t groups,
+                          double t, void *W) {
+    cvxrelu_cuda *c = cvxr_dev(self);
+    const size_t ld = c->task.ld;
+    size_t k;
+    if (penalty != CVXRELU_PENALTY_FEATURE) groups *= blocks, blocks = 1;
+    for (k = 0; k < blocks; k++)
+        cvxr_cuda_prox<T>(&c->gpu, penalty, groups, ld, (T *)W + k * groups * ld, t, c->work);
+}
+
+template <typename T>
+static double cvxr_dev_penalty(void *self, cvxrelu_penalty penalty, size_t blocks,
+                               size_t groups, const void *W) {
+    cvxrelu_cuda *c = cvxr_dev(self);
+    const size_t ld = c->task.ld;
+    double sum = 0;
+    size_t k;
+    if (penalty != CVXRELU_PENALTY_FEATURE) groups *= blocks, blocks = 1;
+    for (k = 0; k < blocks; k++) {
+        cvxr_cuda_penalty<T>(&c->gpu, penalty, groups, ld, (const T *)W + k * groups * ld,
+                             c->work, c->sum);
+        sum += cvxr_dev_sum(c, 0);
+    }
+    return sum;
+}
+
+template <typename T>
+static double cvxr_dev_subgradient(void *self, size_t groups, double lambda, const void *G,
+                                   const void *W) {
+    cvxrelu_cuda *c = cvxr_dev(self);
+    cvxr_cuda_sweep(&c->gpu, CVXRELU_PENALTY_NEURON, groups, c->task.ld, (const T *)G,
+                    (const T *)W, lambda, c->work, c->sum);
+    return cvxr_dev_sum(c, CVXR_GPU_SWEEP - 1);
+}
+
+/* ---- The model operator and the loss ---------------------------------------------------- */
+
+/* Counts products with `count` patterns. */
+static void cvxr_dev_count(cvxrelu_cuda *c, double count) {
+    c->passes += count / (double)c->task.patterns;
+    c->flops += 2 * (double)c->task.n * (double)c->task.d * count;
+}
+
+template <typename T> static size_t cvxr_dev_forward(void *self, const void *W, void *z) {
+    cvxrelu_cuda *c = cvxr_dev(self);
+    const size_t outputs = c->task.outputs;
+    cvxr_gpu_list list = { 0, 0, c->at, c->starts, c->host };
+    cvxr_cuda_flags<T>(&c->gpu, c->groups, c->task.ld, (const T *)W, c->flags);
+    cvxr_cuda_list(&c->gpu, outputs, c->groups / outputs, c->flags, c->counts, c->at,
+                   c->starts);
+    if (cvxr_cuda_fetch(&c->gpu, c->host, c->starts, (outputs + 1) * sizeof *c->host)) return 0;
+    list.count = c->host[outputs];
+    if (list.count == c->groups) list.at = NULL;
+    cvxr_cuda_forward<T>(&c->gpu, cvxr_dev_op(c, (const T *)NULL), &list, (const T *)W, (T *)z);
+    cvxr_dev_count(c, (double)list.count);
+    return list.count;
+}
+
+/* Patterns first, ldg apart, then to the other side. */
+template <typename T> static void cvxr_dev_gradient(void *self, const void *r, void *G) {
+    cvxrelu_cuda *c = cvxr_dev(self);
+    const size_t ld = c->task.ld, sides = c->task.sides, patterns = c->groups / sides;
+    cvxr_gpu_list all = { 0, 0, NULL, NULL, NULL };
+    all.count = patterns;
+    cvxr_cuda_gradient<T>(&c->gpu, cvxr_dev_op(c, (const T *)NULL), &all, 1, (const T *)r,
+                          (T *)G, sides * ld);
+    if (sides == 2 && !c->gpu.failed)
+        cvxr_gpu_check(&c->gpu, cudaMemcpy2DAsync((T *)G + ld, 2 * ld * sizeof(T), G,
+                                                  2 * ld * sizeof(T), ld * sizeof(T), patterns,
+                                                  cudaMemcpyDeviceToDevice, c->gpu.stream),
+                       "copy on the device");
+    cvxr_dev_count(c, (double)patterns);
+}
+
+template <typename T> static void cvxr_dev_residual(void *self, const void *z, void *r) {
+    cvxrelu_cuda *c = cvxr_dev(self);
+    const size_t size = c->task.outputs * c->task.n;
+    cvxr_cuda_loss_dual<T>(&c->gpu, size, (const T *)z, c->Y, (double)size, (T *)r);
+}
+
+template <typename T> static double cvxr_dev_loss(void *self, const void *z) {
+    cvxrelu_cuda *c = cvxr_dev(self);
+    cvxr_cuda_loss_value<T>(&c->gpu, c->task.outputs * c->task.n, (const T *)z, c->Y, c->sum);
+    return cvxr_dev_sum(c, 0);
+}
+
+template <typename T>
+static double cvxr_dev_excess(void *self, const void *z1, const void *z0) {
+    cvxrelu_cuda *c = cvxr_dev(self);
+    cvxr_cuda_loss_excess<T>(&c->gpu, c->task.outputs * c->task.n, (const T *)z1,
+                             (const T *)z0, c->sum);
+    return cvxr_dev_sum(c, 0);
+}
+
+/* ---- Products of the certificate -------------------------------------------------------- */
+
+/* The operator on rows row .. of the data, which are on the card afterwards; returns how many
+   they are. */
+static size_t cvxr_dev_exact_rows(cvxrelu_cuda *c, size_t row, cvxr_gpu_op<double> *op) {
+    const cvxr_dev_exact *x = &c->exact;
+    const size_t rows = cvxr_gpu_min(x->block, c->task.n - row);
+    *op = x->op;
+    op->n = rows;
+    op->bits = x->op.bits + row / 64;
+    if (x->block < c->task.n) cvxr_dev_send_rows(c, row, rows);
+    return rows;
+}
+
+static void cvxr_dev_forward64(void *self, size_t count, const size_t *patterns,
+                               const double *U, double *z) {
+    cvxrelu_cuda *c = cvxr_dev(self);
+    const cvxr_dev_exact *x = &c->exact;
+    const size_t n = c->task.n;
+    cvxr_gpu_list list = { count, 1, x->at, x->starts, c->host + CVXR_DEV_ROWS };
+    size_t j, row, rows;
+    for (j = 0; j < count; j++) c->host[j] = (uint32_t)patterns[j];
+    c->host[CVXR_DEV_ROWS] = 0, c->host[CVXR_DEV_ROWS + 1] = (uint32_t)count;
+    cvxr_cuda_send(&c->gpu, x->at, c->host, count * sizeof *c->host);
+    cvxr_cuda_send(&c->gpu, x->starts, c->host + CVXR_DEV_ROWS, 2 * sizeof *c->host);
+    cvxr_cuda_send(&c->gpu, x->U, U, count * c->task.ldx * sizeof *U);
+    for (row = 0; row < n; row += rows) {
+        cvxr_gpu_op<double> op;
+        rows = cvxr_dev_exact_rows(c, row, &op);
+        cvxr_cuda_forward<double>(&c->gpu, &op, &list, x->U, x->z + row);
+    }
+    if (cvxr_cuda_fetch(&c->gpu, z, x->z, n * sizeof *z)) memset(z, 0, n * sizeof *z);
+    cvxr_dev_count(c, (double)count);
+}
+
+static void cvxr_dev_gradient64(void *self, size_t first, size_t count, const double *theta,
+                                double *G) {
+    cvxrelu_cuda *c = cvxr_dev(self);
+    const cvxr_dev_exact *x = &c->exact;
+    const size_t n = c->task.n, size = count * c->task.ldx;
+    cvxr_gpu_list all = { count, 0, NULL, NULL, NULL };
+    size_t row, rows;
+    if (theta) cvxr_cuda_send(&c->gpu, x->theta, theta, n * sizeof *theta);
+    for (row = 0; row < n; row += rows) {
+        cvxr_gpu_op<double> op;
+        rows = cvxr_dev_exact_rows(c, row, &op);
+        op.bits += first * op.words;
+        op.patterns = count;
+        cvxr_cuda_gradient<double>(&c->gpu, &op, &all, 1, x->theta + row, row ? x->G : x->U,
+                                   op.dp);
+        if (row) cvxr_cuda_axpby<double>(&c->gpu, size, 1, x->G, 1, x->U);
+    }
+    if (cvxr_cuda_fetch(&c->gpu, G, x->U, size * sizeof *G)) memset(G, 0, size * sizeof *G);
+    cvxr_dev_count(c, (double)count);
+}
+
+/* ---- One-sided quadratics --------------------------------------------------------------- */
+
+/* Of `groups` groups; panels of `most` of them. */
+template <typename T> struct cvxr_dev_hinges {
+    size_t groups, ld, most;
+    uint32_t *pattern;    /* groups, or NULL */
+    T *gamma, *slope;     /* groups x ld; groups x task.ld: s Xt^T gamma */
+    T *rows, *image;      /* 2 most x task.ld: weights, then gradients; 2 most x ld */
+    double *sums;         /* most */
+};
+
+template <typename T> static void cvxr_dev_hinges_close(void *self, void *hinges) {
+    cvxrelu_cuda *c = (cvxrelu_cuda *)self;
+    cvxr_dev_hinges<T> *h = (cvxr_dev_hinges<T> *)hinges;
+    const size_t ld = c->task.ld;
+    if (h == NULL) return;
+    (void)cudaSetDevice(c->options.device);
+    cvxr_dev_give(c, h->sums, h->most * sizeof(double));
+    cvxr_dev_give(c, h->image, 2 * h->most * h->ld * sizeof(T));
+    cvxr_dev_give(c, h->rows, 2 * h->most * ld * sizeof(T));
+    cvxr_dev_give(c, h->slope, h->groups * ld * sizeof(T));
+    cvxr_dev_give(c, h->gamma, h->groups * h->ld * sizeof(T));
+    cvxr_dev_give(c, h->pattern, h->groups * sizeof(uint32_t));
+    free(h);
+}
+
+/* The numbers of the groups' patterns to the card, a few at a time. */
+template <typename T>
+static void cvxr_dev_send_patterns(cvxrelu_cuda *c, cvxr_dev_hinges<T> *h,
+                                   const size_t *pattern) {
+    size_t g, j, count;
+    h->pattern = (uint32_t *)cvxr_dev_take(c, h->groups * sizeof(uint32_t));
+    for (g = 0; g < h->groups; g += count) {
+        count = cvxr_gpu_min(CVXR_DEV_ROWS, h->groups - g);
+        for (j = 0; j < count; j++) c->host[j] = (uint32_t)pattern[g + j];
+        cvxr_cuda_send(&c->gpu, h->pattern + g, c->host, count * sizeof(uint32_t));
+    }
+}
+
+template <typename T>
+static void *cvxr_dev_hinges_open(void *self, size_t groups, const size_t *pattern) {
+    cvxrelu_cuda *c = cvxr_dev(self);
+    const size_t ld = c->task.ld, tall = cvxr_dev_tall(c->task.n);
+    const size_t one = 2 * (tall + ld) * sizeof(T) + sizeof(double);
+    cvxr_dev_hinges<T> *h = (cvxr_dev_hinges<T> *)calloc(1, sizeof *h);
+    if (h == NULL) cvxr_gpu_fail(&c->gpu, CVXRELU_ERR_MEMORY, "host", "no memory");
+    else if (groups > c->groups)
+        cvxr_gpu_fail(&c->gpu, CVXRELU_ERR_UNSUPPORTED, "one-sided quadratics",
+                      "more groups than the task has");
+    if (c->gpu.failed) {
+        free(h);
+        return NULL;
+    }
+    h->groups = groups;
+    h->ld = tall;
+    h->most = cvxr_dev_panel_bytes(c, (size_t)-1) * 4 / one;
+    h->most = cvxr_gpu_max(cvxr_gpu_min(h->most, groups), 1);
+    if (pattern) cvxr_dev_send_patterns(c, h, pattern);
+    h->gamma = (T *)cvxr_dev_take(c, groups * tall * sizeof(T));
+    h->slope = (T *)cvxr_dev_take(c, groups * ld * sizeof(T));
+    h->rows = (T *)cvxr_dev_take(c, 2 * h->most * ld * sizeof(T));
+    h->image = (T *)cvxr_dev_take(c, 2 * h->most * tall * sizeof(T));
+    h->sums = (double *)cvxr_dev_take(c, h->most * sizeof(double));
+    cvxr_cuda_zero(&c->gpu, h->gamma, groups * tall * sizeof(T));
+    cvxr_cuda_zero(&c->gpu, h->slope, groups * ld * sizeof(T));
+    if (!c->gpu.failed) return h;
+    cvxr_dev_hinges_close<T>(self, h);
+    return NULL;
+}
+
+/* c->at = the groups that V, or Y, has non-zero, c->flags says which; returns how many. */
+template <typename T>
+static size_t cvxr_dev_hinge_list(cvxrelu_cuda *c, size_t groups, const T *V, const T *Y) {
+    cvxr_cuda_flags<T>(&c->gpu, groups, c->task.ld, V, c->flags);
+    if (Y) {
+        cvxr_cuda_flags<T>(&c->gpu, groups, c->task.ld, Y, c->other);
+        cvxr_cuda_either(&c->gpu, groups, c->other, c->flags);
+    }
+    cvxr_cuda_list(&c->gpu, 1, groups, c->flags, c->counts, c->at, c->starts);
+    if (cvxr_cuda_fetch(&c->gpu, c->host, c->starts, 2 * sizeof *c->host)) return 0;
+    return c->host[1];
+}
+
+/* image = X w for `count` rows, or back. */
+template <typename T>
+static void cvxr_dev_image(cvxrelu_cuda *c, size_t count, T *rows, T *image, size_t ld,
+                           int back) {
+    cvxr_cuda_image<T>(&c->gpu, cvxr_dev_op(c, (const T *)NULL), count, rows, image, ld, back);
+    c->flops += 2 * (double)c->task.n * (double)c->task.d * (double)count;
+}
+
+/* A panel of `count` groups of the list, from `first` on: images of V's rows, and of Y's; what
+   the kernel does with them; the sum over the groups when it has one. */
+template <typename T>
+static double cvxr_dev_hinge_panel(cvxrelu_cuda *c, cvxr_dev_hinges<T> *h, cvxr_gpu_hinge what,
+                                   double delta, const T *V, const T *Y, size_t first,
+                                   size_t count, int sum) {
+    const size_t ld = c->task.ld;
+    T *other = Y ? h->image + h->most * h->ld : NULL;
+    cvxr_gpu_hinges about = { c->task.n, h->ld, c->task.patterns, c->task.words, h->pattern,
+                              c->exact.op.bits, delta, c->at + first };
+    cvxr_f_entries sums = { h->sums, 1 };
+    cvxr_cuda_gather<T>(&c->gpu, count, ld, c->at + first, V, h->rows);
+    cvxr_dev_image<T>(c, count, h->rows, h->image, h->ld, 0);
+    if (Y) {
+        cvxr_cuda_gather<T>(&c->gpu, count, ld, c->at + first, Y, h->rows + h->most * ld);
+        cvxr_dev_image<T>(c, count, h->rows + h->most * ld, other, h->ld, 0);
+    }
+    cvxr_cuda_hinge<T>(&c->gpu, what, &about, count, h->gamma, h->image, other, h->sums);
+    if (!sum) return 0;
+    cvxr_gpu_reduce<0>(&c->gpu, count, sums, c->sum);
+    return cvxr_dev_sum(c, 0);
+}
+
+/* The sum over the groups that V, or Y, has non-zero. */
+template <typename T>
+static double cvxr_dev_hinge_sum(cvxrelu_cuda *c, cvxr_dev_hinges<T> *h, cvxr_gpu_hinge what,
+                                 double delta, const T *V, const T *Y) {
+    const size_t count = cvxr_dev_hinge_list<T>(c, h->groups, V, Y);
+    double sum = 0;
+    size_t first;
+    for (first = 0; first < count; first += h->most)
+        sum += cvxr_dev_hinge_panel<T>(c, h, what, delta, V, Y, first,
+                                       cvxr_gpu_min(h->most, count - first), 1);
+    return sum;
+}
+
+template <typename T>
+static void cvxr_dev_hinges_update(void *self, void *hinges, double delta, const void *W) {
+    cvxrelu_cuda *c = cvxr_dev(self);
+    cvxr_dev_hinges<T> *h = (cvxr_dev_hinges<T> *)hinges;
+    const size_t count = cvxr_dev_hinge_list<T>(c, h->groups, (const T *)W, NULL);
+    size_t first, some;
+    for (first = 0; first < count; first += some) {
+        cvxr_gpu_hinges about = { c->task.n, h->ld, c->task.patterns, c->task.words,
+                                  h->pattern, c->exact.op.bits, delta, c->at + first };
+        some = cvxr_gpu_min(h->most, count - first);
+        cvxr_dev_hinge_panel<T>(c, h, CVXR_GPU_RESIDUAL, delta, (const T *)W, NULL, first, some,
+                                0);
+        cvxr_dev_image<T>(c, some, h->rows, h->image, h->ld, 1);
+        cvxr_cuda_scatter<T>(&c->gpu, some, c->task.ld, c->at + first, 1, h->rows, 0, h->slope);
+        cvxr_cuda_hinge<T>(&c->gpu, CVXR_GPU_MULTIPLIERS, &about, some, h->gamma, h->image,
+                           NULL, NULL);
+    }
+}
+
+template <typename T>
+static void cvxr_dev_hinges_gradient(void *self, void *hinges, double delta, double scale,
+                                     const void *W, void *G) {
+    cvxrelu_cuda *c = cvxr_dev(self);
+    cvxr_dev_hinges<T> *h = (cvxr_dev_hinges<T> *)hinges;
+    const size_t ld = c->task.ld;
+    const size_t count = cvxr_dev_hinge_list<T>(c, h->groups, (const T *)W, NULL);
+    size_t first, some;
+    cvxr_cuda_add_rest<T>(&c->gpu, h->groups, ld, c->flags, scale, h->slope, (T *)G);
+    for (first = 0; first < count; first += some) {
+        some = cvxr_gpu_min(h->most, count - first);
+        cvxr_dev_hinge_panel<T>(c, h, CVXR_GPU_RESIDUAL, delta, (const T *)W, NULL, first, some,
+                                0);
+        cvxr_dev_image<T>(c, some, h->rows, h->image, h->ld, 1);
+        cvxr_cuda_scatter<T>(&c->gpu, some, ld, c->at + first, scale, h->rows, 1, (T *)G);
+    }
+}
+
+template <typename T>
+static double cvxr_dev_hinges_value(void *self, void *hinges, double delta, const void *W) {
+    cvxrelu_cuda *c = cvxr_dev(self);
+    cvxr_dev_hinges<T> *h = (cvxr_dev_hinges<T> *)hinges;
+    const double sum =
+        cvxr_dev_hinge_sum<T>(c, h, CVXR_GPU_RESIDUAL, delta, (const T *)W, NULL);
+    cvxr_cuda_rest_squares<T>(&c->gpu, h->groups, h->ld, c->flags, h->gamma, c->sum);
+    return sum + cvxr_dev_sum(c, 0);
+}
+
+template <typename T>
+static double cvxr_dev_hinges_excess(void *self, void *hinges, double delta, const void *V,
+                                     const void *Y) {
+    return cvxr_dev_hinge_sum<T>(cvxr_dev(self), (cvxr_dev_hinges<T> *)hinges, CVXR_GPU_EXCESS,
+                                 delta, (const T *)V, (const T *)Y);
+}
+
+template <typename T>
+static double cvxr_dev_hinges_gap(void *self, void *hinges, const void *W) {
+    return cvxr_dev_hinge_sum<T>(cvxr_dev(self), (cvxr_dev_hinges<T> *)hinges, CVXR_GPU_GAP, 1,
+                                 (const T *)W, NULL);
+}
+
+static void cvxr_dev_work(void *self, double *passes, double *flops) {
+    cvxrelu_cuda *c = (cvxrelu_cuda *)self;
+    *passes += c->passes, *flops += c->flops;
+    c->passes = c->flops = 0;
+}
+
+template <typename T> static void cvxr_dev_fill(cvxrelu_device *t) {
+    t->open = cvxr_dev_open, t->close = cvxr_dev_close, t->status = cvxr_dev_status;
+    t->allocate = cvxr_dev_allocate<T>, t->release = cvxr_dev_release<T>;
+    t->copy = cvxr_dev_copy<T>, t->axpby = cvxr_dev_axpby<T>, t->dot = cvxr_dev_dot<T>;
+    t->take = cvxr_dev_take_rows<T>, t->put = cvxr_dev_put_rows<T>;
+    t->prox = cvxr_dev_prox<T>, t->penalty = cvxr_dev_penalty<T>;
+    t->subgradient = cvxr_dev_subgradient<T>;
+    t->forward = cvxr_dev_forward<T>, t->gradient = cvxr_dev_gradient<T>;
+    t->residual = cvxr_dev_residual<T>, t->loss = cvxr_dev_loss<T>;
+    t->excess = cvxr_dev_excess<T>;
+    t->forward64 = cvxr_dev_forward64, t->gradient64 = cvxr_dev_gradient64;
+    t->hinges_open = cvxr_dev_hinges_open<T>, t->hinges_close = cvxr_dev_hinges_close<T>;
+    t->hinges_update = cvxr_dev_hinges_update<T>;
+    t->hinges_gradient = cvxr_dev_hinges_gradient<T>;
+    t->hinges_value = cvxr_dev_hinges_value<T>, t->hinges_excess = cvxr_dev_hinges_excess<T>;
+    t->hinges_gap = cvxr_dev_hinges_gap<T>;
+    t->work = cvxr_dev_work;
+}
+
+/* ---- Opening and closing ---------------------------------------------------------------- */
+
+/* Is there such a card? */
+static cvxrelu_result cvxr_dev_find(int device, char *message) {
+    int count = 0;
+    const cudaError_t error = cudaGetDeviceCount(&count);
+    if (error != cudaSuccess || count == 0) {
+        (void)cudaGetLastError();
+        snprintf(message, CVXRELU_MESSAGE_SIZE, "CUDA: no card: %s",
+                 error != cudaSuccess ? cudaGetErrorString(error) : "none is there");
+        return CVXRELU_ERR_DEVICE;
+    }
+    if (device < 0 || device >= count) {
+        snprintf(message, CVXRELU_MESSAGE_SIZE,
+                 "options.device is %d: there are %d CUDA devices, from 0 on", device, count);
+        return CVXRELU_ERR_ARGUMENT;
+    }
+    return CVXRELU_OK;
+}
+
+static void cvxr_dev_start(cvxrelu_cuda *c) {
+    cvxr_gpu *g = &c->gpu;
+    cvxr_gpu_check(g, cudaSetDevice(c->options.device), "choosing the card");
+    if (c->options.stream) g->stream = (cudaStream_t)c->options.stream;
+    else if (!g->failed)
+        cvxr_gpu_check(g, cudaStreamCreateWithFlags(&g->stream, cudaStreamNonBlocking),
+                       "a stream");
+    if (!g->failed) cvxr_gpu_blas(g, cublasCreate(&g->blas), "cuBLAS");
+    if (!g->failed) cvxr_gpu_blas(g, cublasSetStream(g->blas, g->stream), "cuBLAS");
+    if (!g->failed) cvxr_gpu_solved(g, cusolverDnCreate(&g->solver), "cuSOLVER");
+    if (!g->failed) cvxr_gpu_solved(g, cusolverDnSetStream(g->solver, g->stream), "cuSOLVER");
+    g->sums = (double *)cvxr_dev_take(c, CVXR_GPU_SUMS * sizeof(double));
+}
+
+CVXRELU_API void cvxrelu_cuda_close(cvxrelu_cuda *cuda) {
+    if (cuda == NULL) return;
+    (void)cudaSetDevice(cuda->options.device);
+    if (cuda->gpu.sums) cudaFree(cuda->gpu.sums);
+    if (cuda->gpu.solver) cusolverDnDestroy(cuda->gpu.solver);
+    if (cuda->gpu.blas) cublasDestroy(cuda->gpu.blas);
+    if (cuda->gpu.stream && cuda->options.stream == NULL) cudaStreamDestroy(cuda->gpu.stream);
+    free(cuda);
+}
+
+CVXRELU_API cvxrelu_result cvxrelu_cuda_open(const cvxrelu_cuda_options *options,
+                                             cvxrelu_cuda **cuda,
+                                             char message[CVXRELU_MESSAGE_SIZE]) {
+    static const cvxrelu_cuda_options zeros = { 0, CVXRELU_CUDA_FLOAT32, 0, 0, 0, NULL };
+    char own[CVXRELU_MESSAGE_SIZE];
+    cvxrelu_cuda *c;
+    cvxrelu_result result;
+    if (message == NULL) message = own;
+    message[0] = 0;
+    if (cuda == NULL) return CVXRELU_ERR_ARGUMENT;
+    *cuda = NULL;
+    if (options == NULL) options = &zeros;
+    result = cvxr_dev_find(options->device, message);
+    if (result) return result;
+    c = (cvxrelu_cuda *)calloc(1, sizeof *c);
+    if (c == NULL) return CVXRELU_ERR_MEMORY;
+    c->options = *options;
+    c->gpu.precision = options->precision;
+    c->table.self = c;
+    cvxr_dev_fill<double>(&c->table);
+    cvxr_dev_start(c);
+    result = cvxr_dev_status(c, message);
+    if (result) cvxrelu_cuda_close(c);
+    else *cuda = c;
+    return result;
+}
+
+CVXRELU_API const cvxrelu_device *cvxrelu_cuda_device(const cvxrelu_cuda *cuda) {
+    return &cuda->table;
+}
+
+CVXRELU_API size_t cvxrelu_cuda_peak(const cvxrelu_cuda *cuda) { return cuda->peak; }
 
 #endif

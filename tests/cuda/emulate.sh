@@ -1,7 +1,8 @@
 #!/bin/sh
-# The kernels of cvxrelu_cuda.cuh on the CPU: builds tests/cuda/test_cuda.cu over the emulation of
-# tests/cuda/emulation and runs it, after the bench program on a few rows. Arguments: compiler flags (sanitizers), or none. Environment:
-# CXX, BUILD. Needs <ucontext.h> and __builtin_setjmp: else it is skipped.
+# cvxrelu_cuda.cuh on the CPU: builds the programs of this directory over the emulation of
+# tests/cuda/emulation and runs test_cuda (the kernels), after bench_cuda on a few rows; or, where
+# PROGRAM is fit_cuda, that one (whole solves). Arguments: compiler flags (sanitizers), or none.
+# Environment: CXX, BUILD, PROGRAM, FILTER (tests of the program). Needs <ucontext.h> and __builtin_setjmp: else it is skipped.
 cd "$(dirname "$0")/../.." || exit 1
 CXX=${CXX:-c++} BUILD=${BUILD:-build}
 flags="-std=c++11 -x c++ -fno-strict-aliasing -Wall -Wextra -Wno-unknown-pragmas \
@@ -19,7 +20,10 @@ if ! $CXX "$@" "$dir/probe.cpp" -o "$dir/probe" 2>/dev/null || ! "$dir/probe"; t
     exit 0
 fi
 [ $# -gt 0 ] || set -- -O0
-$CXX "$@" $flags tests/cuda/bench_cuda.cu -o "$dir/bench" -lm || exit 1
-"$dir/bench" --quick --panels >"$dir/bench.txt" || { cat "$dir/bench.txt"; exit 1; }
-$CXX "$@" $flags tests/cuda/test_cuda.cu -o "$dir/test" -lm || exit 1
-"$dir/test"
+PROGRAM=${PROGRAM:-test_cuda}
+if [ "$PROGRAM" = test_cuda ]; then
+    $CXX "$@" $flags tests/cuda/bench_cuda.cu -o "$dir/bench" -lm || exit 1
+    "$dir/bench" --quick --panels >"$dir/bench.txt" || { cat "$dir/bench.txt"; exit 1; }
+fi
+$CXX "$@" $flags "tests/cuda/$PROGRAM.cu" -o "$dir/test" -lm || exit 1
+"$dir/test" $FILTER

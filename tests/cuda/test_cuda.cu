@@ -802,7 +802,7 @@ TEST(the_first_error_stands_and_later_calls_do_nothing) {
     device<double> x(doubles(3, 1.0));
     cvxr_gpu_fail(&gpu, CVXRELU_ERR_MEMORY, "one", "two");
     CHECK(cvxr_cuda_axpby<double>(&gpu, 3, 2, x.p, 0, x.p) == CVXRELU_ERR_MEMORY);
-    CHECK(cvxr_gpu_fail(&gpu, CVXRELU_ERR_NUMERIC, "three", "four") == CVXRELU_ERR_MEMORY);
+    CHECK(cvxr_gpu_fail(&gpu, CVXRELU_ERR_DEVICE, "three", "four") == CVXRELU_ERR_MEMORY);
     CHECK_TEXT(gpu.message, "CUDA: one: two");
     gpu.failed = 0;
     CHECK(same(x.get(), doubles(3, 1.0)));
@@ -848,7 +848,7 @@ TEST(every_call_that_fails_is_an_error_in_words) {
         e.run();
         if (emu.fail_in >= 0) break; /* there are fewer calls */
         failures++;
-        CHECK(gpu.failed == CVXRELU_ERR_NUMERIC && strncmp(gpu.message, "CUDA: ", 6) == 0);
+        CHECK(gpu.failed == CVXRELU_ERR_DEVICE && strncmp(gpu.message, "CUDA: ", 6) == 0);
     }
     CHECK(failures > 20 && gpu.failed == 0);
     emu.fail_in = -1;

@@ -1,0 +1,374 @@
+/* Whole solves on a card, or on its emulation, beside the same solves on the CPU: same options,
+   same report to the stated tolerance; memory limits, failures, cards that are not there.
+     nvcc -std=c++11 -arch=native tests/cuda/fit_cuda.cu -lcublas -lcusolver
+     c++ -x c++ -std=c++11 -Itests/cuda/emulation tests/cuda/fit_cuda.cu            */
+
+#define CVXRELU_IMPLEMENTATION
+#define CVXRELU_CUDA_IMPLEMENTATION
+#include "../../cvxrelu.h"
+#include "../../cvxrelu_cuda.cuh"
+#include "../runner.h"
+
+static double fit_X[1 << 16], fit_Y[1 << 12];
+static size_t fit_peak;  /* bytes of the card that the last comparison took */
+static size_t fit_block; /* rows of X in float64 that were there at once */
+
+/* Targets of a few kinks, inputs at random. */
+static cvxrelu_problem fit_problem(size_t n, size_t d, size_t c, size_t P, double lambda) {
+    cvxrelu_problem p;
+    cvxrelu_random random;
+    size_t i, j, k;
+    memset(&p, 0, sizeof p);
+    cvxrelu_random_init(&random, n + 10 * d + c);
+    for (i = 0; i < n; i++)
+        for (j = 0; j < d; j++) fit_X[i * d + j] = cvxrelu_random_normal(&random);
+    for (i = 0; i < n; i++)
+        for (k = 0; k < c; k++) {
+            double sum = 0;
+            for (j = 0; j < d; j++) sum += fit_X[i * d + j] * ((j + k) % 3 == 0 ? 1 : -0.4);
+            fit_Y[i * c + k] = fabs(sum) + 0.1 * cvxrelu_random_normal(&random);
+        }
+    p.X.data = fit_X, p.X.rows = n, p.X.cols = d;
+    p.Y.data = fit_Y, p.Y.rows = n, p.Y.cols = c;
+    p.lambda = lambda;
+    p.gates.count = P;
+    return p;
+}
+
+static cvxrelu_problem fit_relu(size_t n, size_t d, size_t c, size_t P, double lambda) {
+    cvxrelu_problem p = fit_problem(n, d, c, P, lambda);
+    p.kind = CVXRELU_RELU;
+    p.search = CVXRELU_SEARCH_OFF;
+    return p;
+}
+
+static cvxrelu_options fit_options(cvxrelu_solver solver, double tol, int single) {
+    cvxrelu_options o;
+    memset(&o, 0, sizeof o);
+    o.solver = solver;
+    o.tol = tol;
+    o.precision = single ? CVXRELU_FLOAT32 : CVXRELU_FLOAT64;
+    return o;
+}
+
+/* The CPU's report and the card's, which agree to `by` of the objective. Returns the card's. */
+static cvxrelu_report fit_compare(const cvxrelu_problem *p, cvxrelu_options o,
+                                  const cvxrelu_cuda_options *card, double by) {
+    cvxrelu_report here, there;
+    cvxrelu_model *a = NULL, *b = NULL;
+    cvxrelu_cuda *cuda = NULL;
+    CHECK(cvxrelu_fit(p, &o, NULL, &a, &here) == CVXRELU_OK);
+    CHECK(cvxrelu_cuda_open(card, &cuda, NULL) == CVXRELU_OK);
+    o.device = cvxrelu_cuda_device(cuda);
+    CHECK(cvxrelu_fit(p, &o, NULL, &b, &there) == CVXRELU_OK);
+    CHECK_TEXT(there.message, "");
+    CHECK(there.solver == here.solver && there.stop == here.stop);
+    CHECK(there.n == here.n && there.d == here.d && there.patterns == here.patterns);
+    CHECK_NEAR(there.objective / here.objective, 1, by);
+    CHECK_NEAR(there.dual_bound / here.dual_bound, 1, by);
+    CHECK_NEAR(there.lambda_max, here.lambda_max, 1e-12 * here.lambda_max);
+    CHECK_NEAR(there.train_error, here.train_error, by * (1 + here.train_error));
+    CHECK(there.constraint_violation <= 1e-10 && there.passes > 0 && there.flops > 0);
+    CHECK(cvxrelu_cuda_peak(cuda) > 0);
+    fit_peak = cvxrelu_cuda_peak(cuda);
+    fit_block = cuda->exact.block;
+    cvxrelu_model_free(a);
+    cvxrelu_model_free(b);
+    cvxrelu_cuda_close(cuda);
+    return there;
+}
+
+TEST(fista_in_float64_takes_the_steps_of_the_cpu) {
+    static const cvxrelu_penalty penalties[4] = {
+        CVXRELU_PENALTY_NEURON, CVXRELU_PENALTY_FEATURE, CVXRELU_PENALTY_L1, CVXRELU_PENALTY_L2
+    };
+    size_t k;
+    for (k = 0; k < 4; k++) {
+        cvxrelu_problem p = fit_problem(70, 5, 1 + k % 3, 40, 0.003);
+        cvxrelu_options o = fit_options(CVXRELU_SOLVER_FISTA, -1, 0);
+        p.penalty = penalties[k];
+        o.max_iters = 25;
+        fit_compare(&p, o, NULL, 1e-9);
+    }
+}
+
+/* Fused and in panels; ten bits of mantissa make other steps, and still a gap. */
+TEST(fista_in_every_precision_is_near_the_cpu) {
+    cvxrelu_cuda_options card;
+    cvxrelu_problem p = fit_problem(65, 4, 2, 33, 0.02);
+    cvxrelu_options o = fit_options(CVXRELU_SOLVER_FISTA, -1, 1);
+    size_t k;
+    memset(&card, 0, sizeof card);
+    fit_compare(&p, fit_options(CVXRELU_SOLVER_FISTA, 1e-5, 0), &card, 2e-5);
+    o.max_iters = 12;
+    for (k = 0; k < 3; k++) {
+        card.precision = k ? CVXRELU_CUDA_TF32X3 : CVXRELU_CUDA_FLOAT32;
+        card.panels = k == 2;
+        fit_compare(&p, o, &card, 1e-4);
+    }
+    card.precision = CVXRELU_CUDA_TF32;
+    for (card.panels = 0; card.panels < 2; card.panels++) fit_compare(&p, o, &card, 3e-2);
+}
+
+TEST(augmented_lagrangian_ends_where_the_cpu_does) {
+    cvxrelu_problem p = fit_relu(40, 3, 2, 6, 0.02);
+    cvxrelu_options o = fit_options(CVXRELU_SOLVER_AL, 1e-3, 0);
+    cvxrelu_cuda_options card;
+    o.max_iters = 30;
+    o.al.delta = 30;
+    fit_compare(&p, o, NULL, 1e-8);
+    memset(&card, 0, sizeof card);
+    card.panel_bytes = 4096;       /* panels of a few groups */
+    fit_compare(&p, o, &card, 1e-8);
+}
+
+TEST(sizes_around_words_and_warps_are_solved) {
+    static const size_t sizes[8][4] = {
+        { 1, 1, 1, 3 }, { 2, 3, 1, 6 }, { 31, 16, 2, 7 }, { 32, 17, 1, 31 }, { 33, 8, 3, 32 },
+        { 64, 7, 1, 257 }, { 65, 33, 1, 65 }, { 257, 2, 2, 33 }
+    };
+    size_t k, single;
+    for (k = 0; k < 8; k++)
+        for (single = 0; single < 2; single++) {
+            cvxrelu_problem p = fit_problem(sizes[k][0], sizes[k][1], sizes[k][2], sizes[k][3],
+                                            0.01);
+            cvxrelu_options o = fit_options(CVXRELU_SOLVER_FISTA, -1, (int)single);
+            o.max_iters = 2;
+            p.scale = k < 2 ? CVXRELU_SCALE_NONE : CVXRELU_SCALE_AUTO;
+            fit_compare(&p, o, NULL, single ? 1e-3 : 1e-9);
+            if (single || k % 2 == 0) continue;
+            p.kind = CVXRELU_RELU;
+            p.search = CVXRELU_SEARCH_OFF;
+            o.solver = CVXRELU_SOLVER_AL;
+            o.al.delta = 10;
+            fit_compare(&p, o, NULL, 1e-8);
+        }
+}
+
+/* The same multipliers' method in float32 as the CPU's in float64. */
+TEST(augmented_lagrangian_in_float32_is_near_that_in_float64) {
+    cvxrelu_problem p = fit_relu(40, 3, 1, 6, 0.02);
+    cvxrelu_options o = fit_options(CVXRELU_SOLVER_AL, -1, 1);
+    cvxrelu_cuda_options card;
+    size_t k;
+    memset(&card, 0, sizeof card);
+    o.al.delta = 30;
+    o.max_iters = 20;
+    for (k = 0; k < 2; k++) {
+        card.precision = k ? CVXRELU_CUDA_TF32X3 : CVXRELU_CUDA_FLOAT32;
+        fit_compare(&p, o, &card, 1e-4);
+    }
+}
+
+TEST(classes_and_starts_and_paths_run_on_the_card) {
+    cvxrelu_problem p = fit_problem(40, 4, 1, 12, 0.02);
+    cvxrelu_options o = fit_options(CVXRELU_SOLVER_FISTA, 1e-3, 0);
+    cvxrelu_report r, again, path[3];
+    cvxrelu_path_options strengths;
+    cvxrelu_model *model = NULL, *second = NULL;
+    cvxrelu_cuda *cuda = NULL;
+    size_t i;
+    for (i = 0; i < 40; i++) fit_Y[i] = (double)(i % 3);
+    p.task = CVXRELU_TASK_CLASSES;
+    p.lambda = 0.004;
+    fit_compare(&p, o, NULL, 2e-3);
+    CHECK(cvxrelu_cuda_open(NULL, &cuda, NULL) == CVXRELU_OK);
+    o.device = cvxrelu_cuda_device(cuda);
+    CHECK(cvxrelu_fit(&p, &o, NULL, &model, &r) == CVXRELU_OK && r.gap <= 1e-3);
+    CHECK(cvxrelu_fit(&p, &o, model, &second, &again) == CVXRELU_OK && again.gap <= 1e-3);
+    CHECK(again.iterations <= 1 && r.iterations > 10 && again.neurons > 0);
+    memset(&strengths, 0, sizeof strengths);
+    strengths.count = 3, strengths.ratio = 0.1;
+    CHECK(cvxrelu_path(&p, &o, &strengths, NULL, path, NULL) == CVXRELU_OK);
+    for (i = 0; i < 3; i++) CHECK(path[i].gap <= 1e-3);
+    cvxrelu_model_free(second);
+    cvxrelu_model_free(model);
+    cvxrelu_cuda_close(cuda);
+}
+
+/* CD-A of random rows, on the CPU or on a card, into w (m x dp). */
+static size_t fit_cda(const cvxrelu_device *device, double *w) {
+    cvxrelu_problem p = fit_relu(30, 4, 2, 9, 0.01);
+    cvxrelu_options o = fit_options(CVXRELU_SOLVER_AL, 0, 0);
+    cvxrelu_report report;
+    cvxrelu_random random;
+    cvxr_fit f;
+    cvxr_weights *u = &f.start;
+    size_t k, q, j, size;
+    memset(&report, 0, sizeof report);
+    o.device = device;
+    CHECK(cvxr_fit_open(&f, &p, &o, 0, &report) == CVXRELU_OK);
+    cvxrelu_random_init(&random, 8);
+    for (k = u->m = 0; k < 2; k++)
+        for (q = 0; q < f.patterns.count; q++, u->m++) {
+            u->output[u->m] = k, u->pattern[u->m] = q;
+            for (j = 0; j < u->dp; j++)
+                u->u[u->m * u->dp + j] =
+                    j < f.data.d && q != 2 ? cvxrelu_random_normal(&random) : 0;
+        }
+    f.weights.m = 0;
+    CHECK(cvxr_cda(&f.core, u, 1e-2, -1, 30, &f.weights) == CVXRELU_STOP_ITERATIONS
+          || report.iterations > 5);
+    size = f.weights.m * u->dp;
+    memcpy(w, f.weights.u, size * sizeof *w);
+    cvxr_fit_close(&f);
+    return size;
+}
+
+TEST(cda_ends_where_the_cpu_does) {
+    static double here[1024], there[1024];
+    cvxrelu_cuda *cuda = NULL;
+    size_t i, size = fit_cda(NULL, here);
+    double most = 0, sum = 0;
+    CHECK(cvxrelu_cuda_open(NULL, &cuda, NULL) == CVXRELU_OK);
+    CHECK(fit_cda(cvxrelu_cuda_device(cuda), there) == size && size > 100);
+    for (i = 0; i < size; i++) {
+        most = fabs(here[i] - there[i]) > most ? fabs(here[i] - there[i]) : most;
+        sum += fabs(here[i]);
+    }
+    CHECK(most < 1e-9 && sum > 1);
+    cvxrelu_cuda_close(cuda);
+}
+
+/* ---- Memory and failures. */
+
+/* Less and less memory: smaller panels, X in float64 by blocks of rows; then an error. */
+TEST(little_memory_makes_small_panels_and_then_an_error) {
+    cvxrelu_problem p = fit_problem(1500, 40, 1, 20, 0.003);
+    cvxrelu_options o = fit_options(CVXRELU_SOLVER_FISTA, -1, 1);
+    cvxrelu_cuda_options card;
+    cvxrelu_cuda *cuda = NULL;
+    cvxrelu_model *model = NULL;
+    cvxrelu_report r;
+    size_t least;
+    o.max_iters = 2;
+    memset(&card, 0, sizeof card);
+    fit_compare(&p, o, &card, 1e-4);
+    CHECK(fit_block == p.X.rows);
+    while (fit_block == p.X.rows && card.memory_limit != 1) {
+        least = fit_peak;
+        card.memory_limit = fit_peak / 4 * 3;
+        fit_compare(&p, o, &card, 1e-4);
+        CHECK(fit_peak <= card.memory_limit && fit_peak < least);
+        if (fit_peak >= least) card.memory_limit = 1;
+    }
+    CHECK(fit_block < p.X.rows && fit_block % 64 == 0);
+    card.memory_limit = fit_peak / 4;
+    CHECK(cvxrelu_cuda_open(&card, &cuda, NULL) == CVXRELU_OK);
+    o.device = cvxrelu_cuda_device(cuda);
+    CHECK(cvxrelu_fit(&p, &o, NULL, &model, &r) == CVXRELU_ERR_LIMIT && model == NULL);
+    CHECK(strstr(r.message, "memory_limit") != NULL);
+    cvxrelu_cuda_close(cuda);
+}
+
+TEST(card_that_is_not_there_is_an_error) {
+    cvxrelu_cuda_options card;
+    cvxrelu_cuda *cuda = NULL;
+    char message[CVXRELU_MESSAGE_SIZE];
+    memset(&card, 0, sizeof card);
+    card.device = 1000;
+    CHECK(cvxrelu_cuda_open(&card, &cuda, message) == CVXRELU_ERR_ARGUMENT && cuda == NULL);
+    CHECK(strstr(message, "options.device is 1000") != NULL);
+    cvxrelu_cuda_close(NULL);
+    CHECK(cvxrelu_cuda_open(NULL, NULL, message) == CVXRELU_ERR_ARGUMENT);
+}
+
+#ifdef CVXRELU_CUDA_EMULATED
+TEST(machine_without_a_card_is_an_error) {
+    cvxrelu_cuda *cuda = NULL;
+    char message[CVXRELU_MESSAGE_SIZE];
+    emu.devices = 0;
+    CHECK(cvxrelu_cuda_open(NULL, &cuda, message) == CVXRELU_ERR_DEVICE && cuda == NULL);
+    CHECK_TEXT(message, "CUDA: no card: no CUDA-capable device is detected");
+    emu.devices = 1;
+}
+
+/* Whichever call of CUDA fails, the fit ends with an error and gives everything back. */
+static void fit_fail(const cvxrelu_problem *p, cvxrelu_options o) {
+    cvxrelu_report r;
+    cvxrelu_model *model = NULL;
+    cvxrelu_cuda *cuda = NULL;
+    size_t errors = 0;
+    long at, calls = 0;
+    for (at = 0; at >= 0; at = calls ? -1 : at + (at < 90 ? 1 : 53)) {
+        cvxrelu_result result;
+        emu.fail_in = at;
+        result = cvxrelu_cuda_open(NULL, &cuda, r.message);
+        if (result == CVXRELU_OK) {
+            o.device = cvxrelu_cuda_device(cuda);
+            result = cvxrelu_fit(p, &o, NULL, &model, &r);
+        }
+        if (emu.fail_in >= 0) calls = at;
+        emu.fail_in = -1;
+        CHECK((result == CVXRELU_OK) == (calls > 0));
+        CHECK(result == CVXRELU_OK || result == CVXRELU_ERR_DEVICE
+              || result == CVXRELU_ERR_MEMORY);
+        CHECK(result == CVXRELU_OK || strncmp(r.message, "CUDA: ", 6) == 0);
+        CHECK((model == NULL) == (result != CVXRELU_OK));
+        errors += result != CVXRELU_OK;
+        cvxrelu_model_free(model);
+        cvxrelu_cuda_close(cuda);
+        model = NULL, cuda = NULL;
+        CHECK(emu.used == 0 && emu.streams == 0 && emu.allocations.empty());
+    }
+    CHECK(errors > 80);
+}
+
+TEST(failing_card_ends_the_fit_in_order) {
+    cvxrelu_problem p = fit_problem(20, 3, 1, 6, 0.01);
+    cvxrelu_options o = fit_options(CVXRELU_SOLVER_FISTA, -1, 1);
+    o.max_iters = 4;
+    fit_fail(&p, o);
+    p = fit_relu(20, 3, 1, 6, 0.01);
+    o = fit_options(CVXRELU_SOLVER_AL, -1, 0);
+    o.max_iters = 3;
+    fit_fail(&p, o);
+}
+
+TEST(full_card_is_a_refusal_of_memory) {
+    cvxrelu_problem p = fit_problem(500, 20, 1, 20, 0.01);
+    cvxrelu_options o = fit_options(CVXRELU_SOLVER_FISTA, -1, 1);
+    cvxrelu_cuda *cuda = NULL;
+    cvxrelu_model *model = NULL;
+    cvxrelu_report r;
+    const size_t memory = emu.memory;
+    emu.memory = 100000;
+    CHECK(cvxrelu_cuda_open(NULL, &cuda, NULL) == CVXRELU_OK);
+    o.device = cvxrelu_cuda_device(cuda);
+    CHECK(cvxrelu_fit(&p, &o, NULL, &model, &r) == CVXRELU_ERR_MEMORY && model == NULL);
+    CHECK(strstr(r.message, "out of memory") != NULL);
+    cvxrelu_cuda_close(cuda);
+    CHECK(emu.used == 0);
+    emu.memory = memory;
+}
+#endif
+
+SUITE(cuda_fit) {
+    RUN(fista_in_float64_takes_the_steps_of_the_cpu);
+    RUN(fista_in_every_precision_is_near_the_cpu);
+    RUN(augmented_lagrangian_ends_where_the_cpu_does);
+    RUN(augmented_lagrangian_in_float32_is_near_that_in_float64);
+    RUN(sizes_around_words_and_warps_are_solved);
+    RUN(classes_and_starts_and_paths_run_on_the_card);
+    RUN(cda_ends_where_the_cpu_does);
+    RUN(little_memory_makes_small_panels_and_then_an_error);
+    RUN(card_that_is_not_there_is_an_error);
+#ifdef CVXRELU_CUDA_EMULATED
+    RUN(machine_without_a_card_is_an_error);
+    RUN(failing_card_ends_the_fit_in_order);
+    RUN(full_card_is_a_refusal_of_memory);
+#endif
+}
+
+int main(int argc, char **argv) {
+    char message[CVXRELU_MESSAGE_SIZE];
+    cvxrelu_cuda *cuda = NULL;
+    if (cvxrelu_cuda_open(NULL, &cuda, message) != CVXRELU_OK) {
+        printf("SKIP cuda_fit: %s\n", message);
+        return 0;
+    }
+    cvxrelu_cuda_close(cuda);
+    runner_open(argc, argv);
+    RUN_SUITE(cuda_fit);
+    return runner_close();
+}
