@@ -825,6 +825,45 @@ static int cvxr_cuda_rest_squares(cvxr_gpu *g, size_t rows, size_t dp, const uin
     return cvxr_gpu_reduce<0>(g, rows * dp, f, out);
 }
 
+/* ---- Rows of another stride and type ---------------------------------------------------- */
+
+template <typename A, typename B> struct cvxr_f_restride {
+    size_t d, lda, ldb;
+    const A *x;
+    B *y;
+    __device__ void operator()(size_t i) const {
+        const size_t j = i % ldb;
+        y[i] = j < d ? (B)x[i / ldb * lda + j] : (B)0;
+    }
+};
+
+/* Row i of y (ldb apart) = d columns of row i of x (lda apart), and zeros. */
+template <typename A, typename B>
+static int cvxr_cuda_restride(cvxr_gpu *g, size_t rows, size_t d, size_t lda, const A *x,
+                              size_t ldb, B *y) {
+    cvxr_f_restride<A, B> f = { d, lda, ldb, x, y };
+    return cvxr_gpu_each(g, rows * ldb, f);
+}
+
+template <typename T> struct cvxr_f_place {
+    size_t d, lda, ldb;
+    const uint32_t *at;
+    const double *x;
+    T *y;
+    __device__ void operator()(size_t i) const {
+        const size_t j = i % ldb;
+        y[(size_t)at[i / ldb] * ldb + j] = j < d ? (T)x[i / ldb * lda + j] : (T)0;
+    }
+};
+
+/* The same for row at[i] of y, from float64; the rows differ. */
+template <typename T>
+static int cvxr_cuda_place(cvxr_gpu *g, size_t rows, size_t d, size_t lda, const double *x,
+                           const uint32_t *at, size_t ldb, T *y) {
+    cvxr_f_place<T> f = { d, lda, ldb, at, x, y };
+    return cvxr_gpu_each(g, rows * ldb, f);
+}
+
 /* ==== C04 PATTERNS =======================================================================
    Signs of X g for gates that the host's generator drew, in float64. A product with margin
    has the same sign whatever the order of its sum, so the bits are those of S07; a gate with a
@@ -1873,36 +1912,6 @@ static size_t cvxr_dev_panel_bytes(const cvxrelu_cuda *c, size_t room) {
 
 /* ---- The task --------------------------------------------------------------------------- */
 
-/* Rows of another stride and type; d columns, zeros beyond. */
-template <typename A, typename B> struct cvxr_f_restride {
-    size_t d, lda, ldb;
-    const A *x;
-    B *y;
-    __device__ void operator()(size_t i) const {
-        const size_t j = i % ldb;
-        y[i] = j < d ? (B)x[i / ldb * lda + j] : (B)0;
-    }
-};
-
-template <typename A, typename B>
-static int cvxr_cuda_restride(cvxr_gpu *g, size_t rows, size_t d, size_t lda, const A *x,
-                              size_t ldb, B *y) {
-    cvxr_f_restride<A, B> f = { d, lda, ldb, x, y };
-    return cvxr_gpu_each(g, rows * ldb, f);
-}
-
-/* Row at[j] of y = row j of x. */
-template <typename T> struct cvxr_f_place {
-    size_t d, lda, ldb;
-    const uint32_t *at;
-    const double *x;
-    T *y;
-    __device__ void operator()(size_t i) const {
-        const size_t j = i % ldb;
-        y[(size_t)at[i / ldb] * ldb + j] = j < d ? (T)x[i / ldb * lda + j] : (T)0;
-    }
-};
-
 /* Rows row .. of X into exact.op.X, where they are not there for good. */
 static void cvxr_dev_send_rows(cvxrelu_cuda *c, size_t row, size_t rows) {
     const cvxrelu_device_task *t = &c->task;
@@ -2124,12 +2133,12 @@ template <typename T>
 static void cvxr_dev_put_rows(void *self, size_t rows, const size_t *index, const double *U,
                               void *W) {
     cvxrelu_cuda *c = cvxr_dev(self);
-    cvxr_f_place<T> f = { c->task.d, c->task.ldx, c->task.ld, c->exact.at, c->exact.U, (T *)W };
     size_t j;
     for (j = 0; j < rows; j++) c->host[j] = (uint32_t)index[j];
     cvxr_cuda_send(&c->gpu, c->exact.at, c->host, rows * sizeof *c->host);
     cvxr_cuda_send(&c->gpu, c->exact.U, U, rows * c->task.ldx * sizeof *U);
-    cvxr_gpu_each(&c->gpu, rows * c->task.ld, f);
+    cvxr_cuda_place(&c->gpu, rows, c->task.d, c->task.ldx, c->exact.U, c->exact.at, c->task.ld,
+                    (T *)W);
 }
 
 /* ---- Penalties -------------------------------------------------------------------------- */

@@ -285,6 +285,36 @@ TEST(rows_by_their_numbers_go_where_they_belong) {
     check_numbered_rows<float>(257, 3), check_numbered_rows<double>(64, 257);
 }
 
+/* Rows of d in rows of lda, float64, to rows of ldb of T, backwards, and back. */
+template <typename T> static void check_restride(size_t rows, size_t d, size_t lda, size_t ldb) {
+    const doubles x = gpu_rows<double>(rows, d, lda, 0);
+    device<double> dx(x), dback(rows * lda);
+    device<T> dy(rows * ldb), dz(rows * ldb);
+    words at(rows);
+    std::vector<T> y, z;
+    doubles back;
+    size_t i, j, wrong = 0;
+    for (i = 0; i < rows; i++) at[i] = (uint32_t)(rows - 1 - i);
+    device<uint32_t> dat(at);
+    cvxr_cuda_restride(&gpu, rows, d, lda, dx.p, ldb, dy.p);
+    cvxr_cuda_place(&gpu, rows, d, lda, dx.p, dat.p, ldb, dz.p);
+    cvxr_cuda_restride(&gpu, rows, d, ldb, dy.p, lda, dback.p);
+    y = dy.get(), z = dz.get(), back = dback.get();
+    for (i = 0; i < rows; i++)
+        for (j = 0; j < ldb; j++) {
+            const T want = j < d ? (T)x[i * lda + j] : (T)0;
+            wrong += y[i * ldb + j] != want || z[(rows - 1 - i) * ldb + j] != want;
+            wrong += j < lda && back[i * lda + j] != (double)want;
+        }
+    CHECK(wrong == 0);
+}
+
+TEST(rows_take_another_stride_and_type) {
+    check_restride<float>(0, 3, 8, 16), check_restride<float>(33, 17, 24, 32);
+    check_restride<float>(1, 16, 16, 16), check_restride<double>(257, 3, 8, 8);
+    check_restride<double>(31, 5, 8, 16);
+}
+
 /* ---- C04 PATTERNS ----------------------------------------------------------------------- */
 
 /* The patterns that the CPU samples, made again from its gates. */
@@ -914,6 +944,7 @@ SUITE(cuda) {
     RUN(sums_of_a_certificate_agree_with_those_of_the_cpu);
     RUN(lists_of_nonzero_rows_are_complete_and_in_order);
     RUN(rows_by_their_numbers_go_where_they_belong);
+    RUN(rows_take_another_stride_and_type);
     RUN(patterns_are_those_of_the_cpu_and_doubts_are_counted);
     RUN(forward_and_gradient_agree_with_plain_loops);
     RUN(fused_kernels_agree_with_plain_loops);
