@@ -319,11 +319,11 @@
    DEVICES
      FISTA, AL and CD-A touch weights, predictions and multipliers through one table of
      functions alone (cvxrelu_device); all scalar decisions are the host's. options.device is
-     another fill of that table than the CPU's. A fit copies data, targets and bits to it, and
-     keeps them here too: certificates ask it for float64 products, a panel of 256 patterns at a
-     time, and judge them here. precision says which type it works in. AUTO is FISTA, or AL for
-     ReLU networks; Newton, lambda = 0 and the search are UNSUPPORTED. A device that fails ends
-     the call with CVXRELU_ERR_DEVICE and its sentence. Calls that are not fits, and the
+     another fill of that table than the CPU's: cvxrelu_cuda.cuh has one. A fit copies data,
+     targets and bits to it, and keeps them here too. Certificates ask it for float64 products.
+     precision says which type it works in. AUTO is FISTA, or AL for ReLU networks; Newton,
+     lambda = 0 and the search are UNSUPPORTED. A device that fails ends the call with
+     CVXRELU_ERR_DEVICE, or MEMORY or LIMIT, and its sentence. Calls that are not fits, and the
      patterns of a fit, stay on the CPU.
 
    RANKS

@@ -25,5 +25,10 @@ if [ "$PROGRAM" = test_cuda ]; then
     $CXX "$@" $flags tests/cuda/bench_cuda.cu -o "$dir/bench" -lm || exit 1
     "$dir/bench" --quick --panels >"$dir/bench.txt" || { cat "$dir/bench.txt"; exit 1; }
 fi
+if [ "$PROGRAM$FILTER" = fit_cuda ]; then
+    $CXX "$@" $flags -I. examples/11_cuda.cu -o "$dir/example" -lm || exit 1
+    "$dir/example" 24 0.3 >"$dir/example.txt" && [ "$(tail -n 1 "$dir/example.txt")" = "agree 1" ] ||
+        { cat "$dir/example.txt"; exit 1; }
+fi
 $CXX "$@" $flags "tests/cuda/$PROGRAM.cu" -o "$dir/test" -lm || exit 1
 "$dir/test" $FILTER
