@@ -11693,27 +11693,27 @@ static void cvxr_atoms_close(cvxr_atoms *s) {
 #undef CVXR_CLOSE
 }
 
-static void cvxr_atoms_image(cvxr_atoms *s, size_t at) {
-    cvxr_core *core = s->core;
+static void cvxr_atoms_image(cvxr_atoms *s, const cvxr_la *la, size_t at) {
+    const cvxr_core *core = s->core;
     const size_t n = core->data->n, dp = core->data->dp;
     const uint64_t *bits = core->op.bits + s->group[at] / 2 * core->op.words;
     double *image = s->B + at * s->np;
     size_t i;
-    cvxr_gemv_f64(&core->la, 0, n, dp, 1.0, core->data->X, dp, s->V + at * dp, 0.0, image);
+    cvxr_gemv_f64(la, 0, n, dp, 1.0, core->data->X, dp, s->V + at * dp, 0.0, image);
     for (i = 0; i < n; i++)
         if (!(bits[i / 64] >> i % 64 & 1)) image[i] = 0;
     for (; i < s->np; i++) image[i] = 0;
 }
 
-/* Direction v / size of group g joins, with coefficient c; its image too. */
-static void cvxr_atoms_add(cvxr_atoms *s, size_t g, const double *v, double size, double c) {
+/* Direction v / size of group g joins, with coefficient `size`; its image too. */
+static void cvxr_atoms_add(cvxr_atoms *s, size_t g, const double *v, double size) {
     const size_t dp = s->core->data->dp, at = s->count++;
     size_t i;
     for (i = 0; i < dp; i++) s->V[at * dp + i] = v[i] / size;
     s->group[at] = g;
     s->age[at] = 0;
-    s->c[at] = c;
-    cvxr_atoms_image(s, at);
+    s->c[at] = size;
+    cvxr_atoms_image(s, &s->core->la, at);
 }
 
 /* Rows and columns of the Gram matrix from direction `first` on. */
@@ -11755,7 +11755,7 @@ static int cvxr_atoms_grow(cvxr_atoms *s, size_t need) {
         if (old == 0 || !cvxr_atoms_take(s, old)) return 0;
         s->capacity = old;
     }
-    for (i = 0; i < s->count; i++) cvxr_atoms_image(s, i);
+    for (i = 0; i < s->count; i++) cvxr_atoms_image(s, &s->core->la, i);
     cvxr_atoms_gram(s, 0);
     return 1;
 }
@@ -11972,28 +11972,68 @@ static void cvxr_atoms_purge(cvxr_atoms *s, size_t oldest) {
     s->count = q;
 }
 
-/* Is the projection in cone_v a point of the cone? One that stalled is not. */
-static int cvxr_atoms_feasible(cvxr_core *core, size_t p, int sign) {
+/* Is v a point of the group's cone? A projection that stalled is not. */
+static int cvxr_atoms_feasible(cvxr_core *core, size_t t, size_t g, const double *v) {
+    const size_t dp = core->data->dp;
+    double *z = core->cone_z + t * dp;
     size_t i;
-    for (i = 0; i < core->data->dp; i++)
-        core->cone_z[i] = sign > 0 ? core->cone_v[i] : -core->cone_v[i];
-    return cvxr_cone_violation(&core->cone, core->op.bits + p * core->op.words, core->cone_z)
+    for (i = 0; i < dp; i++) z[i] = g % 2 ? -v[i] : v[i];
+    return cvxr_cone_violation(cvxr_core_cone(core, t),
+                               core->op.bits + g / 2 * core->op.words, z)
            <= 1e-11;
 }
 
-/* Group g joins with the projection of its gradient z, which the multipliers of the last
-   price make; where that is no point of the cone (a bound sufficed then), it is projected. */
-static size_t cvxr_atoms_join(cvxr_atoms *s, size_t g, const double *z) {
+typedef struct cvxr_atoms_job {
+    cvxr_atoms *atoms;
+    size_t count, tasks; /* of core->items, the places after the directions */
+} cvxr_atoms_job;
+
+/* Directions are the projections of the items' gradients, which the multipliers of the last
+   price make; where that is no point of the cone (a bound sufficed then), it is projected.
+   Norm 0: none. */
+static void cvxr_atoms_task(void *arg, size_t task) {
+    const cvxr_atoms_job *job = (const cvxr_atoms_job *)arg;
+    cvxr_atoms *s = job->atoms;
     cvxr_core *core = s->core;
-    const size_t p = g / 2;
-    const int sign = g % 2 ? -1 : 1;
-    double norm = cvxr_core_bound(core, &core->cone, p, sign, 1, z, core->cone_v);
-    if (!cvxr_atoms_feasible(core, p, sign)) {
-        norm = cvxr_core_project(core, 0, p, sign, 1, 0, z, core->cone_v);
-        if (!cvxr_atoms_feasible(core, p, sign)) return 0;
+    const cvxr_la la = cvxr_la_single(&core->la, job->tasks, task);
+    const size_t dp = core->data->dp;
+    size_t i, j;
+    for (i = task; i < job->count; i += job->tasks) {
+        cvxr_cone_item *item = core->items + i;
+        const size_t g = item->group;
+        const int sign = g % 2 ? -1 : 1;
+        double *v = s->V + (s->count + i) * dp;
+        s->group[s->count + i] = g;
+        item->norm = cvxr_core_bound(core, cvxr_core_cone(core, task), g / 2, sign, 1, item->z,
+                                     v);
+        if (!cvxr_atoms_feasible(core, task, g, v)) {
+            item->norm = cvxr_core_project(core, task, g / 2, sign, 1, 0, item->z, v);
+            if (!cvxr_atoms_feasible(core, task, g, v)) item->norm = 0;
+        }
+        for (j = 0; j < dp && item->norm > 0; j++) v[j] /= item->norm;
+        cvxr_atoms_image(s, &la, s->count + i);
     }
-    if (norm > 0) cvxr_atoms_add(s, g, core->cone_v, norm, 0);
-    return norm > 0;
+}
+
+/* `count` items join, but those without a direction. */
+static void cvxr_atoms_join(cvxr_atoms *s, size_t count) {
+    cvxr_core *core = s->core;
+    const size_t dp = core->data->dp, first = s->count;
+    cvxr_atoms_job job;
+    size_t i;
+    job.atoms = s, job.count = count;
+    job.tasks = count < 8 ? 1 : (size_t)core->op.team.threads;
+    cvxr_team_run(&core->op.team, job.tasks, cvxr_atoms_task, &job);
+    for (i = first; i < first + count; i++) {
+        if (!(core->items[i - first].norm > 0)) continue;
+        s->group[s->count] = s->group[i];
+        s->c[s->count] = 0, s->age[s->count] = 0;
+        if (s->count < i) {
+            memcpy(s->V + s->count * dp, s->V + i * dp, dp * sizeof(double));
+            memcpy(s->B + s->count * s->np, s->B + i * s->np, s->np * sizeof(double));
+        }
+        s->count++;
+    }
 }
 
 /* The groups that violate the bound most join with the projection of their gradient. Returns
@@ -12014,10 +12054,14 @@ static size_t cvxr_atoms_generate(cvxr_atoms *s) {
             if (s->norm[2 * p] >= least || s->norm[2 * p + 1] >= least)
                 core->panel_index[some.count++] = p;
         cvxr_gradient_f64(&core->op, &some, s->r, core->panel);
-        for (i = 0; i < 2 * some.count && room > 0; i++) {
+        for (many = i = 0; i < 2 * some.count && room > 0; i++) {
             g = 2 * core->panel_index[i / 2] + i % 2;
-            if (s->norm[g] >= least) room -= cvxr_atoms_join(s, g, core->panel + i / 2 * dp);
+            if (s->norm[g] < least) continue;
+            core->items[many].z = core->panel + i / 2 * dp;
+            core->items[many++].group = g;
+            room--;
         }
+        cvxr_atoms_join(s, many);
     }
     cvxr_atoms_gram(s, first);
     return s->count - first;
@@ -12033,7 +12077,7 @@ static int cvxr_atoms_begin(cvxr_atoms *s, const cvxr_rows *start) {
     for (i = 0; i < start->m; i++) {
         const double *u = start->u + i * dp, size = sqrt(cvxr_row_square_f64(dp, u));
         if (size > 0)
-            cvxr_atoms_add(s, 2 * start->pattern[i] + (start->sign[i] < 0), u, size, size);
+            cvxr_atoms_add(s, 2 * start->pattern[i] + (start->sign[i] < 0), u, size);
     }
     cvxr_atoms_gram(s, 0);
     return 1;
