@@ -40,6 +40,8 @@ typedef struct ranks_member {
     cvxrelu_options options;
     const cvxrelu_model *start;
     const cvxrelu_path_options *path;
+    int bytes_only;                /* cvxrelu_fit_bytes is asked, into room */
+    size_t room;
     cvxrelu_result result;
     cvxrelu_report reports[8];
     cvxrelu_model *models[8];
@@ -132,7 +134,10 @@ static int ranks_progress(void *user, const cvxrelu_progress *progress) {
 
 static void *ranks_thread(void *argument) {
     ranks_member *m = (ranks_member *)argument;
-    if (m->path)
+    if (m->bytes_only)
+        m->result =
+            cvxrelu_fit_bytes(&m->problem, &m->options, &m->room, m->reports->message);
+    else if (m->path)
         m->result = cvxrelu_path(&m->problem, &m->options, m->path, m->models, m->reports,
                                  m->reports->message);
     else
@@ -701,6 +706,64 @@ TEST(calls_that_need_all_rows_refuse_ranks) {
     ranks_close(&w, m);
 }
 
+/* What a rank holds is below what cvxrelu_fit_bytes says, which is the same on all of them,
+   and a limit of that much is enough. */
+TEST(bytes_of_ranks_bound_what_they_hold) {
+    static const cvxrelu_solver solvers[4] = { CVXRELU_SOLVER_NEWTON, CVXRELU_SOLVER_FISTA,
+                                               CVXRELU_SOLVER_AUTO, CVXRELU_SOLVER_AL };
+    int way, r;
+    for (way = 0; way < 4; way++) {
+        cvxrelu_problem p = ranks_small();
+        cvxrelu_options o = s14_options(solvers[way], 1e-4);
+        ranks_world w;
+        ranks_member m[RANKS_MOST];
+        size_t room = 0;
+        if (way == 1) p.gates.sampler = CVXRELU_SAMPLER_POINTS;
+        if (way == 2) p.lambda = 0;
+        if (way == 3) p.kind = CVXRELU_RELU, p.search = CVXRELU_SEARCH_OFF, o.max_iters = 200;
+        ranks_open(&w, m, &p, &o, 3, ranks_three);
+        for (r = 0; r < 3; r++) m[r].bytes_only = 1;
+        ranks_run(&w, m);
+        for (r = 0; r < 3; r++) {
+            CHECK(m[r].result == CVXRELU_OK && m[r].held == 0);
+            CHECK(room == 0 || m[r].room == room);
+            room = m[r].room;
+        }
+        ranks_close(&w, m);
+        o.memory_limit = room;
+        ranks_open(&w, m, &p, &o, 3, ranks_three);
+        ranks_run(&w, m);
+        ranks_check_models(&w, m, 1);
+        for (r = 0; r < 3; r++) CHECK(m[r].reports->peak_bytes <= room);
+        ranks_close(&w, m);
+        o.memory_limit = 20000; /* too little for any plan: all of them say so */
+        ranks_open(&w, m, &p, &o, 3, ranks_three);
+        ranks_run(&w, m);
+        for (r = 0; r < 3; r++) CHECK(m[r].result == CVXRELU_ERR_LIMIT);
+        ranks_close(&w, m);
+    }
+}
+
+/* Ranks may have different numbers of threads. */
+TEST(threads_of_a_rank_change_nothing) {
+    const cvxrelu_problem p = ranks_problem();
+    const cvxrelu_options o = s14_options(CVXRELU_SOLVER_NEWTON, 1e-9);
+    ranks_world w, again;
+    ranks_member m[RANKS_MOST], n[RANKS_MOST];
+    s22_team team[RANKS_MOST];
+    int r;
+    ranks_open(&w, m, &p, &o, 3, ranks_shards[2]);
+    ranks_open(&again, n, &p, &o, 3, ranks_shards[2]);
+    for (r = 0; r < 3; r++) n[r].options = s22_with_team(n[r].options, &team[r], r);
+    ranks_run(&w, m);
+    ranks_run(&again, n);
+    ranks_check_models(&again, n, 1);
+    CHECK(ranks_same_models(m->models[0], n->models[0]));
+    CHECK(n[2].options.threads == 3 && team[2].calls > 0);
+    ranks_close(&w, m);
+    ranks_close(&again, n);
+}
+
 /* ---- Traffic, as the manual's entry RANKS states it. */
 
 /* What R-FISTA with a fixed step sends in two numbers of iterations differs by as much as the
@@ -800,6 +863,8 @@ SUITE(s22_ranks) {
     RUN(what_stops_one_rank_stops_all);
     RUN(what_ranks_cannot_do_is_said_on_all_of_them);
     RUN(calls_that_need_all_rows_refuse_ranks);
+    RUN(bytes_of_ranks_bound_what_they_hold);
+    RUN(threads_of_a_rank_change_nothing);
     RUN(r_fista_sends_what_the_model_says);
     RUN(newton_sends_what_the_model_says);
 }
