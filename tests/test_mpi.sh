@@ -21,7 +21,7 @@ if ! $MPICC $CFLAGS -Wall -Wextra -I. examples/12_mpi.c -o "$dir/12_mpi" $LDLIBS
 fi
 flags=
 if "$MPIRUN" --version 2>/dev/null | grep -q 'Open MPI'; then
-    flags="--oversubscribe"
+    flags="--oversubscribe --mca mpi_yield_when_idle 1"
     [ "$(id -u)" = 0 ] && flags="$flags --allow-run-as-root"
 fi
 
