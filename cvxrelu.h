@@ -342,11 +342,13 @@
      agrees to rounding. passes and flops count all ranks, bytes and seconds this one.
      Gated networks: NEWTON (no n x n factor), FISTA, lambda = 0. ReLU: AL (AUTO too), over the
      recipe's or given patterns; the rows that a projection on a cone needs are copied to all
-     ranks as it meets them, at most max(2048, 4 dp). Paths of both. UNSUPPORTED are a search,
-     active_share, a device, and the other calls.
+     ranks as it meets them, at most max(2048, 4 dp). Paths of both. Each rank may have a
+     device for FISTA, whose gradients are summed in the host's memory. UNSUPPORTED are a
+     search, active_share, AL on a device, and the other calls.
      What a rank hands to the hook (report.reduced_bytes; a ring moves 2 (R - 1) / R of it each
      way), dp as in MEMORY, e = 8 or 4 by FISTA's precision:
-       FISTA       e c P dp + 8 an iteration, 8 a trial step, 8 c (P dp + 4) a look at the gap
+       FISTA       e c P dp + 8 an iteration, 8 a trial step, 8 c (P dp + 4) a look at the gap;
+                   with devices 16 an iteration and 8 a trial step more
        NEWTON      of an output: 8 P dp a sweep, two or three sweeps a round; 8 w dp + 40 a step
                    over w groups, 16 a trial point; 8 k dp + 4 q + 24 a CG step with k active
                    groups, q = k + d, and 2 q (q + 1) new rays (both twice in float64); 8 k dp +
@@ -8168,9 +8170,66 @@ static void *cvxr_at(const cvxr_core *core, void *base, size_t element) {
     return (unsigned char *)base + element * core->space->size;
 }
 
-/* Has the device failed? */
-static int cvxr_lost(const cvxr_core *core) {
+/* Has the device failed, or with ranks that of any? */
+static int cvxr_lost_here(const cvxr_core *core) {
     return core->foreign && core->foreign->status(core->foreign->self, NULL) != CVXRELU_OK;
+}
+
+static int cvxr_lost(const cvxr_core *core) {
+    double lost = cvxr_lost_here(core);
+    if (core->foreign) cvxr_reduce_max(core->data->ranks, &lost, 1);
+    return lost > 0;
+}
+
+/* A device knows the rows of its own rank alone; the CPU's entries sum over all ranks. */
+static int cvxr_shared(const cvxr_core *core) {
+    return core->foreign != NULL && core->data->ranks != NULL;
+}
+
+static double cvxr_device_sum(const cvxr_core *core, double sum) {
+    return cvxr_shared(core) ? cvxr_summed(core->data->ranks, sum) : sum;
+}
+
+static void cvxr_device_gradient64(cvxr_core *core, size_t first, size_t count,
+                                   const double *theta, double *G) {
+    cvxr_device(core)->gradient64(cvxr_self(core), first, count, theta, G);
+    if (cvxr_shared(core)) cvxr_reduce_sum(core->data->ranks, G, count * core->data->dp);
+}
+
+/* A panel of a gradient, in core->panel, over all ranks; sent in the device's type. */
+static void cvxr_device_reduce(cvxr_core *core, size_t count) {
+    float *single = (float *)(void *)(core->panel + count);
+    size_t i;
+    if (core->type == CVXRELU_FLOAT64) {
+        cvxr_reduce_sum(core->data->ranks, core->panel, count);
+        return;
+    }
+    for (i = 0; i < count; i++) single[i] = (float)core->panel[i];
+    cvxr_reduce(core->data->ranks, single, count, CVXRELU_FLOAT32, CVXRELU_SUM);
+    for (i = 0; i < count; i++) core->panel[i] = (double)single[i];
+}
+
+/* G = -f' for `rows` groups. With ranks a device's share, which it divided by the number of its
+   own rows, is fetched, summed and put back. */
+static void cvxr_device_gradient(cvxr_core *core, size_t rows, const void *r, void *G) {
+    const cvxrelu_device *dev = cvxr_device(core);
+    const size_t dp = core->data->dp;
+    const double by = (double)core->data->n / (double)core->data->all;
+    double *packed = core->panel + CVXR_BLOCK * dp;
+    size_t g, i, j, some, count;
+    dev->gradient(cvxr_self(core), r, G);
+    for (g = 0; cvxr_shared(core) && g < rows; g += some) {
+        void *at = cvxr_at(core, G, g * core->op_work.dp);
+        some = cvxr_min_z(CVXR_BLOCK, rows - g);
+        count = dev->take(cvxr_self(core), some, at, core->panel_index, packed);
+        memset(core->panel, 0, some * dp * sizeof(double));
+        for (j = 0; j < count; j++)
+            for (i = 0; i < dp; i++)
+                core->panel[core->panel_index[j] * dp + i] = by * packed[j * dp + i];
+        cvxr_device_reduce(core, some * dp);
+        for (j = 0; j < some; j++) core->panel_index[j] = j;
+        dev->put(cvxr_self(core), some, core->panel_index, core->panel, at);
+    }
 }
 
 static size_t cvxr_sides(const cvxr_core *core) { return core->kind == CVXRELU_RELU ? 2 : 1; }
@@ -8547,7 +8606,7 @@ static void cvxr_sweep_rows(cvxr_core *core, const cvxr_rows *rows, const double
     for (p = 0; p < P; p += CVXR_BLOCK) {
         size_t count = cvxr_min_z(CVXR_BLOCK, P - p), held;
         for (i = 0; i < count; i++) at[i] = NULL;
-        cvxr_device(core)->gradient64(cvxr_self(core), p, count, p ? NULL : theta, G);
+        cvxr_device_gradient64(core, p, count, p ? NULL : theta, G);
         for (i = 0; i < count; i++)
             sums->row = cvxr_max(sums->row, cvxr_row_square_f64(dp, G + i * dp));
         held = cvxr_rows_panel(core, rows, p, p + count, &cursor, core->panel_index, U);
@@ -8855,7 +8914,7 @@ static void cvxr_sweep_cones(cvxr_core *core, const cvxr_rows *rows, const doubl
         const double enough = cvxr_max(lam, sums->most);
         const size_t all = cvxr_min_z(CVXR_BLOCK, P - p);
         size_t count = 0;
-        cvxr_device(core)->gradient64(cvxr_self(core), p, all, p ? NULL : theta, core->panel);
+        cvxr_device_gradient64(core, p, all, p ? NULL : theta, core->panel);
         for (i = 0; i < all; i++) {
             const double *g = core->panel + i * dp, square = cvxr_row_square_f64(dp, g);
             sums->row = cvxr_max(sums->row, square);
@@ -9038,7 +9097,7 @@ static size_t cvxr_fista_bytes(size_t n, size_t dp, size_t c, size_t P, size_t e
 
 static void *cvxr_take_array(cvxr_core *core, size_t count) {
     void *array = cvxr_device(core)->allocate(cvxr_self(core), count);
-    if (array == NULL && !core->mem->failed && !cvxr_lost(core))
+    if (array == NULL && !core->mem->failed && !cvxr_lost_here(core))
         core->mem->failed = CVXRELU_ERR_MEMORY;
     return array;
 }
@@ -9117,6 +9176,7 @@ static int cvxr_fista_search(cvxr_fista *s) {
         excess = s->smooth->excess(s);
         s->moved = cvxr_device(s->core)->dot(cvxr_self(s->core), s->size, s->V, s->Y, s->V,
                                              s->Y);
+        if (cvxr_shared(s->core) && cvxr_lost(s->core)) return 0;
         if (excess <= s->moved / (2 * s->eta) * slack) {
             s->omega = excess > 0 ? s->moved / (2 * s->eta * excess) : HUGE_VAL;
             return 1;
@@ -9169,6 +9229,11 @@ static cvxrelu_stop cvxr_fista_run(cvxr_fista *s, int most) {
         cvxr_fista_accept(s);
         s->core->report->iterations++;
         stop = cvxr_lost(s->core) ? CVXRELU_STOP_STALLED : s->smooth->check(s);
+        if (cvxr_shared(s->core)) { /* a device that failed there may have answered anything */
+            double last = (double)stop;
+            cvxr_reduce_max(s->core->data->ranks, &last, 1);
+            stop = (cvxrelu_stop)(int)last;
+        }
         if (stop == CVXRELU_STOP_NONE && s->iteration >= most) stop = CVXRELU_STOP_ITERATIONS;
     }
     return stop;
@@ -9185,16 +9250,19 @@ static void cvxr_grelu_gradient(cvxr_fista *s, void *W, void *zs) {
     const cvxrelu_device *dev = cvxr_device(s->core);
     (void)W;
     dev->residual(cvxr_self(s->core), zs, s->r);
-    dev->gradient(cvxr_self(s->core), s->r, s->G);
+    cvxr_device_gradient(s->core, s->outputs * s->groups, s->r, s->G);
 }
 
 /* f(V) - f(Y) - <f'(Y), V - Y> in the manual's units. */
 static double cvxr_loss_excess(cvxr_fista *s) {
-    return cvxr_device(s->core)->excess(cvxr_self(s->core), s->zV, s->zY) / s->core->units;
+    const cvxrelu_device *dev = cvxr_device(s->core);
+    return cvxr_device_sum(s->core, dev->excess(cvxr_self(s->core), s->zV, s->zY))
+           / s->core->units;
 }
 
 static double cvxr_loss_value(cvxr_fista *s) {
-    return cvxr_device(s->core)->loss(cvxr_self(s->core), s->zU) / s->core->units;
+    return cvxr_device_sum(s->core, cvxr_device(s->core)->loss(cvxr_self(s->core), s->zU))
+           / s->core->units;
 }
 
 /* The rows of output k of a dense work array. */
@@ -18983,21 +19051,23 @@ static cvxrelu_result cvxr_fit_open_device(cvxr_fit *f, char *message) {
     task.type = f->opt.precision;
     task.loss = f->problem.loss, task.penalty = f->problem.penalty;
     result = device->open(device->self, &task, message);
-    if (result) return result;
+    if (result) return cvxr_agree(&f->mem, result, message);
     core->foreign = device;
     core->op_work.dp = task.ld;
     core->type = task.type;
 #ifndef CVXRELU_NO_FLOAT32
     if (task.type == CVXRELU_FLOAT32) core->space = &cvxr_space_f32;
 #endif
-    return CVXRELU_OK;
+    return cvxr_agree(&f->mem, CVXRELU_OK, message);
 }
 
 /* Is all well with memory and device? */
 static cvxrelu_result cvxr_fit_state(cvxr_fit *f, char *message) {
     const cvxrelu_device *device = f->core.foreign;
-    const cvxrelu_result result = cvxr_mem_result(&f->mem, message);
-    return result || device == NULL ? result : device->status(device->self, message);
+    cvxrelu_result result = cvxr_mem_result(&f->mem, message);
+    if (device == NULL) return result;
+    if (!result) result = device->status(device->self, message);
+    return cvxr_agree(&f->mem, result, message);
 }
 
 static cvxrelu_result cvxr_fit_open_solver(cvxr_fit *f, cvxrelu_report *report) {
@@ -19075,7 +19145,7 @@ static double cvxr_digest_gates(const cvxrelu_gates *g) {
 }
 
 static double cvxr_digest_options(const cvxrelu_options *o) {
-    double values[25];
+    double values[26];
     values[0] = (double)o->solver, values[1] = (double)o->precision, values[2] = o->tol;
     values[3] = o->subgradient_tol, values[4] = (double)o->max_iters;
     values[5] = (double)o->memory_limit, values[6] = (double)o->max_working_set;
@@ -19087,8 +19157,8 @@ static double cvxr_digest_options(const cvxrelu_options *o) {
     values[18] = o->al.constraint_tol, values[19] = (double)o->al.max_outer;
     values[20] = o->portable != 0, values[21] = (double)cvxr_isa(o->portable);
     values[22] = CVXRELU_VERSION_MAJOR, values[23] = CVXRELU_VERSION_MINOR;
-    values[24] = CVXRELU_VERSION_PATCH;
-    return cvxr_digest(0, values, 25);
+    values[24] = CVXRELU_VERSION_PATCH, values[25] = o->device != NULL;
+    return cvxr_digest(0, values, 26);
 }
 
 /* Strengths and weights to start from. */
@@ -19204,9 +19274,9 @@ static cvxrelu_result cvxr_ranks_check(const cvxr_fit *f, char *message) {
         return cvxr_fail(message, CVXRELU_ERR_UNSUPPORTED,
                          "with options.ranks ReLU networks are trained by AL: set solver to "
                          "auto or AL");
-    if (f->opt.device)
+    if (f->opt.device && p->kind == CVXRELU_RELU)
         return cvxr_fail(message, CVXRELU_ERR_UNSUPPORTED,
-                         "options.ranks and options.device cannot be used together");
+                         "options.ranks with options.device trains gated networks only");
     return CVXRELU_OK;
 }
 

@@ -95,7 +95,7 @@ static int ranks_allreduce(void *context, void *buffer, size_t count, cvxrelu_ty
         }
         while (w->round == round && !w->dead) {
             struct timespec until;
-            until.tv_sec = time(NULL) + 30, until.tv_nsec = 0;
+            until.tv_sec = time(NULL) + 10, until.tv_nsec = 0;
             if (pthread_cond_timedwait(&w->turn, &w->lock, &until) && w->round == round)
                 w->dead = w->late = 1;
         }
@@ -659,6 +659,9 @@ TEST(what_ranks_cannot_do_is_said_on_all_of_them) {
             if (way == 2) m[r].options.solver = CVXRELU_SOLVER_NEWTON;
             if (way == 3) m[r].problem.gates.active_share = 0.5;
             if (way == 4) m[r].options.device = &device;
+            if (way == 4) m[r].options.solver = CVXRELU_SOLVER_AL;
+            if (way == 4) m[r].problem.kind = CVXRELU_RELU;
+            if (way == 4) m[r].problem.search = CVXRELU_SEARCH_OFF;
         }
         ranks_run(&w, m);
         for (r = 0; r < 3; r++) {
@@ -704,6 +707,60 @@ TEST(calls_that_need_all_rows_refuse_ranks) {
     CHECK(m->calls == 0);
     cvxrelu_model_free(gated);
     ranks_close(&w, m);
+}
+
+/* Every rank with a device of its own (test_s22_device.c): R-FISTA as on the CPU. A device that
+   fails at any of its calls ends all ranks. */
+static s22_far ranks_far[3];
+
+static void ranks_with_devices(ranks_member *m) {
+    int r;
+    for (r = 0; r < 3; r++) m[r].options.device = s22_far_make(&ranks_far[r]);
+}
+
+TEST(devices_of_ranks_are_summed_over) {
+    cvxrelu_problem p = ranks_problem();
+    cvxrelu_options o = s14_options(CVXRELU_SOLVER_FISTA, 1e-9);
+    cvxrelu_report alone;
+    ranks_world w;
+    ranks_member m[RANKS_MOST];
+    int type;
+    p.lambda = 1e-2;
+    for (type = 0; type < 2; type++) {
+        o.precision = type ? CVXRELU_FLOAT32 : CVXRELU_FLOAT64;
+        o.tol = type ? 1e-4 : 1e-9;
+        cvxrelu_model_free(s14_fit(&p, &o, &alone));
+        ranks_open(&w, m, &p, &o, 3, ranks_shards[2]);
+        ranks_with_devices(m);
+        ranks_run(&w, m);
+        ranks_check_models(&w, m, 1);
+        CHECK(m->reports->stop == CVXRELU_STOP_GAP);
+        CHECK_NEAR(m->reports->objective, alone.objective, 2 * o.tol * alone.objective);
+        CHECK_NEAR(m->reports->lambda_max, alone.lambda_max, 1e-12 * alone.lambda_max);
+        ranks_close(&w, m);
+    }
+}
+
+TEST(a_device_that_fails_ends_all_ranks) {
+    const cvxrelu_problem p = ranks_small();
+    const cvxrelu_options o = s14_options(CVXRELU_SOLVER_FISTA, 1e-2);
+    size_t at, last = 1;
+    for (at = 0; at <= last; at += 1 + at / 16) { /* none fails at 0 */
+        ranks_world w;
+        ranks_member m[RANKS_MOST];
+        const int culprit = (int)(at % 3);
+        int r;
+        ranks_open(&w, m, &p, &o, 3, ranks_three);
+        ranks_with_devices(m);
+        ranks_far[culprit].fail = at;
+        ranks_run(&w, m);
+        if (at == 0) last = ranks_far[0].calls - 1;
+        if (at == 0) ranks_check_models(&w, m, 1);
+        else ranks_check_failure(m, 3, culprit, CVXRELU_ERR_DEVICE);
+        for (r = 0; r < 3; r++) CHECK(ranks_far[r].arrays == 0);
+        ranks_close(&w, m);
+    }
+    CHECK(last > 50);
 }
 
 /* What a rank holds is below what cvxrelu_fit_bytes says, which is the same on all of them,
@@ -864,6 +921,8 @@ SUITE(s22_ranks) {
     RUN(what_ranks_cannot_do_is_said_on_all_of_them);
     RUN(calls_that_need_all_rows_refuse_ranks);
     RUN(bytes_of_ranks_bound_what_they_hold);
+    RUN(devices_of_ranks_are_summed_over);
+    RUN(a_device_that_fails_ends_all_ranks);
     RUN(threads_of_a_rank_change_nothing);
     RUN(r_fista_sends_what_the_model_says);
     RUN(newton_sends_what_the_model_says);
