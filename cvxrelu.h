@@ -697,8 +697,8 @@ typedef struct cvxrelu_device_task {
    outputs x n. Arrays called `double` are the host's; rows of weights there are ldx apart.
    Entries return when their numbers are there; those that return nothing may return before the
    work is done. A failure is kept until the next open: from then on entries may return anything
-   finite, and status says what it was. All entries are set, called from the thread that called
-   the library, one fit at a time.                                                            */
+   finite, and status says what it was. All entries but two are set, called from the thread that
+   called the library, one fit at a time.                                                     */
 typedef struct cvxrelu_device {
     void *self;                    /* handed to every entry                                   */
     /* Copies what the task needs; CVXRELU_OK, or a code and a sentence in message (of
@@ -742,6 +742,13 @@ typedef struct cvxrelu_device {
                         double *z);
     void   (*gradient64)(void *self, size_t first, size_t count, const double *theta,
                          double *G);
+    /* The same for one output's weights W of the device (sides = 1), all patterns; both may be
+       NULL. z (n) = its prediction; returns the non-zero groups. With G as above, sums = largest
+       dual norm of a group of G, largest ||G_j||^2, penalty of W, <W, G>, squared minimum norm
+       of lambda d penalty(W) - G; returns 0 where it does not know the penalty.              */
+    size_t (*predict64)(void *self, const void *W, double *z);
+    int    (*sweep64)(void *self, cvxrelu_penalty penalty, const void *W, const double *theta,
+                      double lambda, double sums[5]);
     /* One-sided quadratics delta/2 ||(gamma_g/delta - q_g)_+||^2, q_g = s (2D - I) X w_g, of
        the groups of all outputs; or where `pattern` is given, of groups with these patterns and
        s = +1. Multipliers gamma (groups x n) begin as 0. NULL is a failure.                  */
@@ -8581,6 +8588,8 @@ static size_t cvxr_predict_rows(cvxr_core *core, const cvxr_rows *rows, double *
     const size_t dp = core->data->dp, n = core->data->n, P = core->patterns->count;
     double *U = core->panel + CVXR_BLOCK * dp;
     size_t p, i, cursor = 0, active = 0;
+    if (rows->dense && core->foreign && core->foreign->predict64)
+        return core->foreign->predict64(core->foreign->self, rows->dense, z);
     for (i = 0; i < n; i++) z[i] = 0;
     for (p = 0; p < P; p += CVXR_BLOCK) {
         const size_t count = cvxr_rows_panel(core, rows, p, cvxr_min_z(P, p + CVXR_BLOCK),
@@ -8593,6 +8602,20 @@ static size_t cvxr_predict_rows(cvxr_core *core, const cvxr_rows *rows, double *
     return active;
 }
 
+/* As cvxr_sweep_rows for dense weights of a device that does it; 0: it does not. */
+static int cvxr_sweep_device(cvxr_core *core, const cvxr_rows *rows, const double *theta,
+                             double lam, cvxr_penalty_sums *sums) {
+    const cvxrelu_penalty penalty = (cvxrelu_penalty)(core->penalty - cvxr_penalties);
+    double s[5] = { 0, 0, 0, 0, 0 };
+    memset(sums, 0, sizeof *sums);
+    if (rows->dense == NULL || core->foreign == NULL || core->foreign->sweep64 == NULL
+        || !core->foreign->sweep64(core->foreign->self, penalty, rows->dense, theta, lam, s))
+        return 0;
+    sums->most = s[0], sums->row = s[1], sums->value = s[2], sums->product = s[3];
+    sums->distance = sums->subgradient = s[4];
+    return 1;
+}
+
 /* Sweep X^T D theta over all patterns in panels; the penalty's table gathers what it needs. */
 static void cvxr_sweep_rows(cvxr_core *core, const cvxr_rows *rows, const double *theta,
                             double lam, cvxr_penalty_sums *sums) {
@@ -8600,6 +8623,7 @@ static void cvxr_sweep_rows(cvxr_core *core, const cvxr_rows *rows, const double
     double *G = core->panel, *U = core->panel + CVXR_BLOCK * dp;
     size_t p, i, j, cursor = 0;
     const double *at[CVXR_BLOCK];
+    if (cvxr_sweep_device(core, rows, theta, lam, sums)) return;
     memset(sums, 0, sizeof *sums);
     sums->columns = core->columns;
     memset(core->columns, 0, 3 * dp * sizeof(double));

@@ -864,6 +864,25 @@ static int cvxr_cuda_place(cvxr_gpu *g, size_t rows, size_t d, size_t lda, const
     return cvxr_gpu_each(g, rows * ldb, f);
 }
 
+template <typename T> struct cvxr_f_pick {
+    size_t d, lda, ldb;
+    const uint32_t *at;
+    const T *x;
+    double *y;
+    __device__ void operator()(size_t i) const {
+        const size_t j = i % ldb;
+        y[i] = j < d ? (double)x[(size_t)at[i / ldb] * lda + j] : 0.0;
+    }
+};
+
+/* And row i of y = row at[i] of x, in float64. */
+template <typename T>
+static int cvxr_cuda_pick(cvxr_gpu *g, size_t rows, size_t d, size_t lda, const T *x,
+                          const uint32_t *at, size_t ldb, double *y) {
+    cvxr_f_pick<T> f = { d, lda, ldb, at, x, y };
+    return cvxr_gpu_each(g, rows * ldb, f);
+}
+
 /* ==== C04 PATTERNS =======================================================================
    Signs of X g for gates that the host's generator drew, in float64. A product with margin
    has the same sign whatever the order of its sum, so the bits are those of S07; a gate with a
@@ -1791,8 +1810,8 @@ static int cvxr_cuda_solve(cvxr_gpu *g, size_t n, const double *L, size_t count,
 typedef struct cvxr_dev_exact {  /* the certificate's products, float64 */
     cvxr_gpu_op<double> op;      /* one output, one side; X: block rows */
     size_t block;                /* rows of X on the card: n, or fewer and sent when needed */
-    double *U, *G;               /* CVXR_DEV_ROWS x ldx: on their way; of a block of rows */
-    double *z, *theta;           /* n */
+    double *U, *G, *W;           /* CVXR_DEV_ROWS x ldx: on their way; of a block of rows */
+    double *z, *part, *theta;    /* n */
     uint32_t *at, *starts;       /* CVXR_DEV_ROWS; 2 */
 } cvxr_dev_exact;
 
@@ -1889,8 +1908,8 @@ static double cvxr_dev_needs(const cvxrelu_cuda *c) {
     bytes += n * (double)t->ld * e * (1 + copies) + 8 * rows * copies;
     bytes += 4 * all * (double)t->ld * e + 4 * rows * e;
     if (t->sides == 2) bytes += all * ((double)cvxr_dev_tall(t->n) + (double)t->ld) * e;
-    bytes += 13 * all + 8 * (double)cvxr_dev_work_size(c) + 16 * n;
-    return bytes + 16.0 * CVXR_DEV_ROWS * (double)t->ldx + 65536;
+    bytes += 13 * all + 8 * (double)cvxr_dev_work_size(c) + 24 * n;
+    return bytes + 24.0 * CVXR_DEV_ROWS * (double)t->ldx + 65536;
 }
 
 /* Bytes for panels and the float64 copy of X. */
@@ -1969,7 +1988,9 @@ static void cvxr_dev_make_exact(cvxrelu_cuda *c, size_t bytes, size_t room) {
     x->op.panel = cvxr_dev_block<double>(c, x->op.rows * x->op.columns);
     x->U = cvxr_dev_block<double>(c, CVXR_DEV_ROWS * t->ldx);
     x->G = cvxr_dev_block<double>(c, CVXR_DEV_ROWS * t->ldx);
+    x->W = cvxr_dev_block<double>(c, CVXR_DEV_ROWS * t->ldx);
     x->z = cvxr_dev_block<double>(c, t->n);
+    x->part = cvxr_dev_block<double>(c, t->n);
     x->theta = cvxr_dev_block<double>(c, t->n);
     x->at = cvxr_dev_block<uint32_t>(c, CVXR_DEV_ROWS);
     x->starts = cvxr_dev_block<uint32_t>(c, 2);
@@ -2273,25 +2294,85 @@ static void cvxr_dev_forward64(void *self, size_t count, const size_t *patterns,
     cvxr_dev_count(c, (double)count);
 }
 
-static void cvxr_dev_gradient64(void *self, size_t first, size_t count, const double *theta,
-                                double *G) {
-    cvxrelu_cuda *c = cvxr_dev(self);
+/* exact.U = X^T (D theta) for `count` patterns from `first` on. */
+static void cvxr_dev_exact_gradient(cvxrelu_cuda *c, size_t first, size_t count) {
     const cvxr_dev_exact *x = &c->exact;
-    const size_t n = c->task.n, size = count * c->task.ldx;
     cvxr_gpu_list all = { count, 0, NULL, NULL, NULL };
     size_t row, rows;
-    if (theta) cvxr_cuda_send(&c->gpu, x->theta, theta, n * sizeof *theta);
-    for (row = 0; row < n; row += rows) {
+    for (row = 0; row < c->task.n; row += rows) {
         cvxr_gpu_op<double> op;
         rows = cvxr_dev_exact_rows(c, row, &op);
         op.bits += first * op.words;
         op.patterns = count;
         cvxr_cuda_gradient<double>(&c->gpu, &op, &all, 1, x->theta + row, row ? x->G : x->U,
                                    op.dp);
-        if (row) cvxr_cuda_axpby<double>(&c->gpu, size, 1, x->G, 1, x->U);
+        if (row) cvxr_cuda_axpby<double>(&c->gpu, count * op.dp, 1, x->G, 1, x->U);
     }
-    if (cvxr_cuda_fetch(&c->gpu, G, x->U, size * sizeof *G)) memset(G, 0, size * sizeof *G);
     cvxr_dev_count(c, (double)count);
+}
+
+static void cvxr_dev_gradient64(void *self, size_t first, size_t count, const double *theta,
+                                double *G) {
+    cvxrelu_cuda *c = cvxr_dev(self);
+    const size_t size = count * c->task.ldx;
+    if (theta) cvxr_cuda_send(&c->gpu, c->exact.theta, theta, c->task.n * sizeof *theta);
+    cvxr_dev_exact_gradient(c, first, count);
+    if (cvxr_cuda_fetch(&c->gpu, G, c->exact.U, size * sizeof *G))
+        memset(G, 0, size * sizeof *G);
+}
+
+/* The non-zero rows of one output a few at a time, in float64. */
+template <typename T> static size_t cvxr_dev_predict64(void *self, const void *W, double *z) {
+    cvxrelu_cuda *c = cvxr_dev(self);
+    const cvxr_dev_exact *x = &c->exact;
+    const size_t n = c->task.n, P = c->task.patterns;
+    uint32_t ends[2] = { 0, CVXR_DEV_ROWS };
+    size_t row, rows, first, count;
+    cvxr_cuda_flags<T>(&c->gpu, P, c->task.ld, (const T *)W, c->flags);
+    cvxr_cuda_list(&c->gpu, 1, P, c->flags, c->counts, c->at, c->starts);
+    cvxr_cuda_send(&c->gpu, x->starts, ends, sizeof ends);
+    cvxr_cuda_zero(&c->gpu, x->z, n * sizeof *z);
+    cvxr_cuda_fetch(&c->gpu, c->host, c->starts, 2 * sizeof *c->host);
+    count = c->gpu.failed ? 0 : c->host[1];
+    for (row = 0; row < n; row += rows) {
+        cvxr_gpu_op<double> op;
+        rows = cvxr_dev_exact_rows(c, row, &op);
+        for (first = 0; first < count; first += CVXR_DEV_ROWS) {
+            cvxr_gpu_list list = { cvxr_gpu_min(CVXR_DEV_ROWS, count - first), 1, c->at + first,
+                                   x->starts, ends };
+            cvxr_cuda_pick<T>(&c->gpu, list.count, c->task.d, c->task.ld, (const T *)W, list.at,
+                              op.dp, x->W);
+            cvxr_cuda_forward<double>(&c->gpu, &op, &list, x->W, x->part);
+            cvxr_cuda_axpby<double>(&c->gpu, rows, 1, x->part, 1, x->z + row);
+        }
+    }
+    if (cvxr_cuda_fetch(&c->gpu, z, x->z, n * sizeof *z)) memset(z, 0, n * sizeof *z);
+    cvxr_dev_count(c, (double)count);
+    return count;
+}
+
+template <typename T>
+static int cvxr_dev_sweep64(void *self, cvxrelu_penalty penalty, const void *W,
+                            const double *theta, double lambda, double *sums) {
+    cvxrelu_cuda *c = cvxr_dev(self);
+    const cvxr_dev_exact *x = &c->exact;
+    const size_t ld = c->task.ld, ldx = c->task.ldx, P = c->task.patterns;
+    size_t first, count;
+    int k;
+    if (penalty == CVXRELU_PENALTY_FEATURE) return 0;
+    cvxr_cuda_send(&c->gpu, x->theta, theta, c->task.n * sizeof *theta);
+    for (k = 0; k < CVXR_GPU_SWEEP; k++) sums[k] = 0;
+    for (first = 0; first < P; first += count) {
+        double part[CVXR_GPU_SWEEP];
+        count = cvxr_gpu_min(CVXR_DEV_ROWS, P - first);
+        cvxr_dev_exact_gradient(c, first, count);
+        cvxr_cuda_restride(&c->gpu, count, c->task.d, ld, (const T *)W + first * ld, ldx, x->W);
+        cvxr_cuda_sweep(&c->gpu, penalty, count, ldx, x->U, x->W, lambda, c->work, c->sum);
+        if (cvxr_cuda_fetch(&c->gpu, part, c->sum, sizeof part)) return 1;
+        for (k = 0; k < CVXR_GPU_SWEEP; k++)
+            sums[k] = k < 2 ? fmax(sums[k], part[k]) : sums[k] + part[k];
+    }
+    return 1;
 }
 
 /* ---- One-sided quadratics --------------------------------------------------------------- */
@@ -2498,6 +2579,7 @@ template <typename T> static void cvxr_dev_fill(cvxrelu_device *t) {
     t->residual = cvxr_dev_residual<T>, t->loss = cvxr_dev_loss<T>;
     t->excess = cvxr_dev_excess<T>;
     t->forward64 = cvxr_dev_forward64, t->gradient64 = cvxr_dev_gradient64;
+    t->predict64 = cvxr_dev_predict64<T>, t->sweep64 = cvxr_dev_sweep64<T>;
     t->hinges_open = cvxr_dev_hinges_open<T>, t->hinges_close = cvxr_dev_hinges_close<T>;
     t->hinges_update = cvxr_dev_hinges_update<T>;
     t->hinges_gradient = cvxr_dev_hinges_gradient<T>;

@@ -78,17 +78,46 @@ static cvxrelu_report fit_compare(const cvxrelu_problem *p, cvxrelu_options o,
     return there;
 }
 
+typedef struct fit_steps { int count; double values[64]; } fit_steps;
+
+static int fit_record(void *user, const cvxrelu_progress *progress) {
+    fit_steps *steps = (fit_steps *)user;
+    if (steps->count + 2 > 64) return 0;
+    steps->values[steps->count++] = progress->objective;
+    steps->values[steps->count++] = progress->dual_bound;
+    return 0;
+}
+
+/* Objective and bound of every step: those of certificates too. */
 TEST(fista_in_float64_takes_the_steps_of_the_cpu) {
     static const cvxrelu_penalty penalties[4] = {
         CVXRELU_PENALTY_NEURON, CVXRELU_PENALTY_FEATURE, CVXRELU_PENALTY_L1, CVXRELU_PENALTY_L2
     };
-    size_t k;
+    int k, i;
     for (k = 0; k < 4; k++) {
-        cvxrelu_problem p = fit_problem(70, 5, 1 + k % 3, 40, 0.003);
+        cvxrelu_problem p = fit_problem(70, 5, 1 + (size_t)k % 3, k ? 40 : 300, 0.03);
         cvxrelu_options o = fit_options(CVXRELU_SOLVER_FISTA, -1, 0);
+        cvxrelu_cuda *cuda = NULL;
+        cvxrelu_model *model = NULL;
+        cvxrelu_report r;
+        fit_steps steps[2];
+        memset(steps, 0, sizeof steps);
         p.penalty = penalties[k];
-        o.max_iters = 25;
+        o.max_iters = 12;
         fit_compare(&p, o, NULL, 1e-9);
+        o.progress = fit_record;
+        CHECK(cvxrelu_cuda_open(NULL, &cuda, NULL) == CVXRELU_OK);
+        for (i = 0; i < 2; i++) {
+            o.device = i ? cvxrelu_cuda_device(cuda) : NULL;
+            o.progress_user = steps + i;
+            CHECK(cvxrelu_fit(&p, &o, NULL, &model, &r) == CVXRELU_OK);
+            cvxrelu_model_free(model);
+        }
+        cvxrelu_cuda_close(cuda);
+        CHECK(steps[0].count == 24 && steps[1].count == 24);
+        CHECK(steps[0].values[23] > 0);
+        for (i = 0; i < 24; i++)
+            CHECK_NEAR(steps[1].values[i], steps[0].values[i], 1e-9 * steps[0].values[i]);
     }
 }
 

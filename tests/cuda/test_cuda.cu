@@ -286,7 +286,8 @@ TEST(rows_by_their_numbers_go_where_they_belong) {
 }
 
 /* Rows of d in rows of lda, float64, to rows of ldb of T, backwards, and back. */
-template <typename T> static void check_restride(size_t rows, size_t d, size_t lda, size_t ldb) {
+template <typename T>
+static void check_restride(size_t rows, size_t d, size_t lda, size_t ldb) {
     const doubles x = gpu_rows<double>(rows, d, lda, 0);
     device<double> dx(x), dback(rows * lda);
     device<T> dy(rows * ldb), dz(rows * ldb);
@@ -300,6 +301,8 @@ template <typename T> static void check_restride(size_t rows, size_t d, size_t l
     cvxr_cuda_place(&gpu, rows, d, lda, dx.p, dat.p, ldb, dz.p);
     cvxr_cuda_restride(&gpu, rows, d, ldb, dy.p, lda, dback.p);
     y = dy.get(), z = dz.get(), back = dback.get();
+    cvxr_cuda_pick(&gpu, rows, d, ldb, dz.p, dat.p, lda, dback.p);
+    CHECK(same(back, dback.get()));
     for (i = 0; i < rows; i++)
         for (j = 0; j < ldb; j++) {
             const T want = j < d ? (T)x[i * lda + j] : (T)0;
