@@ -743,9 +743,10 @@ typedef struct cvxrelu_device {
     void   (*gradient64)(void *self, size_t first, size_t count, const double *theta,
                          double *G);
     /* The same for one output's weights W of the device (sides = 1), all patterns; both may be
-       NULL. z (n) = its prediction; returns the non-zero groups. With G as above, sums = largest
-       dual norm of a group of G, largest ||G_j||^2, penalty of W, <W, G>, squared minimum norm
-       of lambda d penalty(W) - G; returns 0 where it does not know the penalty.              */
+       NULL. z (n) = its prediction; returns the non-zero groups. With G as above, sums = the
+       largest dual norm of a group of G, the largest ||G_j||^2, the penalty of W, <W, G> and
+       the squared minimum norm of lambda d penalty(W) - G; returns 0 where it does not know the
+       penalty.                                                                               */
     size_t (*predict64)(void *self, const void *W, double *z);
     int    (*sweep64)(void *self, cvxrelu_penalty penalty, const void *W, const double *theta,
                       double lambda, double sums[5]);
