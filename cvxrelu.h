@@ -8254,18 +8254,103 @@ static void cvxr_cpu_release(void *self, void *array, size_t count) {
     cvxr_release(core->mem, array, count, core->space->size);
 }
 
+/* A loop over rows of weights (of length 1: over elements), cut into parts by their number
+   alone: the team shares them, and sums have the same bits for any number of threads. */
+#define CVXR_PARTS     32    /* at most */
+#define CVXR_PART_SIZE 16384 /* elements at least */
+
+typedef struct cvxr_loop {
+    cvxr_core *core;
+    double (*body)(const struct cvxr_loop *loop, size_t from, size_t count);
+    size_t rows, length, parts;
+    double a, b, sums[CVXR_PARTS];
+    const cvxr_penalty_table *penalty;
+    const void *x, *y, *z, *w;
+    void *out;
+} cvxr_loop;
+
+static void cvxr_loop_task(void *arg, size_t i) {
+    cvxr_loop *loop = (cvxr_loop *)arg;
+    const size_t from = cvxr_share(loop->rows, loop->parts, i, 8),
+                 to = cvxr_share(loop->rows, loop->parts, i + 1, 8);
+    loop->sums[i] = loop->body(loop, from, to - from);
+}
+
+static double cvxr_loop_run(cvxr_loop *loop) {
+    double sum = 0;
+    size_t i;
+    loop->parts = cvxr_min_z(CVXR_PARTS, loop->rows * loop->length / CVXR_PART_SIZE);
+    loop->parts = cvxr_max_z(1, loop->parts);
+    cvxr_team_run(&loop->core->op_work.team, loop->parts, cvxr_loop_task, loop);
+    for (i = 0; i < loop->parts; i++) sum += loop->sums[i];
+    return sum;
+}
+
+static cvxr_loop cvxr_loop_over(void *self, size_t rows, size_t length,
+                                double (*body)(const cvxr_loop *, size_t, size_t)) {
+    cvxr_loop loop;
+    memset(&loop, 0, sizeof loop);
+    loop.core = (cvxr_core *)self;
+    loop.rows = rows, loop.length = length;
+    loop.body = body;
+    return loop;
+}
+
+/* Row `from` of one of its arrays. */
+static const void *cvxr_loop_at(const cvxr_loop *loop, const void *base, size_t from) {
+    return (const unsigned char *)base + from * loop->length * loop->core->space->size;
+}
+
+static void *cvxr_loop_out(const cvxr_loop *loop, size_t from) {
+    return (unsigned char *)loop->out + from * loop->length * loop->core->space->size;
+}
+
+static double cvxr_copy_part(const cvxr_loop *s, size_t from, size_t count) {
+    memcpy(cvxr_loop_out(s, from), cvxr_loop_at(s, s->x, from), count * s->core->space->size);
+    return 0;
+}
+
+static double cvxr_axpby_part(const cvxr_loop *s, size_t from, size_t count) {
+    s->core->space->axpby(count, s->a, cvxr_loop_at(s, s->x, from), s->b,
+                          cvxr_loop_out(s, from));
+    return 0;
+}
+
+static double cvxr_dot_part(const cvxr_loop *s, size_t from, size_t count) {
+    return s->core->space->dot(count, cvxr_loop_at(s, s->x, from),
+                               s->y ? cvxr_loop_at(s, s->y, from) : NULL,
+                               cvxr_loop_at(s, s->z, from),
+                               s->w ? cvxr_loop_at(s, s->w, from) : NULL);
+}
+
+static double cvxr_prox_part(const cvxr_loop *s, size_t from, size_t count) {
+    cvxr_prox(s->penalty, s->core->type, count, s->length, cvxr_loop_out(s, from), s->a);
+    return 0;
+}
+
+static double cvxr_penalty_part(const cvxr_loop *s, size_t from, size_t count) {
+    return cvxr_penalty_value(s->penalty, s->core->type, count, s->length,
+                              cvxr_loop_at(s, s->x, from));
+}
+
 static void cvxr_cpu_copy(void *self, size_t count, const void *from, void *to) {
-    memcpy(to, from, count * ((cvxr_core *)self)->space->size);
+    cvxr_loop loop = cvxr_loop_over(self, count, 1, cvxr_copy_part);
+    loop.x = from, loop.out = to;
+    cvxr_loop_run(&loop);
 }
 
 static void cvxr_cpu_axpby(void *self, size_t count, double a, const void *x, double b,
                            void *y) {
-    ((cvxr_core *)self)->space->axpby(count, a, x, b, y);
+    cvxr_loop loop = cvxr_loop_over(self, count, 1, cvxr_axpby_part);
+    loop.a = a, loop.b = b, loop.x = x, loop.out = y;
+    cvxr_loop_run(&loop);
 }
 
 static double cvxr_cpu_dot(void *self, size_t count, const void *x, const void *y,
                            const void *z, const void *w) {
-    return ((cvxr_core *)self)->space->dot(count, x, y, z, w);
+    cvxr_loop loop = cvxr_loop_over(self, count, 1, cvxr_dot_part);
+    loop.x = x, loop.y = y, loop.z = z, loop.w = w;
+    return cvxr_loop_run(&loop);
 }
 
 static size_t cvxr_cpu_take(void *self, size_t rows, const void *W, size_t *index, double *U) {
@@ -8292,26 +8377,33 @@ static void cvxr_cpu_put(void *self, size_t rows, const size_t *index, const dou
                                   + index[j] * core->op_work.dp * core->space->size);
 }
 
+/* The norms of columns go over all rows: no parts. */
 static void cvxr_cpu_prox(void *self, cvxrelu_penalty penalty, size_t blocks, size_t groups,
                           double t, void *W) {
-    const cvxr_core *core = (cvxr_core *)self;
-    const size_t dp = core->op_work.dp;
+    cvxr_core *core = (cvxr_core *)self;
+    cvxr_loop loop = cvxr_loop_over(self, groups, core->op_work.dp, cvxr_prox_part);
     size_t k;
-    for (k = 0; k < blocks; k++)
-        cvxr_prox(&cvxr_penalties[penalty], core->type, groups, dp,
-                  (unsigned char *)W + k * groups * dp * core->space->size, t);
+    loop.penalty = &cvxr_penalties[penalty];
+    loop.a = t;
+    for (k = 0; k < blocks; k++) {
+        loop.out = cvxr_at(core, W, k * groups * loop.length);
+        if (penalty == CVXRELU_PENALTY_FEATURE) cvxr_prox_part(&loop, 0, groups);
+        else cvxr_loop_run(&loop);
+    }
 }
 
 static double cvxr_cpu_penalty(void *self, cvxrelu_penalty penalty, size_t blocks,
                                size_t groups, const void *W) {
-    const cvxr_core *core = (cvxr_core *)self;
-    const size_t dp = core->op_work.dp;
+    cvxr_core *core = (cvxr_core *)self;
+    cvxr_loop loop = cvxr_loop_over(self, groups, core->op_work.dp, cvxr_penalty_part);
     double sum = 0;
     size_t k;
-    for (k = 0; k < blocks; k++)
-        sum += cvxr_penalty_value(
-            &cvxr_penalties[penalty], core->type, groups, dp,
-            (const unsigned char *)W + k * groups * dp * core->space->size);
+    loop.penalty = &cvxr_penalties[penalty];
+    for (k = 0; k < blocks; k++) {
+        loop.x = (const unsigned char *)W + k * groups * loop.length * core->space->size;
+        if (penalty == CVXRELU_PENALTY_FEATURE) sum += cvxr_penalty_part(&loop, 0, groups);
+        else sum += cvxr_loop_run(&loop);
+    }
     return sum;
 }
 
