@@ -42,7 +42,22 @@
 
 #define CVXRELU_CUDA_EMULATED 1
 #define EMU_UNUSED            __attribute__((unused))
-#define EMU_JUMPS             __attribute__((noinline, no_sanitize("address", "undefined")))
+#ifdef __clang__
+#define EMU_JUMPS __attribute__((noinline, no_sanitize("address", "undefined")))
+#else
+#define EMU_JUMPS __attribute__((noipa, no_sanitize("address", "undefined")))
+#endif
+
+/* After a jump memory is another's, and so are the registers that a function must keep. */
+#if defined(__x86_64__)
+#define EMU_CHANGED asm volatile("" ::: "memory", "rbx", "r12", "r13", "r14", "r15")
+#elif defined(__aarch64__)
+#define EMU_CHANGED                                                                            \
+    asm volatile("" ::: "memory", "x19", "x20", "x21", "x22", "x23", "x24", "x25", "x26",      \
+                 "x27", "x28", "d8", "d9", "d10", "d11", "d12", "d13", "d14", "d15")
+#else
+#define EMU_CHANGED asm volatile("" ::: "memory") /* compile with -O0 */
+#endif
 #define __global__
 #define __device__
 #define __host__
@@ -184,11 +199,15 @@ static void emu_place(unsigned t) {
     threadIdx = dim3(t % blockDim.x, t / blockDim.x % blockDim.y, t / blockDim.x / blockDim.y);
 }
 
+/* Of its own: a function must not both set and take jumps. */
+EMU_JUMPS static void emu_jump(void **to) { __builtin_longjmp(to, 1); }
+
 EMU_JUMPS static void emu_leave(emu_fiber *f) { /* from a fiber to the scheduler */
 #ifdef EMU_ASAN
     __sanitizer_start_switch_fiber(&f->fake, emu.home_stack, emu.home_size);
 #endif
-    if (__builtin_setjmp(f->jump) == 0) __builtin_longjmp(emu.home, 1);
+    if (__builtin_setjmp(f->jump) == 0) emu_jump(emu.home);
+    EMU_CHANGED;
 #ifdef EMU_ASAN
     __sanitizer_finish_switch_fiber(f->fake, &emu.home_stack, &emu.home_size);
 #endif
@@ -202,10 +221,11 @@ EMU_JUMPS static void emu_enter(emu_fiber *f) {
     __sanitizer_start_switch_fiber(&emu.home_fake, f->stack.data(), f->stack.size());
 #endif
     if (__builtin_setjmp(emu.home) == 0) {
-        if (f->started) __builtin_longjmp(f->jump, 1);
+        if (f->started) emu_jump(f->jump);
         f->started = 1;
         setcontext(&f->context);
     }
+    EMU_CHANGED;
 #ifdef EMU_ASAN
     __sanitizer_finish_switch_fiber(emu.home_fake, NULL, NULL);
 #endif
