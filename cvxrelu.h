@@ -8695,13 +8695,15 @@ static size_t cvxr_predict_rows(cvxr_core *core, const cvxr_rows *rows, double *
     return active;
 }
 
-/* As cvxr_sweep_rows for dense weights of a device that does it; 0: it does not. */
+/* As cvxr_sweep_rows for dense weights of a device that does it and has all rows; 0: it does
+   not. */
 static int cvxr_sweep_device(cvxr_core *core, const cvxr_rows *rows, const double *theta,
                              double lam, cvxr_penalty_sums *sums) {
     const cvxrelu_penalty penalty = (cvxrelu_penalty)(core->penalty - cvxr_penalties);
     double s[5] = { 0, 0, 0, 0, 0 };
     memset(sums, 0, sizeof *sums);
-    if (rows->dense == NULL || core->foreign == NULL || core->foreign->sweep64 == NULL
+    if (rows->dense == NULL || core->data->ranks || core->foreign == NULL
+        || core->foreign->sweep64 == NULL
         || !core->foreign->sweep64(core->foreign->self, penalty, rows->dense, theta, lam, s))
         return 0;
     sums->most = s[0], sums->row = s[1], sums->value = s[2], sums->product = s[3];
