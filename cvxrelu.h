@@ -342,7 +342,7 @@
      agrees to rounding. passes and flops count all ranks, bytes and seconds this one.
      Gated networks: NEWTON (no n x n factor), FISTA, lambda = 0. ReLU: AL (AUTO too), over the
      recipe's or given patterns; the rows that a projection on a cone needs are copied to all
-     ranks as it meets them, at most max(2048, 4 dp). Paths of both. Each rank may have a
+     ranks as it meets them, at most max(8192, 8 dp). Paths of both. Each rank may have a
      device for FISTA, whose gradients are summed in the host's memory. UNSUPPORTED are a
      search, active_share, AL on a device, and the other calls.
      What a rank hands to the hook (report.reduced_bytes; a ring moves 2 (R - 1) / R of it each
@@ -354,8 +354,9 @@
                    groups, q = k + d, and 2 q (q + 1) new rays (both twice in float64); 8 k dp +
                    8 dp + 24 before the first, after 4 dp (dp + 1)
        lambda = 0  8 (P dp + 2) a step and output
-       AL          8 (c P + k) dp + 32 an iteration with k groups that are not zero; 16 a group
-                   and round of a projection, 8 dp + P / 4 a row that it meets
+       AL          8 (c P + k) dp a gradient with k groups that are not zero, one or two an
+                   iteration, 8 more, and 16 a trial step; 16 a group and round of a projection,
+                   8 dp + P / 4 a row that it meets
        before      512 for 64 ranks, 320 for 8 columns, 256 for a panel of 8 gates, 8 d, 300
 
    UNITS AND LAYOUTS
@@ -8071,7 +8072,7 @@ static size_t cvxr_core_cone_bytes(size_t n, size_t d, size_t dp, size_t P, int 
 }
 
 static size_t cvxr_pool_capacity(size_t all, size_t dp) {
-    return cvxr_min_z(all, cvxr_max_z(2048, 4 * dp));
+    return cvxr_min_z(all, cvxr_max_z(8192, 8 * dp));
 }
 
 static size_t cvxr_pool_bytes(size_t n, size_t all, size_t dp, size_t P, int threads) {

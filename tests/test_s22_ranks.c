@@ -859,6 +859,40 @@ static int ranks_is(const ranks_world *w, size_t i, size_t count, cvxrelu_type t
            && w->log[i].op == CVXRELU_SUM;
 }
 
+/* The augmented Lagrangian: gradients over all patterns, an output at a time, follow one
+   another with those of the groups that are not zero in panels of at most 64, and single sums;
+   rows that a projection meets come with their masks, 32 patterns a number. */
+TEST(al_sends_what_the_model_says) {
+    static ranks_sent log[RANKS_LOG];
+    cvxrelu_problem p = s14_problem(150, 13, 1, 40);
+    cvxrelu_options o = s14_options(CVXRELU_SOLVER_AL, 1e-3);
+    const size_t dp = 16, row = 16 + 2;
+    ranks_world w;
+    ranks_member m[RANKS_MOST];
+    size_t i, gradients = 0, rows = 0, sums = 0, panels = 0, P;
+    p.kind = CVXRELU_RELU, p.search = CVXRELU_SEARCH_OFF, p.lambda = 5e-2;
+    o.max_iters = 200;
+    ranks_open(&w, m, &p, &o, 3, ranks_shards[2]);
+    w.log = log;
+    ranks_run(&w, m);
+    ranks_check_models(&w, m, 1);
+    P = m->reports->patterns;
+    CHECK(P > 32 && w.logged < RANKS_LOG);
+    for (i = 0; i < w.logged && log[i].count != P * dp; i++) continue; /* the patterns */
+    for (; i < w.logged; i++) {
+        const size_t count = log[i].count;
+        CHECK(log[i].type == CVXRELU_FLOAT64);
+        if (log[i].op == CVXRELU_MAX) continue;
+        if (count == P * dp) gradients++;
+        else if (count <= 3) sums++;
+        else if (count % dp == 0 && count <= 64 * dp) panels++;
+        else CHECK(count % row == 0), rows += count / row;
+    }
+    CHECK(gradients >= 200 && gradients < 450 && panels >= 200 && sums >= 600);
+    CHECK(rows > 10 && rows <= 150);
+    ranks_close(&w, m);
+}
+
 /* Every message of a Newton run of one output is one that the model names. What comes in
    float32 are new rays, q (q + 1) / 2 numbers, as often as the report has factors, and q of
    every CG step with them; a CG step is such a message, or the mean mask's dp, then <r, q>, a
@@ -927,6 +961,7 @@ SUITE(s22_ranks) {
     RUN(threads_of_a_rank_change_nothing);
     RUN(r_fista_sends_what_the_model_says);
     RUN(newton_sends_what_the_model_says);
+    RUN(al_sends_what_the_model_says);
 }
 #else
 TEST(ranks_as_threads) { SKIP("no POSIX threads"); }
