@@ -345,6 +345,7 @@ static void s22_far_compare(const cvxrelu_problem *p, cvxrelu_options o) {
     CHECK(memcmp(&here.stationarity, &there.stationarity, sizeof(double)) == 0);
     CHECK(memcmp(&here.lambda_max, &there.lambda_max, sizeof(double)) == 0);
     CHECK(memcmp(&here.raw_violation, &there.raw_violation, sizeof(double)) == 0);
+    CHECK(s22_bytes(p, &o) >= there.peak_bytes && there.peak_bytes <= here.peak_bytes);
     CHECK_NEAR(here.passes / there.passes, 1, 1e-12);
     CHECK_NEAR(here.flops / there.flops, 1, 1e-12);
     cvxrelu_model_free(a);
