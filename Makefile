@@ -63,6 +63,9 @@ cuda-test: $(BUILD)/test_cuda $(BUILD)/fit_cuda ## the CUDA companion on a card,
 cuda-bench: $(BUILD)/bench_cuda ## speed of the kernels on a card against gemm and copy (BENCH_ARGS)
 	@$(BUILD)/bench_cuda $(BENCH_ARGS)
 
+cuda-solve: $(BUILD)/solve_cuda ## whole solves beside the reference on a card, MNIST (--data DIR)
+	@$(PYTHON) tests/cuda/bench_solve.py --solve $(BUILD)/solve_cuda $(BENCH_ARGS)
+
 cuda-example: ## the CPU and a card beside each other: examples/11_cuda.cu
 	@command -v $(NVCC) >/dev/null || { echo "SKIP cuda-example: no $(NVCC)"; exit 0; }; \
 	    mkdir -p $(BUILD) && $(NVCC) -O2 -arch=native -I. examples/11_cuda.cu \
@@ -141,7 +144,7 @@ $(BUILD)/%_cuda: tests/cuda/%_cuda.cu tests/cuda/gpu.h tests/runner.h cvxrelu.h 
 	@mkdir -p $(BUILD)
 	$(NVCC) -std=c++11 -O2 -lineinfo -arch=native $< -o $@ -lcublas -lcusolver
 
-.PHONY: cuda-emulate cuda-compile cuda-test cuda-bench cuda-example
+.PHONY: cuda-emulate cuda-compile cuda-test cuda-bench cuda-solve cuda-example
 .PHONY: all help demo test check check-contents check-stranger examples mpi bench bench-peers \
     bench-profile bench-scaling bench-relu bench-search bench-dense bench-threads bench-operator bench-before \
     bench-keep clean

@@ -1,8 +1,10 @@
 #!/bin/sh
 # cvxrelu_cuda.cuh on the CPU: builds the programs of this directory over the emulation of
 # tests/cuda/emulation and runs test_cuda (the kernels), after bench_cuda on a few rows; or, where
-# PROGRAM is fit_cuda, that one (whole solves). Arguments: compiler flags (sanitizers), or none.
-# Environment: CXX, BUILD, PROGRAM, FILTER (tests of the program). Needs <ucontext.h> and __builtin_setjmp: else it is skipped.
+# PROGRAM is fit_cuda, that one (whole solves); solve_cuda: under bench_solve.py, tiny sizes.
+# Arguments: compiler flags (sanitizers), or none.
+# Environment: CXX, BUILD, PROGRAM, FILTER (tests of the program). Needs <ucontext.h> and
+# __builtin_setjmp: else it is skipped.
 cd "$(dirname "$0")/../.." || exit 1
 CXX=${CXX:-c++} BUILD=${BUILD:-build}
 flags="-std=c++11 -x c++ -fno-strict-aliasing -Wall -Wextra -Wno-unknown-pragmas \
@@ -30,5 +32,9 @@ if [ "$PROGRAM$FILTER" = fit_cuda ]; then
     "$dir/example" 24 0.3 >"$dir/example.txt" && [ "$(tail -n 1 "$dir/example.txt")" = "agree 1" ] ||
         { cat "$dir/example.txt"; exit 1; }
 fi
-$CXX "$@" $flags "tests/cuda/$PROGRAM.cu" -o "$dir/test" -lm || exit 1
+$CXX "$@" $flags -pthread "tests/cuda/$PROGRAM.cu" -o "$dir/test" -lm || exit 1
+if [ "$PROGRAM" = solve_cuda ]; then
+    python3 tests/cuda/bench_solve.py --dry --threads 2 --solve "$dir/test"
+    exit
+fi
 "$dir/test" $FILTER
