@@ -323,8 +323,9 @@
      targets and bits to it, and keeps them here too. Certificates ask it for float64 products.
      precision says which type it works in. AUTO is FISTA, or AL for ReLU networks; Newton,
      lambda = 0 and the search are UNSUPPORTED. A device that fails ends the call with
-     CVXRELU_ERR_DEVICE, or MEMORY or LIMIT, and its sentence. Calls that are not fits, and the
-     patterns of a fit, stay on the CPU.
+     CVXRELU_ERR_DEVICE, or MEMORY or LIMIT, and its sentence. Patterns are the CPU's to the
+     bit: the device has the signs with a margin, the CPU what is in doubt, and gates that their
+     products move (POINTS, active_share). Calls that are not fits stay on the CPU.
 
    RANKS
      options.ranks shares the rows out: every one of R processes hands its own rows of X and Y
@@ -697,11 +698,24 @@ typedef struct cvxrelu_device_task {
    Weights are outputs x (sides patterns) groups x ld, zero beyond d; predictions and residuals
    outputs x n. Arrays called `double` are the host's; rows of weights there are ldx apart.
    Entries return when their numbers are there; those that return nothing may return before the
-   work is done. A failure is kept until the next open: from then on entries may return anything
-   finite, and status says what it was. All entries but two are set, called from the thread that
-   called the library, one fit at a time.                                                     */
+   work is done. A failure is kept until the next open or signs_open: from then on entries may
+   return anything finite, and status says what it was. All entries are set, but for those of
+   signs and two; called from the thread that called the library, one fit at a time.          */
 typedef struct cvxrelu_device {
     void *self;                    /* handed to every entry                                   */
+    /* Signs of gates, before open; all three may be NULL: the CPU has them all. signs_open
+       copies X (n x ldx), margin (n) and shifted (d); X stays where it is until signs_close or
+       open, which gives back what signs_open took but may go on with its copy of that X.
+       Returns how many gates a call takes, at most `most`; 0 leaves them to the CPU, or is a
+       failure. signs: gates (count x d) and their norms make bits (count x words, as those of
+       the task) of X g >= 0, and the numbers of rows in doubt: unless |x g| > 2 margin norm, a
+       row with a k where g_k is not 0 and x_k or shifted_k is not. All other bits are right,
+       whatever the order of the sums; gates with doubts are the CPU's.                       */
+    size_t (*signs_open)(void *self, size_t n, size_t d, size_t ldx, size_t most,
+                         const double *X, const double *margin, const unsigned char *shifted);
+    void   (*signs)(void *self, size_t count, const double *gates, const double *norms,
+                    uint64_t *bits, uint32_t *doubts);
+    void   (*signs_close)(void *self);                  /* also where nothing was opened      */
     /* Copies what the task needs; CVXRELU_OK, or a code and a sentence in message (of
        CVXRELU_MESSAGE_SIZE bytes): then nothing is held and close is not called.             */
     cvxrelu_result (*open)(void *self, const cvxrelu_device_task *task, char *message);
@@ -4579,13 +4593,15 @@ static cvxrelu_result cvxr_data_make(cvxr_mem *mem, const cvxrelu_problem *p, cv
    on the gate's support are ties. Masks are computed once, in float64.
    Each draw has its own generator, seeded by the recipe's: the first draws of a longer recipe
    are the draws of the shorter one. Ranks draw the same gates, each has the masks of its rows;
-   what is dropped is decided by all of them, once a panel.
+   what is dropped is decided by all of them, once a panel. A device has the signs of many
+   panels at once; a gate with a sign that its rounding may have made is left to the panels.
    Uses S01 to S04, S06. Used by S08, S22, S24. Tests: tests/test_s07_patterns.c.
    Sources: [MSP22] sections 2 and 3.2, E.1 (share of active rows), F (patches).              */
 
 #define CVXR_PANEL   8         /* gates multiplied with X together                            */
 #define CVXR_PANEL_TASKS 16    /* threads that share the rows of a panel, at most             */
 #define CVXR_REDRAWS 10        /* how often a gate with an uncertain sign is drawn anew       */
+#define CVXR_AHEAD   1024      /* gates that a device has together, at most: whole panels     */
 
 typedef struct cvxr_patterns {
     size_t n, d, words, count;     /* words = (n + 63) / 64                                   */
@@ -4610,6 +4626,12 @@ typedef struct cvxr_sampling {
     uint64_t hash[CVXR_PANEL];     /* of the patterns of the panel                            */
     int empty[CVXR_PANEL];         /* no row is active                                        */
     uint64_t *hashes;              /* ranks: of all patterns                                  */
+    const cvxrelu_device *device;  /* NULL, or who has the signs that are not in doubt        */
+    size_t most, ahead;            /* gates of a call of it; those that room was taken for    */
+    cvxrelu_random *randoms;       /* ahead: the panels' generators after the first draw      */
+    double *norms;                 /* ahead: of the gates                                     */
+    uint32_t *doubts;              /* ahead: rows whose sign the CPU decides                  */
+    unsigned char *shifted;        /* d: is the column's shift not 0?                         */
     size_t dropped_zero, dropped_near;   /* all-zero patterns, uncertain signs                */
     double widest;                 /* largest margin                                          */
     size_t live_count, live_features, used_count;
@@ -4673,6 +4695,33 @@ static size_t cvxr_patterns_bytes(size_t n, size_t d, size_t count) {
     return bytes;
 }
 
+/* What a device's signs need besides. */
+static size_t cvxr_ahead_gates(size_t draws) {
+    return draws < CVXR_AHEAD ? (draws + CVXR_PANEL - 1) / CVXR_PANEL * CVXR_PANEL : CVXR_AHEAD;
+}
+
+static size_t cvxr_ahead_bytes(size_t d, size_t draws) {
+    const size_t ahead = cvxr_ahead_gates(draws);
+    return cvxr_bytes(ahead, sizeof(cvxrelu_random)) + cvxr_bytes(ahead, sizeof(double))
+           + cvxr_bytes(ahead, sizeof(uint32_t)) + cvxr_bytes(d, 1);
+}
+
+static void cvxr_ahead_allocate(cvxr_mem *mem, cvxr_sampling *s) {
+    s->ahead = s->device ? cvxr_ahead_gates(s->draws) : 0;
+    if (s->ahead == 0) return;
+    s->randoms = (cvxrelu_random *)cvxr_alloc(mem, s->ahead, sizeof *s->randoms);
+    s->norms = (double *)cvxr_alloc(mem, s->ahead, sizeof *s->norms);
+    s->doubts = (uint32_t *)cvxr_alloc(mem, s->ahead, sizeof *s->doubts);
+    s->shifted = (unsigned char *)cvxr_alloc(mem, s->data->d, 1);
+}
+
+static void cvxr_ahead_free(cvxr_mem *mem, cvxr_sampling *s) {
+    cvxr_release(mem, s->shifted, s->data->d, 1);
+    cvxr_release(mem, s->doubts, s->ahead, sizeof *s->doubts);
+    cvxr_release(mem, s->norms, s->ahead, sizeof *s->norms);
+    cvxr_release(mem, s->randoms, s->ahead, sizeof *s->randoms);
+}
+
 /* Accepts a struct of zeros, and may be called twice. */
 static void cvxr_patterns_free(cvxr_mem *mem, cvxr_patterns *patterns) {
     cvxr_release(mem, patterns->gates, patterns->capacity * patterns->d, sizeof(double));
@@ -4695,6 +4744,7 @@ static void cvxr_sampling_allocate(cvxr_mem *mem, cvxr_sampling *s) {
     s->real_block = (double *)cvxr_alloc(mem, s->reals, sizeof(double));
     s->index_block = (size_t *)cvxr_alloc_zero(mem, s->indices, sizeof(size_t));
     if (mem->ranks) s->hashes = (uint64_t *)cvxr_alloc(mem, s->draws, sizeof(uint64_t));
+    cvxr_ahead_allocate(mem, s);
     if (!cvxr_mem_agree(mem)) return;
     s->panel = s->real_block;              /* on a cache line                                 */
     s->z = s->panel + CVXR_PANEL * d;
@@ -4708,6 +4758,7 @@ static void cvxr_sampling_allocate(cvxr_mem *mem, cvxr_sampling *s) {
 }
 
 static void cvxr_sampling_free(cvxr_mem *mem, cvxr_sampling *s) {
+    cvxr_ahead_free(mem, s);
     cvxr_release(mem, s->hashes, s->draws, sizeof(uint64_t));
     cvxr_release(mem, s->index_block, s->indices, sizeof(size_t));
     cvxr_release(mem, s->real_block, s->reals, sizeof(double));
@@ -5095,6 +5146,38 @@ static void cvxr_pack(const double *z, size_t n, uint64_t *bits) {
     }
 }
 
+/* ---- Signs by a device ------------------------------------------------------------------ */
+
+static void cvxr_ahead_open(cvxr_sampling *s) {
+    const cvxr_data *data = s->data;
+    size_t k;
+    if (s->ahead == 0) return;
+    for (k = 0; k < data->d; k++) s->shifted[k] = data->shift[k] != 0;
+    s->most = s->device->signs_open(s->device->self, data->n, data->d, data->dp, s->ahead,
+                                    data->X, s->margin, s->shifted);
+    s->most = cvxr_min_z(s->most, s->ahead) / CVXR_PANEL * CVXR_PANEL;
+}
+
+/* Bits of the `count` gates from place `first` on, but where doubts are not 0: panels decide
+   about them. A device that failed has no say any more. */
+static void cvxr_ahead_signs(cvxr_sampling *s, size_t first, size_t count) {
+    const size_t d = s->data->d;
+    const double *gates = s->out->gates + first * d;
+    size_t slot;
+    for (slot = 0; slot < count; slot++) s->norms[slot] = cvxr_safe_norm(gates + slot * d, d);
+    s->device->signs(s->device->self, count, gates, s->norms,
+                     s->out->bits + first * s->out->words, s->doubts);
+    if (s->device->status(s->device->self, NULL) == CVXRELU_OK) return;
+    for (slot = 0; slot < count; slot++) s->doubts[slot] = 1;
+    s->most = 0;
+}
+
+/* Has the device failed? With ranks the others need this one's panels, and hear of it later. */
+static int cvxr_ahead_lost(const cvxr_sampling *s) {
+    return s->ahead > 0 && s->data->ranks == NULL
+           && s->device->status(s->device->self, NULL) != CVXRELU_OK;
+}
+
 /* ---- Share of active rows --------------------------------------------------------------- */
 
 /* Reorders v so that v[k] is the (k+1)-th largest, with none smaller before it (Hoare). */
@@ -5376,9 +5459,11 @@ static size_t cvxr_settle_panel(cvxr_sampling *s, size_t first, size_t count) {
     size_t near_ties[CVXR_PANEL], slot, settled = 0;
     int moves = s->recipe->sampler == CVXRELU_SAMPLER_POINTS || s->recipe->active_share > 0;
     const double *gates = s->out->gates + first * s->data->d;
-    cvxr_panel_load(s, gates, count);
-    if (moves) cvxr_panel_product(s);
-    else
+    size_t left = 0;
+    for (slot = 0; slot < count; slot++) left += (size_t)!s->accepted[slot];
+    if (left) cvxr_panel_load(s, gates, count);
+    if (left && moves) cvxr_panel_product(s);
+    else if (left)
         cvxr_panel_masks(s, gates, count, s->accepted, s->out->bits + first * s->out->words,
                          norm, near_ties);
     for (slot = 0; slot < count; slot++) {
@@ -5391,15 +5476,44 @@ static size_t cvxr_settle_panel(cvxr_sampling *s, size_t first, size_t count) {
     return settled;
 }
 
-/* Draws `count` gates into the places from `first` on, those with an uncertain sign anew. */
-static void cvxr_sample_panel(cvxr_sampling *s, size_t first, size_t count) {
-    size_t slot, left = count;
-    int tries;
+/* First draws into the places from `first` on. */
+static void cvxr_sample_first(cvxr_sampling *s, size_t first, size_t count) {
+    size_t slot;
     for (slot = 0; slot < count; slot++) {
         cvxrelu_random_init(&s->random[slot], cvxrelu_random_next(&s->seeds));
+        cvxr_draw_gate(s, slot, s->out->gates + (first + slot) * s->data->d);
         s->accepted[slot] = 0;
     }
-    for (tries = 0; tries <= CVXR_REDRAWS && left > 0; tries++) {
+}
+
+/* First draws of at most `left` gates and what a device says of them; returns how many they
+   are, 0 where there is no device. */
+static size_t cvxr_sample_ahead(cvxr_sampling *s, size_t first, size_t left) {
+    const size_t all = cvxr_min_z(s->most, left);
+    size_t at, count;
+    for (at = 0; at < all; at += count) {
+        count = cvxr_min_z(CVXR_PANEL, all - at);
+        cvxr_sample_first(s, first + at, count);
+        memcpy(s->randoms + at, s->random, count * sizeof *s->random);
+    }
+    if (all) cvxr_ahead_signs(s, first, all);
+    return all;
+}
+
+/* The panel of `count` gates that are `at` places into those ahead. */
+static void cvxr_sample_known(cvxr_sampling *s, size_t at, size_t count) {
+    size_t slot;
+    memcpy(s->random, s->randoms + at, count * sizeof *s->random);
+    for (slot = 0; slot < count; slot++)
+        s->accepted[slot] = s->doubts[at + slot] == 0 && s->norms[at + slot] != 0;
+}
+
+/* Settles the `count` gates at the places from `first` on, drawing those with an uncertain sign
+   anew. */
+static void cvxr_sample_panel(cvxr_sampling *s, size_t first, size_t count) {
+    size_t slot, left = count - cvxr_settle_panel(s, first, count);
+    int tries;
+    for (tries = 0; tries < CVXR_REDRAWS && left > 0; tries++) {
         for (slot = 0; slot < count; slot++)
             if (!s->accepted[slot])
                 cvxr_draw_gate(s, slot, s->out->gates + (first + slot) * s->data->d);
@@ -5470,15 +5584,22 @@ static void cvxr_merge_panel(cvxr_sampling *s, size_t first, size_t count) {
 }
 
 static cvxrelu_result cvxr_sample_all(cvxr_sampling *s, char *message) {
-    size_t drawn, count;
+    size_t drawn, count, first = 0, at = 0, known = 0; /* at: of the known, from first on     */
     s->slots = s->recipe->sampler == CVXRELU_SAMPLER_POINTS ? CVXR_PANEL / 2 : CVXR_PANEL;
     cvxrelu_random_init(&s->seeds, s->recipe->seed);
-    for (drawn = 0; drawn < s->draws; drawn += count) {
-        size_t first = s->out->count;
-        count = cvxr_min_z(s->slots, s->draws - drawn);
-        cvxr_sample_panel(s, first, count);
-        cvxr_merge_panel(s, first, count);
+    for (drawn = 0; drawn < s->draws && !cvxr_ahead_lost(s); drawn += count) {
+        if (at == known) {
+            first = s->out->count, at = 0;
+            known = cvxr_sample_ahead(s, first, s->draws - drawn);
+        }
+        count = cvxr_min_z(s->slots, known ? known - at : s->draws - drawn);
+        if (known) cvxr_sample_known(s, at, count);
+        else cvxr_sample_first(s, first, count);
+        cvxr_sample_panel(s, first + at, count);
+        cvxr_merge_panel(s, first + at, count);
+        if (known) at += count;
     }
+    if (drawn < s->draws) return CVXRELU_OK; /* status says why */
     if (s->out->count > 0) return CVXRELU_OK;
     return cvxr_fail(message, CVXRELU_ERR_PATTERNS, "no usable pattern among %z drawn gates: "
                      "%z activate no row, %z have a row within rounding of their boundary "
@@ -5507,22 +5628,42 @@ static int cvxr_given_gate(const cvxr_sampling *s, size_t p, double *gate) {
     return fits;
 }
 
+/* Bits of `count` given gates at the places from `first` on, those that a device is sure of
+   are there; returns their near-ties. */
+static double cvxr_given_panel(cvxr_sampling *s, size_t first, size_t count,
+                               const uint32_t *doubts) {
+    const double *gates = s->out->gates + first * s->data->d;
+    double norm[CVXR_PANEL], ties = 0;
+    size_t near_ties[CVXR_PANEL], slot, left = 0;
+    for (slot = 0; slot < count; slot++) {
+        s->accepted[slot] = doubts && doubts[slot] == 0;
+        left += (size_t)!s->accepted[slot];
+    }
+    if (left == 0) return 0;
+    cvxr_panel_load(s, gates, count);
+    cvxr_panel_masks(s, gates, count, s->accepted, s->out->bits + first * s->out->words, norm,
+                     near_ties);
+    for (slot = 0; slot < count; slot++) ties += (double)near_ties[slot];
+    return ties;
+}
+
 static cvxrelu_result cvxr_take_given(cvxr_sampling *s, char *message) {
     cvxr_patterns *out = s->out;
-    double norm[CVXR_PANEL], ties = 0;
-    size_t near_ties[CVXR_PANEL], d = s->data->d, slot, count;
-    for (; out->count < s->draws; out->count += count) {
+    double ties = 0;
+    size_t d = s->data->d, at, count;
+    for (; out->count < s->draws && !cvxr_ahead_lost(s); out->count += count) {
+        const int ahead = s->most > 0;
         double *gates = out->gates + out->count * d;
-        count = cvxr_min_z(CVXR_PANEL, s->draws - out->count);
-        for (slot = 0; slot < count; slot++)
-            if (!cvxr_given_gate(s, out->count + slot, gates + slot * d))
+        count = cvxr_min_z(ahead ? s->most : CVXR_PANEL, s->draws - out->count);
+        for (at = 0; at < count; at++)
+            if (!cvxr_given_gate(s, out->count + at, gates + at * d))
                 return cvxr_fail(message, CVXRELU_ERR_ARGUMENT, "gate %z exceeds 1e150 in the "
                                  "coordinates of the scaled X: multiply it by a small positive "
-                                 "number, only signs count", out->count + slot);
-        cvxr_panel_load(s, gates, count);
-        cvxr_panel_masks(s, gates, count, NULL, out->bits + out->count * out->words, norm,
-                         near_ties);
-        for (slot = 0; slot < count; slot++) ties += (double)near_ties[slot];
+                                 "number, only signs count", out->count + at);
+        if (ahead) cvxr_ahead_signs(s, out->count, count);
+        for (at = 0; at < count; at += CVXR_PANEL)
+            ties += cvxr_given_panel(s, out->count + at, cvxr_min_z(CVXR_PANEL, count - at),
+                                     ahead ? s->doubts + at : NULL);
     }
     out->near_ties = (size_t)cvxr_summed(s->data->ranks, ties);
     return CVXRELU_OK;
@@ -5533,11 +5674,13 @@ static cvxrelu_result cvxr_take_given(cvxr_sampling *s, char *message) {
 /* The patterns of a recipe on the data: the same for the same data and recipe. Sampled: gates
    in the order of drawing, equal patterns and the all-zero pattern dropped; a gate with an
    uncertain sign is drawn anew CVXR_REDRAWS times, then dropped. Given: all, as they are,
-   near-ties counted.
+   near-ties counted. A device (or NULL), which the caller closes, has the signs of gates that
+   their products do not move.
    On an error nothing is held, out is zero and message says why.                             */
-static cvxrelu_result cvxr_patterns_by(const cvxr_team *team, cvxr_mem *mem,
-                                       const cvxr_data *data, const cvxrelu_gates *recipe,
-                                       cvxr_patterns *out, char *message) {
+static cvxrelu_result cvxr_patterns_on(const cvxrelu_device *device, const cvxr_team *team,
+                                       cvxr_mem *mem, const cvxr_data *data,
+                                       const cvxrelu_gates *recipe, cvxr_patterns *out,
+                                       char *message) {
     cvxr_sampling s;
     cvxrelu_result result;
     memset(out, 0, sizeof *out);
@@ -5550,6 +5693,8 @@ static cvxrelu_result cvxr_patterns_by(const cvxr_team *team, cvxr_mem *mem,
     s.recipe = recipe;
     s.out = out;
     s.draws = cvxr_gates_count(recipe);
+    if (recipe->sampler != CVXRELU_SAMPLER_POINTS && !(recipe->active_share > 0))
+        s.device = device && device->signs_open ? device : NULL;
     out->n = data->n;
     out->d = data->d;
     out->words = (data->n + 63) / 64;
@@ -5559,12 +5704,22 @@ static cvxrelu_result cvxr_patterns_by(const cvxr_team *team, cvxr_mem *mem,
     if (!result) {
         cvxr_find_live(&s);
         cvxr_margins(&s);
+        cvxr_ahead_open(&s);
         result = recipe->sampler == CVXRELU_SAMPLER_GIVEN ? cvxr_take_given(&s, message)
                                                           : cvxr_sample_all(&s, message);
+        if (!result && s.device) result = device->status(device->self, message);
+        if (device) result = cvxr_agree(mem, result, message);
     }
     cvxr_sampling_free(mem, &s);
     if (result) cvxr_patterns_free(mem, out);
     return result;
+}
+
+/* The same without a device. */
+static cvxrelu_result cvxr_patterns_by(const cvxr_team *team, cvxr_mem *mem,
+                                       const cvxr_data *data, const cvxrelu_gates *recipe,
+                                       cvxr_patterns *out, char *message) {
+    return cvxr_patterns_on(NULL, team, mem, data, recipe, out, message);
 }
 
 /* The same on the calling thread alone. */
@@ -5580,6 +5735,7 @@ static cvxrelu_result cvxr_patterns_make(cvxr_mem *mem, const cvxr_data *data,
 #undef CVXR_PANEL
 #undef CVXR_PANEL_TASKS
 #undef CVXR_REDRAWS
+#undef CVXR_AHEAD
 
 /* ==== S08 VECTORS AND MODEL OPERATOR =====================================================
    The only code that touches the n x P masks: forward sum_i D_i X u_i, gradient X^T (D_i r),
@@ -18942,6 +19098,7 @@ static void cvxr_plan_bytes(const cvxr_shape *q, const cvxrelu_options *o, int k
         + cvxr_weights_bytes(plan->capacity, dp)
         + cvxr_weights_bytes(cvxr_plan_second(plan), dp) + cvxr_bytes(q->c, sizeof(double))
         + cvxr_bytes(2 * q->n, sizeof(double)) + cvxr_max_z(model, solver);
+    if (q->device) plan->bytes += cvxr_ahead_bytes(q->d, q->P);
     if (plan->solver == CVXRELU_SOLVER_FISTA && q->type == CVXRELU_FLOAT32
         && !q->device) /* X again */
         plan->bytes += cvxr_bytes(q->n * cvxr_work_stride(q->d, q->type), sizeof(float));
@@ -19066,6 +19223,7 @@ typedef struct cvxr_fit {
     double *best; /* 2 n: scores and hits of the training error */
     float *X32;
     int open, searches;
+    int signs;           /* options.device may hold what its signs_open took */
     cvxr_patterns given; /* searches: the patterns of given gates */
     cvxr_search_report search;
     size_t thin;         /* EXACT: cells too thin for a gate */
@@ -19089,6 +19247,7 @@ static void cvxr_fit_close_solver(cvxr_fit *f) {
 
 static void cvxr_fit_close(cvxr_fit *f) {
     cvxr_fit_close_solver(f);
+    if (f->signs) f->opt.device->signs_close(f->opt.device->self);
     cvxr_patterns_free(&f->mem, &f->given);
     cvxr_patterns_free(&f->mem, &f->patterns);
     cvxr_data_free(&f->mem, &f->data);
@@ -19170,6 +19329,7 @@ static cvxrelu_result cvxr_fit_open_device(cvxr_fit *f, char *message) {
     task.sides = cvxr_sides(core);
     task.type = f->opt.precision;
     task.loss = f->problem.loss, task.penalty = f->problem.penalty;
+    f->signs = 0; /* open gives that back */
     result = device->open(device->self, &task, message);
     if (result) return cvxr_agree(&f->mem, result, message);
     core->foreign = device;
@@ -19463,9 +19623,11 @@ static cvxrelu_result cvxr_fit_open(cvxr_fit *f, const cvxrelu_problem *problem,
     result = cvxr_data_make(&f->mem, problem, &f->data, message);
     if (!result && problem->search == CVXRELU_SEARCH_EXACT)
         result = cvxr_fit_enumerate(f, message);
-    else if (!result)
-        result = cvxr_patterns_by(&team, &f->mem, &f->data, &problem->gates, &f->patterns,
-                                  message);
+    else if (!result) {
+        f->signs = f->opt.device && f->opt.device->signs_close;
+        result = cvxr_patterns_on(f->opt.device, &team, &f->mem, &f->data, &problem->gates,
+                                  &f->patterns, message);
+    }
     if (!result) result = cvxr_fit_open_solver(f, report);
     if (result && f->ranks.failed) result = cvxr_ranks_fail(&f->ranks, message);
     if (result) cvxr_fit_close(f);

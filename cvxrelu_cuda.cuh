@@ -899,29 +899,27 @@ __device__ inline int cvxr_off_support(size_t d, const double *x, const double *
 }
 
 /* Bits of gate blockIdx.y from its products z, 256 rows a block; the bits after the last row
-   are 0. */
+   are 0. Gates are stride32 words apart. */
 __global__ void cvxr_k_signs(size_t n, size_t d, size_t ldx, const double *X,
                              const double *gates, const double *z, const double *margin,
                              const double *norms, const unsigned char *shifted, size_t words32,
-                             uint32_t *bits, uint32_t *doubts) {
+                             size_t stride32, uint32_t *bits, uint32_t *doubts) {
     const size_t i = (size_t)blockIdx.x * blockDim.x + threadIdx.x, p = blockIdx.y;
     const double product = i < n ? z[p * n + i] : -1.0;
     const uint32_t word = __ballot_sync(CVXR_GPU_FULL, product >= 0);
-    if (threadIdx.x % 32 == 0 && i / 32 < words32) bits[p * words32 + i / 32] = word;
-    if (i < n && fabs(product) <= 2 * margin[i] * norms[p]
+    if (threadIdx.x % 32 == 0 && i / 32 < words32) bits[p * stride32 + i / 32] = word;
+    if (i < n && !(fabs(product) > 2 * margin[i] * norms[p]) /* not a number: a doubt */
         && cvxr_off_support(d, X + i * ldx, gates + p * d, shifted))
         atomicAdd(&doubts[p], 1u);
 }
 
-#define CVXR_GPU_GATES 1024 /* gates of a call, at most: the panel of products has n rows */
-
-/* bits (count x words) and doubts (count) of `count` gates, rows of d. margin: n, norms of the
-   gates: count, shifted: d flags; z: room for n x count products, count <= CVXR_GPU_GATES. All
-   on the device. */
+/* The bits of n rows, gates `words` apart, of `count` gates, rows of d; their doubts are added
+   to those of the gates. margin: n, norms of the gates: count, shifted: d flags; z: room for
+   n x count products, count < 2^16. All on the device. */
 static int cvxr_cuda_patterns(cvxr_gpu *g, size_t n, size_t d, size_t ldx, const double *X,
                               size_t count, const double *gates, const double *margin,
                               const double *norms, const unsigned char *shifted, double *z,
-                              uint64_t *bits, uint32_t *doubts) {
+                              size_t words, uint64_t *bits, uint32_t *doubts) {
     const size_t words32 = (n + 63) / 64 * 2;
     const double one = 1, zero = 0;
     if (g->failed || count == 0 || n == 0) return g->failed;
@@ -929,11 +927,10 @@ static int cvxr_cuda_patterns(cvxr_gpu *g, size_t n, size_t d, size_t ldx, const
                   cublasDgemm(g->blas, CUBLAS_OP_T, CUBLAS_OP_N, (int)n, (int)count, (int)d,
                               &one, X, (int)ldx, gates, (int)d, &zero, z, (int)n),
                   "products of gates");
-    cvxr_cuda_zero(g, doubts, count * sizeof *doubts);
     CVXR_LAUNCH(g, (cvxr_k_signs),
                 dim3((unsigned)cvxr_gpu_parts(32 * words32, CVXR_GPU_BLOCK), (unsigned)count),
                 dim3(CVXR_GPU_BLOCK), n, d, ldx, X, gates, z, margin, norms, shifted, words32,
-                (uint32_t *)bits, doubts);
+                2 * words, (uint32_t *)bits, doubts);
     return g->failed;
 }
 
@@ -1797,10 +1794,11 @@ static int cvxr_cuda_solve(cvxr_gpu *g, size_t n, const double *L, size_t count,
 }
 
 /* ==== C08 THE OBJECT =====================================================================
-   What cvxrelu_cuda_open makes, and the memory of the task that a fit opens: data and bits,
-   panels, lists, and what crosses between host and card. Everything is taken when the task is
-   opened, but the arrays of the solver, whose bytes are counted beforehand: panels get what is
-   left. The float64 copy of X is held in blocks of rows when it does not fit.
+   What cvxrelu_cuda_open makes, the signs of gates that a fit samples before it has a task, and
+   the memory of the task: data (the float64 copy of X is the signs', where all of it was there)
+   and bits, panels, lists, and what crosses between host and card. Everything is taken when the
+   task is opened, but the arrays of the solver, whose bytes are counted beforehand: panels get
+   what is left. The float64 copy of X is held in blocks of rows when it does not fit.
    Tests: tests/cuda/fit_cuda.cu.                                                        */
 
 #define CVXR_DEV_BLOCKS 32  /* arrays of a task, at most */
@@ -1815,6 +1813,16 @@ typedef struct cvxr_dev_exact {  /* the certificate's products, float64 */
     uint32_t *at, *starts;       /* CVXR_DEV_ROWS; 2 */
 } cvxr_dev_exact;
 
+typedef struct cvxr_dev_signs {  /* of gates, before the task */
+    const double *host;          /* X where it came from; NULL: nothing is here */
+    size_t n, d, ldx, words;
+    size_t block, rows, most;    /* rows of X on the card, of a panel; gates of a call */
+    double *X, *margin, *gates, *norms, *z; /* block x ldx, n, most x d, most, rows x most */
+    unsigned char *shifted;      /* d */
+    uint64_t *bits;              /* most x words */
+    uint32_t *doubts;            /* most */
+} cvxr_dev_signs;
+
 struct cvxrelu_cuda {
     cvxr_gpu gpu;
     cvxrelu_device table;
@@ -1828,6 +1836,7 @@ struct cvxrelu_cuda {
     cvxr_gpu_op<float> op32;     /* the work type's */
     cvxr_gpu_op<double> op64;
     cvxr_dev_exact exact;
+    cvxr_dev_signs signs;
     double *Y, *sum, *work;      /* outputs x n; CVXR_GPU_SWEEP; see cvxr_dev_work_size */
     uint32_t *flags, *other, *counts, *at, *starts; /* of lists of rows */
     uint32_t *host;              /* of the host: outputs + 1 + CVXR_DEV_ROWS */
@@ -1912,21 +1921,127 @@ static double cvxr_dev_needs(const cvxrelu_cuda *c) {
     return bytes + 24.0 * CVXR_DEV_ROWS * (double)t->ldx + 65536;
 }
 
-/* Bytes for panels and the float64 copy of X. */
-static size_t cvxr_dev_room(cvxrelu_cuda *c) {
+/* Bytes that may be taken. */
+static double cvxr_dev_free(cvxrelu_cuda *c) {
     size_t free_bytes = 0, all = 0;
     double room;
     cvxr_gpu_check(&c->gpu, cudaMemGetInfo(&free_bytes, &all), "asking for free memory");
     room = 0.95 * (double)free_bytes;
     if (c->options.memory_limit && room > (double)c->options.memory_limit - (double)c->held)
         room = (double)c->options.memory_limit - (double)c->held;
-    room -= cvxr_dev_needs(c);
+    return room;
+}
+
+/* Bytes of the copy of X that signs have left. */
+static size_t cvxr_dev_kept(const cvxrelu_cuda *c) {
+    return c->signs.X ? c->signs.block * c->signs.ldx * sizeof(double) : 0;
+}
+
+/* Bytes for panels and the float64 copy of X. */
+static size_t cvxr_dev_room(cvxrelu_cuda *c) {
+    const double room = cvxr_dev_free(c) + (double)cvxr_dev_kept(c) - cvxr_dev_needs(c);
     return room > 0 ? (size_t)room : 0;
 }
 
 static size_t cvxr_dev_panel_bytes(const cvxrelu_cuda *c, size_t room) {
     const size_t wish = c->options.panel_bytes ? c->options.panel_bytes : CVXR_DEV_PANEL;
     return cvxr_gpu_min(wish, room);
+}
+
+/* ---- Signs of gates --------------------------------------------------------------------- */
+
+/* Gives everything back but X. */
+static void cvxr_dev_signs_end(cvxrelu_cuda *c) {
+    cvxr_dev_signs *s = &c->signs;
+    cvxr_dev_give(c, s->doubts, s->most * sizeof(uint32_t));
+    cvxr_dev_give(c, s->bits, s->most * s->words * sizeof(uint64_t));
+    cvxr_dev_give(c, s->z, s->rows * s->most * sizeof(double));
+    cvxr_dev_give(c, s->norms, s->most * sizeof(double));
+    cvxr_dev_give(c, s->gates, s->most * s->d * sizeof(double));
+    cvxr_dev_give(c, s->shifted, s->d);
+    cvxr_dev_give(c, s->margin, s->n * sizeof(double));
+    s->doubts = NULL, s->bits = NULL, s->shifted = NULL;
+    s->z = s->norms = s->gates = s->margin = NULL;
+}
+
+static void cvxr_dev_signs_close(void *self) {
+    cvxrelu_cuda *c = (cvxrelu_cuda *)self;
+    (void)cudaSetDevice(c->options.device);
+    cvxr_dev_signs_end(c);
+    cvxr_dev_give(c, c->signs.X, cvxr_dev_kept(c));
+    memset(&c->signs, 0, sizeof c->signs);
+}
+
+/* Fewer gates, then blocks of rows of X, until it fits; 0 when nothing does. */
+static int cvxr_dev_signs_fit(cvxrelu_cuda *c) {
+    cvxr_dev_signs *s = &c->signs;
+    const double all = cvxr_dev_free(c) - 8192 - 8.0 * (double)s->n - (double)s->d;
+    const size_t wish = c->options.panel_bytes ? c->options.panel_bytes : CVXR_DEV_PANEL;
+    const double row = 8.0 * (double)s->ldx;
+    for (; s->most > 0; s->most /= 2) {
+        double room;
+        s->rows = cvxr_gpu_max(wish / (8 * s->most) / 64 * 64, 64);
+        s->rows = cvxr_gpu_min(s->rows, cvxr_gpu_parts(s->n, 64) * 64);
+        room = all - (double)s->most * (8.0 * (double)(s->d + s->words + s->rows) + 12);
+        s->block = s->n;
+        if (room >= row * (double)s->n) return 1;
+        s->block = room < 64 * row ? 0 : (size_t)(room / row) / 64 * 64;
+        s->rows = cvxr_gpu_min(s->rows, s->block);
+        if (s->block) return 1;
+    }
+    return 0;
+}
+
+static size_t cvxr_dev_signs_open(void *self, size_t n, size_t d, size_t ldx, size_t most,
+                                  const double *X, const double *margin,
+                                  const unsigned char *shifted) {
+    cvxrelu_cuda *c = (cvxrelu_cuda *)self;
+    cvxr_dev_signs *s = &c->signs;
+    c->gpu.failed = CVXRELU_OK;
+    c->held = c->peak = CVXR_GPU_SUMS * sizeof(double);
+    cvxr_gpu_check(&c->gpu, cudaSetDevice(c->options.device), "choosing the card");
+    (void)cudaGetLastError();
+    memset(s, 0, sizeof *s);
+    s->n = n, s->d = d, s->ldx = ldx, s->words = (n + 63) / 64, s->most = most;
+    if ((double)n > 2147483647.0 || (double)ldx > 2147483647.0 || most > 65535) return 0;
+    if (!cvxr_dev_signs_fit(c)) return 0;
+    s->host = X;
+    s->X = (double *)cvxr_dev_take(c, s->block * ldx * sizeof(double));
+    s->margin = (double *)cvxr_dev_take(c, n * sizeof(double));
+    s->shifted = (unsigned char *)cvxr_dev_take(c, d);
+    s->gates = (double *)cvxr_dev_take(c, s->most * d * sizeof(double));
+    s->norms = (double *)cvxr_dev_take(c, s->most * sizeof(double));
+    s->z = (double *)cvxr_dev_take(c, s->rows * s->most * sizeof(double));
+    s->bits = (uint64_t *)cvxr_dev_take(c, s->most * s->words * sizeof(uint64_t));
+    s->doubts = (uint32_t *)cvxr_dev_take(c, s->most * sizeof(uint32_t));
+    cvxr_cuda_send(&c->gpu, s->margin, margin, n * sizeof(double));
+    cvxr_cuda_send(&c->gpu, s->shifted, shifted, d);
+    if (s->block == n) cvxr_cuda_send(&c->gpu, s->X, X, n * ldx * sizeof(double));
+    return c->gpu.failed ? 0 : s->most;
+}
+
+static void cvxr_dev_signs_of(void *self, size_t count, const double *gates,
+                              const double *norms, uint64_t *bits, uint32_t *doubts) {
+    cvxrelu_cuda *c = (cvxrelu_cuda *)self;
+    cvxr_dev_signs *s = &c->signs;
+    cvxr_gpu *g = &c->gpu;
+    size_t row, rows;
+    if (!g->failed) cvxr_gpu_check(g, cudaSetDevice(c->options.device), "choosing the card");
+    cvxr_cuda_send(g, s->gates, gates, count * s->d * sizeof(double));
+    cvxr_cuda_send(g, s->norms, norms, count * sizeof(double));
+    cvxr_cuda_zero(g, s->doubts, count * sizeof *doubts);
+    for (row = 0; row < s->n && !g->failed; row += rows) {
+        const size_t at = row % s->block;
+        const size_t here = cvxr_gpu_min(s->block, s->n - row + at);
+        if (at == 0 && s->block < s->n)
+            cvxr_cuda_send(g, s->X, s->host + row * s->ldx, here * s->ldx * sizeof(double));
+        rows = cvxr_gpu_min(s->rows, here - at);
+        cvxr_cuda_patterns(g, rows, s->d, s->ldx, s->X + at * s->ldx, count, s->gates,
+                           s->margin + row, s->norms, s->shifted, s->z, s->words,
+                           s->bits + row / 64, s->doubts);
+    }
+    cvxr_cuda_fetch(g, bits, s->bits, count * s->words * sizeof *bits);
+    cvxr_cuda_fetch(g, doubts, s->doubts, count * sizeof *doubts);
 }
 
 /* ---- The task --------------------------------------------------------------------------- */
@@ -1972,18 +2087,36 @@ static void cvxr_dev_make_single(cvxrelu_cuda *c, int three) {
     c->op32.X = X, c->op32.X_low = low;
 }
 
+/* Room for exact.block rows of X; nonzero where signs have left all of it, which is taken. */
+static int cvxr_dev_make_X(cvxrelu_cuda *c) {
+    const cvxrelu_device_task *t = &c->task;
+    const int kept = c->signs.X && c->signs.host == t->X && c->signs.n == t->n
+                     && c->signs.ldx == t->ldx && c->signs.block == t->n
+                     && c->exact.block == t->n;
+    if (kept) {
+        c->exact.op.X = c->signs.X;
+        c->blocks[c->block_count].at = c->signs.X;
+        c->blocks[c->block_count++].bytes = cvxr_dev_kept(c);
+        c->signs.X = NULL;
+    }
+    cvxr_dev_signs_close(c);
+    if (!kept) c->exact.op.X = cvxr_dev_block<double>(c, c->exact.block * t->ldx);
+    return kept;
+}
+
 static void cvxr_dev_make_exact(cvxrelu_cuda *c, size_t bytes, size_t room) {
     const cvxrelu_device_task *t = &c->task;
     cvxr_dev_exact *x = &c->exact;
     const size_t row = t->ldx * sizeof(double);
-    uint64_t *bits = cvxr_dev_block<uint64_t>(c, t->patterns * t->words);
+    uint64_t *bits;
+    int kept;
     x->op.n = t->n, x->op.dp = t->ldx, x->op.patterns = t->patterns, x->op.words = t->words;
     x->op.outputs = x->op.sides = 1;
-    x->op.bits = bits;
     x->block = t->n;
     if (t->type == CVXRELU_FLOAT32 && t->n * row > room)
         x->block = cvxr_gpu_max(cvxr_gpu_min(room / 2 / row, t->n) / 64 * 64, 64);
-    x->op.X = cvxr_dev_block<double>(c, x->block * t->ldx);
+    kept = cvxr_dev_make_X(c);
+    x->op.bits = bits = cvxr_dev_block<uint64_t>(c, t->patterns * t->words);
     cvxr_gpu_panel(t->n, CVXR_DEV_ROWS, sizeof(double), bytes, &x->op.rows, &x->op.columns);
     x->op.panel = cvxr_dev_block<double>(c, x->op.rows * x->op.columns);
     x->U = cvxr_dev_block<double>(c, CVXR_DEV_ROWS * t->ldx);
@@ -1996,7 +2129,7 @@ static void cvxr_dev_make_exact(cvxrelu_cuda *c, size_t bytes, size_t room) {
     x->starts = cvxr_dev_block<uint32_t>(c, 2);
     if (c->gpu.failed) return;
     cvxr_cuda_send(&c->gpu, bits, t->bits, t->patterns * t->words * sizeof(uint64_t));
-    if (x->block == t->n) cvxr_dev_send_rows(c, 0, t->n);
+    if (x->block == t->n && !kept) cvxr_dev_send_rows(c, 0, t->n);
 }
 
 /* Everything of the task; the object's failure says how it went. */
@@ -2066,7 +2199,8 @@ static cvxrelu_result cvxr_dev_open(void *self, const cvxrelu_device_task *task,
     c->gpu.failed = CVXRELU_OK;
     c->task = *task;
     c->groups = task->outputs * task->sides * task->patterns;
-    c->held = c->peak = CVXR_GPU_SUMS * sizeof(double);
+    cvxr_dev_signs_end(c);
+    if (c->signs.host == NULL) c->held = c->peak = CVXR_GPU_SUMS * sizeof(double);
     c->passes = c->flops = 0;
     memset(&c->exact, 0, sizeof c->exact);
     (void)cvxr_dev(self);
@@ -2078,6 +2212,7 @@ static cvxrelu_result cvxr_dev_open(void *self, const cvxrelu_device_task *task,
     if (c->host == NULL) cvxr_gpu_fail(&c->gpu, CVXRELU_ERR_MEMORY, "host", "no memory");
     if (!c->gpu.failed) cvxr_dev_make(c);
     result = cvxr_dev_status(c, message);
+    cvxr_dev_signs_close(c);
     if (result) cvxr_dev_close(c);
     else if (task->type == CVXRELU_FLOAT32) cvxr_dev_fill<float>(&c->table);
     else cvxr_dev_fill<double>(&c->table);
@@ -2569,6 +2704,8 @@ static void cvxr_dev_work(void *self, double *passes, double *flops) {
 }
 
 template <typename T> static void cvxr_dev_fill(cvxrelu_device *t) {
+    t->signs_open = cvxr_dev_signs_open, t->signs = cvxr_dev_signs_of;
+    t->signs_close = cvxr_dev_signs_close;
     t->open = cvxr_dev_open, t->close = cvxr_dev_close, t->status = cvxr_dev_status;
     t->allocate = cvxr_dev_allocate<T>, t->release = cvxr_dev_release<T>;
     t->copy = cvxr_dev_copy<T>, t->axpby = cvxr_dev_axpby<T>, t->dot = cvxr_dev_dot<T>;

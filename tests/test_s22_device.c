@@ -15,6 +15,11 @@ typedef struct s22_far {
     float *X32;
     size_t calls, fail;            /* so far; the call at which it fails, 0 = never */
     size_t opened, closed, arrays; /* arrays: held */
+    const double *X;               /* of signs; NULL: not open */
+    double *signs_X, *margin;      /* copies */
+    unsigned char *shifted;
+    size_t n, d, ldx, most;        /* most: gates of a call; 0 = as many as asked for */
+    size_t gates, doubtful;        /* whose signs were asked for; with doubts */
     double passes, flops;
     cvxrelu_result failed;
 } s22_far;
@@ -71,10 +76,70 @@ static void s22_far_single(s22_far *f, const cvxrelu_device_task *t) {
     (void)f, (void)t;
 }
 
+/* Sums from the last column to the first: other roundings than the CPU's. */
+static int s22_far_sign(const s22_far *f, size_t i, const double *gate, double norm,
+                        uint32_t *doubts) {
+    const double *x = f->signs_X + i * f->ldx;
+    double z = 0;
+    size_t k;
+    int off = 0;
+    for (k = f->d; k-- > 0;) {
+        z += x[k] * gate[k];
+        off |= gate[k] != 0 && (x[k] != 0 || f->shifted[k]);
+    }
+    *doubts += off && !(fabs(z) > 2 * f->margin[i] * norm);
+    return z >= 0;
+}
+
+static void s22_far_signs_close(void *self) {
+    s22_far *f = (s22_far *)self;
+    if (f->X == NULL) return;
+    free(f->signs_X), free(f->margin), free(f->shifted);
+    f->X = NULL;
+}
+
+static size_t s22_far_signs_open(void *self, size_t n, size_t d, size_t ldx, size_t most,
+                                 const double *X, const double *margin,
+                                 const unsigned char *shifted) {
+    s22_far *f = (s22_far *)self;
+    f->failed = CVXRELU_OK;
+    if (!s22_works(f)) return 0;
+    CHECK(f->X == NULL && ldx >= d && most >= 8);
+    f->X = X, f->n = n, f->d = d, f->ldx = ldx;
+    f->signs_X = (double *)malloc(n * ldx * sizeof *X);
+    f->margin = (double *)malloc(n * sizeof *margin);
+    f->shifted = (unsigned char *)malloc(d);
+    memcpy(f->signs_X, X, n * ldx * sizeof *X);
+    memcpy(f->margin, margin, n * sizeof *margin);
+    memcpy(f->shifted, shifted, d);
+    return f->most && f->most < most ? f->most : most;
+}
+
+static void s22_far_signs(void *self, size_t count, const double *gates, const double *norms,
+                          uint64_t *bits, uint32_t *doubts) {
+    s22_far *f = (s22_far *)self;
+    const size_t words = (f->n + 63) / 64;
+    size_t p, i;
+    if (!s22_works(f)) return;
+    CHECK(f->X != NULL && count >= 1);
+    f->gates += count;
+    memset(bits, 0, count * words * sizeof *bits);
+    for (p = 0; p < count; p++) {
+        doubts[p] = 0;
+        for (i = 0; i < f->n; i++)
+            if (s22_far_sign(f, i, gates + p * f->d, norms[p], doubts + p))
+                bits[p * words + i / 64] |= (uint64_t)1 << (i % 64);
+        f->doubtful += doubts[p] > 0;
+        for (i = 0; i < words && doubts[p]; i++) bits[p * words + i] = 0x5555; /* not right */
+    }
+}
+
 static cvxrelu_result s22_far_open(void *self, const cvxrelu_device_task *t, char *message) {
     s22_far *f = (s22_far *)self;
     cvxr_core *core = &f->core;
     f->failed = CVXRELU_OK;
+    CHECK(f->X == NULL || (f->X == t->X && f->n == t->n && f->ldx == t->ldx));
+    s22_far_signs_close(f);
     if (!s22_works(f)) return cvxr_fail(message, CVXRELU_ERR_DEVICE, "far device: no open");
     CHECK(f->arrays == 0 && t->ldx >= t->d && t->ld >= t->d && t->sides >= 1 && t->sides <= 2);
     CHECK(t->words == (t->n + 63) / 64 && t->gates != NULL);
@@ -309,6 +374,8 @@ static const cvxrelu_device *s22_far_make(s22_far *f) {
     cvxrelu_device *t = &f->table;
     memset(f, 0, sizeof *f);
     t->self = f;
+    t->signs_open = s22_far_signs_open, t->signs = s22_far_signs;
+    t->signs_close = s22_far_signs_close;
     t->open = s22_far_open, t->close = s22_far_close, t->status = s22_far_status;
     t->allocate = s22_far_allocate, t->release = s22_far_release;
     t->copy = s22_far_copy, t->axpby = s22_far_axpby, t->dot = s22_far_dot;
@@ -424,6 +491,90 @@ TEST(auto_on_a_device_is_a_first_order_method_and_paths_start_where_they_ended) 
     CHECK(far.opened == 1 && far.closed == 1);
 }
 
+/* ---- The same patterns. */
+
+static void s22_far_patterns(const cvxrelu_problem *p, size_t most, int signs, int doubts) {
+    cvxrelu_options o = s14_options(CVXRELU_SOLVER_FISTA, 0);
+    cvxrelu_report here, there;
+    cvxr_fit a, b;
+    s22_far far;
+    CHECK(cvxr_fit_open(&a, p, &o, NULL, &here) == CVXRELU_OK);
+    o.device = s22_far_make(&far);
+    far.most = most;
+    CHECK(cvxr_fit_open(&b, p, &o, NULL, &there) == CVXRELU_OK);
+    CHECK(a.patterns.count == b.patterns.count && a.patterns.count > 10);
+    CHECK(a.patterns.near_ties == b.patterns.near_ties);
+    if (a.patterns.count == b.patterns.count) {
+        CHECK(memcmp(a.patterns.bits, b.patterns.bits,
+                     a.patterns.count * a.patterns.words * sizeof(uint64_t)) == 0);
+        CHECK(memcmp(a.patterns.gates, b.patterns.gates,
+                     a.patterns.count * a.patterns.d * sizeof(double)) == 0);
+    }
+    CHECK((far.gates > 0) == signs && (far.doubtful > 0) == doubts);
+    CHECK(far.doubtful < far.gates || !doubts);
+    cvxr_fit_close(&a);
+    cvxr_fit_close(&b);
+    CHECK(far.X == NULL && far.closed == 1);
+}
+
+/* 100 rows of an image of 3 x 3 pixels, some of them zero in the corner that small patches see;
+   `offset` leaves the caller's coordinates little to go by. */
+static cvxrelu_problem s22_image_problem(double *X, double offset) {
+    cvxrelu_problem p = s14_problem(100, 9, 1, 300);
+    size_t i, j;
+    for (i = 0; i < 100; i++)
+        for (j = 0; j < 9; j++)
+            X[i * 9 + j] = (i % 3 == 0 && (j < 2 || j == 3 || j == 4) ? 0 : s14_X[i * 9 + j])
+                           + (j == 8 ? offset : 0);
+    p.X.data = X;
+    p.no_bias = 0, p.lambda = 0.01;
+    return p;
+}
+
+TEST(patterns_of_a_device_are_those_of_the_cpu) {
+    static const size_t most[4] = { 0, 16, 100, 7 };
+    static double X[900], given[64 * 9];
+    size_t k, i;
+    for (k = 0; k < 8; k++) {
+        const double offset = k % 2 ? 2e10 : 0;
+        cvxrelu_problem p = s22_image_problem(X, offset);
+        const int signs = most[k / 2] != 7;
+        p.scale = k % 2 ? CVXRELU_SCALE_STANDARD : CVXRELU_SCALE_NONE;
+        s22_far_patterns(&p, most[k / 2], signs, signs && k % 2);
+        p.gates.sampler = CVXRELU_SAMPLER_SPARSE;
+        s22_far_patterns(&p, most[k / 2], signs, signs && k % 2);
+        p.gates.sampler = CVXRELU_SAMPLER_PATCH;
+        p.gates.width = p.gates.height = 3, p.gates.patch = 2;
+        s22_far_patterns(&p, most[k / 2], signs, signs && k % 2);
+        p.gates.sampler = CVXRELU_SAMPLER_POINTS;
+        s22_far_patterns(&p, most[k / 2], 0, 0);
+        p.gates.sampler = CVXRELU_SAMPLER_GAUSSIAN;
+        p.gates.active_share = 0.3;
+        s22_far_patterns(&p, most[k / 2], 0, 0);
+        p.gates.active_share = 0;
+        for (i = 0; i < 64 * 9; i++) given[i] = i < 9 ? 0 : s14_X[i];
+        for (i = 0; i < 9; i++) given[20 * 9 + i] = 0, given[30 * 9 + i] = (double)(i == 2);
+        given[20 * 9] = X[10], given[20 * 9 + 1] = -X[9]; /* row 1 is on its boundary */
+        p.gates.sampler = CVXRELU_SAMPLER_GIVEN;
+        p.gates.given.data = given, p.gates.given.rows = 64, p.gates.given.cols = 9;
+        s22_far_patterns(&p, most[k / 2], signs, signs);
+    }
+}
+
+TEST(device_without_signs_leaves_patterns_to_the_cpu) {
+    cvxrelu_problem p = s14_problem(30, 3, 1, 20);
+    cvxrelu_options o = s14_options(CVXRELU_SOLVER_FISTA, 1e-3);
+    cvxrelu_report r;
+    cvxrelu_model *model = NULL;
+    s22_far far;
+    p.lambda = 0.01;
+    o.device = s22_far_make(&far);
+    far.table.signs_open = NULL, far.table.signs = NULL, far.table.signs_close = NULL;
+    CHECK(cvxrelu_fit(&p, &o, NULL, &model, &r) == CVXRELU_OK && r.gap <= 1e-3);
+    CHECK(far.opened == 1 && far.gates == 0);
+    cvxrelu_model_free(model);
+}
+
 /* ---- What cannot be, and what goes wrong. */
 
 TEST(what_a_device_cannot_do_is_named) {
@@ -467,7 +618,7 @@ static void s22_far_fail(const cvxrelu_problem *p, cvxrelu_options o) {
         far.fail = fail;
         CHECK(cvxrelu_fit(p, &o, NULL, &model, &r) == CVXRELU_ERR_DEVICE);
         CHECK(model == NULL && strncmp(r.message, "far device: ", 12) == 0);
-        CHECK(far.opened == far.closed && far.calls < calls + 200);
+        CHECK(far.opened == far.closed && far.calls < calls + 200 && far.X == NULL);
     }
 }
 
@@ -502,6 +653,8 @@ SUITE(s22_device) {
     RUN(augmented_lagrangian_on_a_device_is_that_on_the_cpu);
     RUN(cda_on_a_device_is_cda_on_the_cpu);
     RUN(auto_on_a_device_is_a_first_order_method_and_paths_start_where_they_ended);
+    RUN(patterns_of_a_device_are_those_of_the_cpu);
+    RUN(device_without_signs_leaves_patterns_to_the_cpu);
     RUN(what_a_device_cannot_do_is_named);
     RUN(failing_device_ends_the_fit_with_its_own_words);
     RUN(lambda_max_of_a_failing_device_is_an_error);

@@ -259,6 +259,96 @@ TEST(cda_ends_where_the_cpu_does) {
     cvxrelu_cuda_close(cuda);
 }
 
+/* ---- Patterns. */
+
+/* Bits, gates and counts of the card's patterns are the CPU's. `rows`: of X on the card. */
+static void fit_patterns(const cvxrelu_problem *p, const cvxrelu_cuda_options *card,
+                         size_t most, size_t rows) {
+    cvxrelu_cuda *cuda = NULL;
+    cvxrelu_options o = fit_options(CVXRELU_SOLVER_FISTA, 0, 0);
+    char message[CVXRELU_MESSAGE_SIZE] = "";
+    cvxr_mem mem;
+    cvxr_data data;
+    cvxr_patterns here, there;
+    cvxr_team team = { o.parallel, 1 };
+    const cvxrelu_device *device;
+    size_t size;
+    CHECK(cvxrelu_cuda_open(card, &cuda, NULL) == CVXRELU_OK);
+    device = cvxrelu_cuda_device(cuda);
+    cvxr_mem_init(&mem, NULL, 0);
+    CHECK(cvxr_data_make(&mem, p, &data, message) == CVXRELU_OK);
+    CHECK(cvxr_patterns_by(&team, &mem, &data, &p->gates, &here, message) == CVXRELU_OK);
+    CHECK(cvxr_patterns_on(device, &team, &mem, &data, &p->gates, &there, message)
+          == CVXRELU_OK);
+    CHECK_TEXT(message, "");
+    CHECK(here.count > 9 && here.count == there.count && here.near_ties == there.near_ties);
+    size = here.count == there.count ? here.count : 0;
+    CHECK(memcmp(here.bits, there.bits, size * here.words * sizeof(uint64_t)) == 0);
+    CHECK(memcmp(here.gates, there.gates, size * here.d * sizeof(double)) == 0);
+    CHECK(cuda->signs.most == most && cuda->signs.block == rows);
+    device->signs_close(device->self);
+    CHECK(cuda->held == CVXR_GPU_SUMS * sizeof(double));
+    cvxr_patterns_free(&mem, &here);
+    cvxr_patterns_free(&mem, &there);
+    cvxr_data_free(&mem, &data);
+    cvxrelu_cuda_close(cuda);
+}
+
+/* 130 images of 3 x 3, some of them zero where small patches look; with the offset a good part
+   of the products is in doubt. */
+static cvxrelu_problem fit_images(double offset) {
+    cvxrelu_problem p = fit_problem(130, 9, 1, 60, 0.01);
+    size_t i, j;
+    for (i = 0; i < 130; i++)
+        for (j = 0; j < 9; j++) {
+            if (i % 3 == 0 && (j < 2 || j == 3 || j == 4)) fit_X[i * 9 + j] = 0;
+            if (j == 8) fit_X[i * 9 + j] += offset;
+        }
+    p.scale = offset > 0 ? CVXRELU_SCALE_STANDARD : CVXRELU_SCALE_NONE;
+    return p;
+}
+
+TEST(patterns_are_those_of_the_cpu) {
+    static double given[40 * 9];
+    size_t k, i;
+    for (k = 0; k < 2; k++) {
+        cvxrelu_problem p = fit_images(k ? 2e10 : 0);
+        fit_patterns(&p, NULL, 64, 130);
+        p.gates.sampler = CVXRELU_SAMPLER_SPARSE;
+        fit_patterns(&p, NULL, 64, 130);
+        p.gates.sampler = CVXRELU_SAMPLER_PATCH;
+        p.gates.width = p.gates.height = 3, p.gates.patch = 2;
+        fit_patterns(&p, NULL, 64, 130);
+        p.gates.sampler = CVXRELU_SAMPLER_POINTS;
+        fit_patterns(&p, NULL, 0, 0);
+        p.gates.sampler = CVXRELU_SAMPLER_GAUSSIAN;
+        p.gates.active_share = 0.3;
+        fit_patterns(&p, NULL, 0, 0);
+        p.gates.active_share = 0;
+        for (i = 0; i < 40 * 9; i++) given[i] = i < 9 ? 0 : fit_X[i];
+        for (i = 0; i < 9; i++) given[20 * 9 + i] = 0;
+        given[20 * 9] = fit_X[10], given[20 * 9 + 1] = -fit_X[9]; /* row 1 on its boundary */
+        p.gates.sampler = CVXRELU_SAMPLER_GIVEN;
+        p.gates.given.data = given, p.gates.given.rows = 40, p.gates.given.cols = 9;
+        fit_patterns(&p, NULL, 40, 130);
+    }
+}
+
+/* Fewer gates a call, X by blocks of rows, at last the CPU; panels of a few products. */
+TEST(little_memory_makes_the_same_patterns) {
+    cvxrelu_problem p = fit_images(2e10);
+    cvxrelu_cuda_options card;
+    memset(&card, 0, sizeof card);
+    card.panel_bytes = 1;
+    fit_patterns(&p, &card, 64, 130);
+    card.memory_limit = 8192 + 8192 + 130 * 9 + 64 * 640 + 12000;
+    fit_patterns(&p, &card, 64, 64);
+    card.memory_limit = 8192 + 8192 + 130 * 9 + 30 * 640 + 10000;
+    fit_patterns(&p, &card, 32, 64);
+    card.memory_limit = 10000;
+    fit_patterns(&p, &card, 0, 0);
+}
+
 /* ---- Memory and failures. */
 
 /* Less and less memory: smaller panels, X in float64 by blocks of rows; then an error. */
@@ -380,6 +470,8 @@ SUITE(cuda_fit) {
     RUN(sizes_around_words_and_warps_are_solved);
     RUN(classes_and_starts_and_paths_run_on_the_card);
     RUN(cda_ends_where_the_cpu_does);
+    RUN(patterns_are_those_of_the_cpu);
+    RUN(little_memory_makes_the_same_patterns);
     RUN(little_memory_makes_small_panels_and_then_an_error);
     RUN(card_that_is_not_there_is_an_error);
 #ifdef CVXRELU_CUDA_EMULATED

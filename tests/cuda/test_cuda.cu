@@ -361,14 +361,17 @@ static void check_patterns(size_t n, size_t d, size_t count) {
             all(std::vector<unsigned char>(d, 1));
         device<uint64_t> bits(P * w);
         device<uint32_t> dd(P);
-        cvxr_cuda_patterns(&gpu, n, d, d, dX.p, P, dg.p, dm.p, dn.p, shifted.p, z.p, bits.p,
+        cvxr_cuda_zero(&gpu, dd.p, P * sizeof(uint32_t));
+        cvxr_cuda_patterns(&gpu, n, d, d, dX.p, P, dg.p, dm.p, dn.p, shifted.p, z.p, w, bits.p,
                            dd.p);
         got = bits.get(), doubts = dd.get();
         got.resize((P - 1) * w), want.resize((P - 1) * w);
         CHECK(got == want);
         for (i = 0; i + 1 < P; i++) CHECK(doubts[i] == 0);
         if (P > 1 && d > 1 && n > 1) CHECK(doubts[P - 1] == 1);
-        cvxr_cuda_patterns(&gpu, n, d, d, dX.p, P, dg.p, dm.p, dn.p, all.p, z.p, bits.p, dd.p);
+        cvxr_cuda_zero(&gpu, dd.p, P * sizeof(uint32_t));
+        cvxr_cuda_patterns(&gpu, n, d, d, dX.p, P, dg.p, dm.p, dn.p, all.p, z.p, w, bits.p,
+                           dd.p);
         doubts = dd.get();
         for (i = 0; i + 1 < P; i++) CHECK(doubts[i] == (n > 1));
     }
