@@ -29,8 +29,10 @@
      address and undefined-behaviour sanitizers: a launch is emulated thread by thread, cuBLAS
      and cuSOLVER by plain loops; each kernel is compared with its twin in cvxrelu.h at odd
      sizes. nvcc compiles all of it for sm_75 to sm_90. NONE OF IT HAS RUN ON A CARD: the
-     speeds that the design aims at are not measured. `make cuda-test` and `make cuda-bench`
-     are the same programs on a card.
+     speeds that the design aims at are not measured, nor which of panels and fused kernels is
+     faster. For a card: `make cuda-test` (the same tests), `cuda-bench` (speed of the kernels),
+     `cuda-solve` (whole fits beside the reference package, MNIST). No fit uses C04 and C07:
+     patterns are made on the CPU (S07), and Newton stays there.
 
    PRECISION
      float64 work uses float64 products. float32 work multiplies in one of three ways:
@@ -1111,16 +1113,8 @@ static void cvxr_gpu_outputs(const cvxr_gpu_list *list, size_t per, size_t first
 
 /* The 16 x 8 product of a warp, d += a b over 8 terms: lane l = 4 g + t has rows g and g + 8
    and columns 2 t, 2 t + 1 of d; rows g, g + 8 and terms t, t + 4 of a; column g and terms t,
-   t + 4 of b. Factors are TF32 numbers as bits. */
-__device__ inline void cvxr_mma(float *d, const uint32_t *a, const uint32_t *b) {
-#ifdef CVXRELU_CUDA_EMULATED
-    emu_mma(d, a, b, __LINE__);
-#elif defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
-    asm volatile("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0, %1, %2, %3}, "
-                 "{%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
-                 : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
-                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
-#else
+   t + 4 of b. Factors are TF32 numbers as bits. By plain loops: */
+__device__ inline void cvxr_mma_plain(float *d, const uint32_t *a, const uint32_t *b) {
     const unsigned lane = threadIdx.x % 32, row = lane / 4, column = lane % 4 * 2;
     unsigned k, e;
     for (k = 0; k < 8; k++) {
@@ -1137,6 +1131,19 @@ __device__ inline void cvxr_mma(float *d, const uint32_t *a, const uint32_t *b) 
         }
         for (e = 0; e < 4; e++) d[e] += rows[e / 2] * columns[e % 2];
     }
+}
+
+/* The same by the tensor cores. */
+__device__ inline void cvxr_mma(float *d, const uint32_t *a, const uint32_t *b) {
+#ifdef CVXRELU_CUDA_EMULATED
+    emu_mma(d, a, b, __LINE__);
+#elif defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+    asm volatile("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0, %1, %2, %3}, "
+                 "{%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+                 : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+#else
+    cvxr_mma_plain(d, a, b);
 #endif
 }
 

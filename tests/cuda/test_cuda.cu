@@ -546,6 +546,39 @@ TEST(fused_kernels_agree_with_plain_loops) {
     }
 }
 
+/* A warp's product of the tensor cores, and by plain loops. */
+__global__ void test_mma(const uint32_t *a, const uint32_t *b, float *d, float *plain) {
+    float x[4] = { 1, 2, 3, 4 }, y[4] = { 1, 2, 3, 4 };
+    int e;
+    cvxr_mma(x, a + 4 * threadIdx.x, b + 2 * threadIdx.x);
+    cvxr_mma_plain(y, a + 4 * threadIdx.x, b + 2 * threadIdx.x);
+    for (e = 0; e < 4; e++) d[4 * threadIdx.x + e] = x[e], plain[4 * threadIdx.x + e] = y[e];
+}
+
+/* The matrices of the layout: A 16 x 8, B 8 x 8, D 16 x 8. */
+TEST(tensor_cores_multiply_in_the_layout_that_is_stated) {
+    floats A(16 * 8), B(8 * 8), got;
+    words a(32 * 4), b(32 * 2);
+    doubles want(32 * 4);
+    unsigned l, e, k;
+    for (k = 0; k < A.size(); k++) A[k] = cvxr_tf32((float)gpu_random());
+    for (k = 0; k < B.size(); k++) B[k] = cvxr_tf32((float)gpu_random());
+    for (l = 0; l < 32; l++) {
+        for (e = 0; e < 4; e++)
+            memcpy(&a[4 * l + e], &A[(l / 4 + e % 2 * 8) * 8 + l % 4 + e / 2 * 4], 4);
+        for (e = 0; e < 2; e++) memcpy(&b[2 * l + e], &B[(l % 4 + 4 * e) * 8 + l / 4], 4);
+        for (e = 0; e < 4; e++)
+            for (want[4 * l + e] = 1 + e, k = 0; k < 8; k++)
+                want[4 * l + e] += (double)A[(l / 4 + e / 2 * 8) * 8 + k]
+                                   * (double)B[k * 8 + l % 4 * 2 + e % 2];
+    }
+    device<uint32_t> da(a), db(b);
+    device<float> d(128), plain(128);
+    CVXR_LAUNCH(&gpu, (test_mma), dim3(1), dim3(32), da.p, db.p, d.p, plain.p);
+    CHECK(near(d.get(), want, 1e-6, 4));
+    CHECK(near(plain.get(), want, 1e-6, 4));
+}
+
 TEST(no_groups_give_zero_predictions) {
     const std::vector<float> X = gpu_rows<float>(33, 3, 8, 0);
     const std::vector<uint64_t> bits = gpu_bits(33, 2);
@@ -954,6 +987,7 @@ SUITE(cuda) {
     RUN(patterns_are_those_of_the_cpu_and_doubts_are_counted);
     RUN(forward_and_gradient_agree_with_plain_loops);
     RUN(fused_kernels_agree_with_plain_loops);
+    RUN(tensor_cores_multiply_in_the_layout_that_is_stated);
     RUN(no_groups_give_zero_predictions);
     RUN(three_products_are_as_accurate_as_float32_one_is_not);
     RUN(panels_keep_their_budget);
