@@ -7429,17 +7429,71 @@ __attribute__((target("avx2,fma"))) static void cvxr_cone_dots_avx2(size_t lengt
         _mm256_storeu_pd(out + i, cvxr_cone_four_avx2(length, A + i * length, length, x));
 }
 
-/* s_0 .. s_{i-1} -= t row, for i of any length: what is written beyond is not read again. */
+/* s_0 .. s_{p-1} -= t row with p = i rounded up to fours: what is written beyond i is not read
+   again. */
+__attribute__((target("avx2,fma"))) static void cvxr_cone_less_avx2(size_t i, double by,
+                                                                    const double *row,
+                                                                    double *s) {
+    const __m256d t = _mm256_set1_pd(by);
+    size_t p;
+    for (p = 0; p < i; p += 4)
+        _mm256_storeu_pd(
+            s + p, _mm256_fnmadd_pd(t, _mm256_loadu_pd(row + p), _mm256_loadu_pd(s + p)));
+}
+
+/* x R = s for a lower triangle, four rows at a time from the last on; s is spent. */
 __attribute__((target("avx2,fma"))) static void
 cvxr_cone_coefficients_avx2(size_t k, const double *R, size_t ldr, double *s, double *x) {
-    size_t i, p;
-    for (i = k; i-- > 0;) {
-        const double *row = R + i * ldr;
-        const __m256d t = _mm256_set1_pd(x[i] = s[i] / row[i]);
-        for (p = 0; p < i; p += 4)
-            _mm256_storeu_pd(
-                s + p, _mm256_fnmadd_pd(t, _mm256_loadu_pd(row + p), _mm256_loadu_pd(s + p)));
+    size_t i = k, p;
+    while (i & 3) {
+        i--;
+        x[i] = s[i] / R[i * ldr + i];
+        cvxr_cone_less_avx2(i, x[i], R + i * ldr, s);
     }
+    while (i > 0) {
+        const double *a = R + (i -= 4) * ldr, *b = a + ldr, *c = b + ldr, *e = c + ldr;
+        const double over[4] = { 1 / a[i], 1 / b[i + 1], 1 / c[i + 2], 1 / e[i + 3] };
+        __m256d t0, t1, t2, t3;
+        x[i + 3] = s[i + 3] * over[3];
+        x[i + 2] = (s[i + 2] - x[i + 3] * e[i + 2]) * over[2];
+        x[i + 1] = (s[i + 1] - x[i + 3] * e[i + 1] - x[i + 2] * c[i + 1]) * over[1];
+        x[i] = (s[i] - x[i + 3] * e[i] - x[i + 2] * c[i] - x[i + 1] * b[i]) * over[0];
+        t0 = _mm256_set1_pd(x[i]), t1 = _mm256_set1_pd(x[i + 1]);
+        t2 = _mm256_set1_pd(x[i + 2]), t3 = _mm256_set1_pd(x[i + 3]);
+        for (p = i; p > 0;) {
+            __m256d sum = _mm256_loadu_pd(s + (p -= 4));
+            sum = _mm256_fnmadd_pd(t0, _mm256_loadu_pd(a + p), sum);
+            sum = _mm256_fnmadd_pd(t1, _mm256_loadu_pd(b + p), sum);
+            sum = _mm256_fnmadd_pd(t2, _mm256_loadu_pd(c + p), sum);
+            sum = _mm256_fnmadd_pd(t3, _mm256_loadu_pd(e + p), sum);
+            _mm256_storeu_pd(s + p, sum);
+        }
+    }
+}
+
+/* The i of the first least gamma_i / r_i with r_i > above, k when there is none; r is 0 from k
+   to the next four. Without branches: half of the entries would take one by chance. */
+__attribute__((target("avx2,fma"))) static size_t
+cvxr_cone_ratio_avx2(size_t k, const double *gamma, const double *r, double above,
+                     double *least) {
+    __m256d best = _mm256_set1_pd(DBL_MAX), at = _mm256_set1_pd((double)k);
+    __m256d now = _mm256_set_pd(3, 2, 1, 0);
+    double ratios[4], indices[4];
+    size_t i, q = 0;
+    for (i = 0; i < k; i += 4, now = _mm256_add_pd(now, _mm256_set1_pd(4))) {
+        const __m256d by = _mm256_loadu_pd(r + i);
+        const __m256d ratio = _mm256_div_pd(_mm256_loadu_pd(gamma + i), by);
+        const __m256d less = _mm256_and_pd(_mm256_cmp_pd(by, _mm256_set1_pd(above), _CMP_GT_OQ),
+                                           _mm256_cmp_pd(ratio, best, _CMP_LT_OQ));
+        best = _mm256_blendv_pd(best, ratio, less);
+        at = _mm256_blendv_pd(at, now, less);
+    }
+    _mm256_storeu_pd(ratios, best);
+    _mm256_storeu_pd(indices, at);
+    for (i = 1; i < 4; i++)
+        if (ratios[i] < ratios[q] || (ratios[i] == ratios[q] && indices[i] < indices[q])) q = i;
+    *least = ratios[q];
+    return (size_t)indices[q];
 }
 
 /* Rows 0 .. count of A, `length` a multiple of 8, turned in pairs from the first on; the row
@@ -7832,22 +7886,37 @@ static int cvxr_cone_farkas(const cvxr_cone *c, size_t q) {
     return margin > 1e-10 * size;
 }
 
+/* The active row whose multiplier is zero first as the multipliers move by -step r, and that
+   step; k when none is. */
+static size_t cvxr_cone_leaves(cvxr_cone *c, double above, double *least) {
+    size_t i, leaves = c->k;
+    *least = DBL_MAX;
+#if CVXR_DISPATCH
+    if (c->kernels != &cvxr_kernels_base_f64) {
+        for (i = c->k; i & 3; i++) c->r[i] = 0;
+        return cvxr_cone_ratio_avx2(c->k, c->gamma, c->r, above, least);
+    }
+#endif
+    for (i = 0; i < c->k; i++)
+        if (c->r[i] > above && c->gamma[i] < *least * c->r[i]) {
+            *least = c->gamma[i] / c->r[i];
+            leaves = i;
+        }
+    return leaves;
+}
+
 /* Candidate q becomes active; rows whose multipliers it drives to zero leave before. */
 static int cvxr_cone_enter(cvxr_cone *c, size_t q) {
     double gamma = 0;
     for (;;) {
-        double least = DBL_MAX, full = DBL_MAX, sum;
-        size_t i, leaves = c->k;
+        double least, full = DBL_MAX, sum;
+        size_t leaves;
         int dependent;
         memcpy(c->direction, c->candidates + q * c->dp, c->dp * sizeof *c->direction);
         cvxr_cone_split(c);
         dependent = cvxr_cone_dependent(c);
         sum = cvxr_cone_ratios(c);
-        for (i = 0; i < c->k; i++)
-            if (c->r[i] > 1e-14 * sum && c->gamma[i] < least * c->r[i]) {
-                least = c->gamma[i] / c->r[i];
-                leaves = i;
-            }
+        leaves = cvxr_cone_leaves(c, 1e-14 * sum, &least);
         if (!dependent) full = c->gap[q] / (c->rho * c->rho);
         if (leaves == c->k && dependent) {
             c->gap[q] = 0;
