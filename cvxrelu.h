@@ -8256,7 +8256,7 @@ static double cvxr_relative(double gap, double objective) {
 static int cvxr_tick(cvxr_core *core, int iteration, double objective, double bound,
                      size_t active) {
     const cvxrelu_options *opt = core->opt;
-    cvxr_ranks *ranks = core->mem->ranks;
+    cvxr_ranks *ranks = core->mem ? core->mem->ranks : NULL; /* descent goes without */
     if (bound > core->best_bound) core->best_bound = cvxr_min(bound, objective);
     if (opt->progress) {
         cvxrelu_progress p;
