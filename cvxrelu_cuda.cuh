@@ -31,8 +31,8 @@
      sizes. nvcc compiles all of it for sm_75 to sm_90. NONE OF IT HAS RUN ON A CARD: the
      speeds that the design aims at are not measured, nor which of panels and fused kernels is
      faster. For a card: `make cuda-test` (the same tests), `cuda-bench` (speed of the kernels),
-     `cuda-solve` (whole fits beside the reference package, MNIST). No fit uses C04 and C07:
-     patterns are made on the CPU (S07), and Newton stays there.
+     `cuda-solve` (whole fits beside the reference package, MNIST). No fit uses C07:
+     Newton stays on the CPU.
 
    PRECISION
      float64 work uses float64 products. float32 work multiplies in one of three ways:
