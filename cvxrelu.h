@@ -344,7 +344,8 @@
      Gated networks: NEWTON (no n x n factor), FISTA, lambda = 0. ReLU: AL (AUTO too), over the
      recipe's or given patterns; the rows that a projection on a cone needs are copied to all
      ranks as it meets them, at most max(8192, 8 dp). Paths of both. Each rank may have a
-     device for FISTA, whose gradients are summed in the host's memory. UNSUPPORTED are a
+     device for FISTA: the bits are those of ranks on the CPU where the device's are; gradients
+     are summed by ranks.on_device where they lie, or in the host's memory. UNSUPPORTED are a
      search, active_share, AL on a device, and the other calls.
      What a rank hands to the hook (report.reduced_bytes; a ring moves 2 (R - 1) / R of it each
      way), dp as in MEMORY, e = 8 or 4 by FISTA's precision:
@@ -560,10 +561,13 @@ typedef struct cvxrelu_blas {
    it must then fail on the others too, or they wait. The result has the same bits on every
    rank and, for one number of ranks, in every run. All ranks call it in the same order. A size
    of 0 or 1 means one process; allreduce is not called then. Called from the thread that
-   called the library.                                                                        */
+   called the library. on_device, or NULL: the same for arrays of options.device, where they
+   are; it waits for its result. Where NULL, gradients cross to the host to be summed.        */
 typedef enum cvxrelu_reduction { CVXRELU_SUM = 0, CVXRELU_MAX = 1 } cvxrelu_reduction;
 typedef struct cvxrelu_ranks {
     int  (*allreduce)(void *context, void *buffer, size_t count, cvxrelu_type type,
+                      cvxrelu_reduction op);
+    int  (*on_device)(void *context, void *buffer, size_t count, cvxrelu_type type,
                       cvxrelu_reduction op);
     void  *context;
     int    rank, size;             /* this one, from 0; how many there are                    */
@@ -683,6 +687,7 @@ typedef struct cvxrelu_device_task {
     const double   *gates;         /* patterns x d                                            */
     const uint64_t *bits;          /* patterns x words: bit i % 64 of word i / 64 says whether
                                       row i is active; zero beyond n                          */
+    size_t rows;                   /* n, or with options.ranks those of all ranks             */
     size_t ldx, words;
     size_t ld;                     /* elements from a row of weights to the next, >= d, a whole
                                       number of 64 bytes                                      */
@@ -697,7 +702,7 @@ typedef struct cvxrelu_device_task {
    are named by pointers that the library never follows; it does add whole elements to them.
    Weights are outputs x (sides patterns) groups x ld, zero beyond d; predictions and residuals
    outputs x n. Arrays called `double` are the host's; rows of weights there are ldx apart.
-   Entries return when their numbers are there; those that return nothing may return before the
+   Entries that return numbers do so when all earlier work is done, others may return before the
    work is done. A failure is kept until the next open or signs_open: from then on entries may
    return anything finite, and status says what it was. All entries are set, but for those of
    signs and two; called from the thread that called the library, one fit at a time.          */
@@ -746,8 +751,8 @@ typedef struct cvxrelu_device {
        G_ki = X^T (D_i r_k), the same for both sides.                                         */
     size_t (*forward)(void *self, const void *W, void *z);
     void   (*gradient)(void *self, const void *r, void *G);
-    /* Of f(z) = sum over outputs of the loss: r = -f'(z) / (n outputs); f(z); f(z1) - f(z0) -
-       <f'(z0), z1 - z0>.                                                                     */
+    /* Of f(z) = sum over outputs of the loss: r = -f'(z) / (rows outputs); f(z); f(z1) - f(z0)
+       - <f'(z0), z1 - z0>.                                                                   */
     void   (*residual)(void *self, const void *z, void *r);
     double (*loss)(void *self, const void *z);
     double (*excess)(void *self, const void *z1, const void *z0);
@@ -1933,20 +1938,29 @@ typedef struct cvxr_ranks {
     double calls, bytes;
 } cvxr_ranks;
 
-static void cvxr_reduce(cvxr_ranks *ranks, void *buffer, size_t count, cvxrelu_type type,
-                        cvxrelu_reduction op) {
+/* Of arrays of a device, where there is a hook for them, or of the host. */
+static void cvxr_reduce_there(cvxr_ranks *ranks, int there, void *buffer, size_t count,
+                              cvxrelu_type type, cvxrelu_reduction op) {
     const size_t size = type == CVXRELU_FLOAT32 ? sizeof(float) : sizeof(double);
+    const cvxrelu_ranks *hook = &ranks->hook;
     unsigned char *at = (unsigned char *)buffer;
-    for (; ranks && count > 0 && !ranks->failed;) {
+    for (; count > 0 && !ranks->failed;) {
         const size_t some = cvxr_min_z(count, CVXR_REDUCE_MOST);
-        ranks->failed = ranks->hook.allreduce(ranks->hook.context, at, some, type, op);
+        ranks->failed = (there ? hook->on_device : hook->allreduce)(hook->context, at, some,
+                                                                    type, op);
         ranks->calls++;
         ranks->bytes += (double)(some * size);
         at += some * size;
         count -= some;
     }
-    if (ranks && ranks->failed)
-        memset(buffer, 0, (size_t)(at - (unsigned char *)buffer) + count * size);
+}
+
+static void cvxr_reduce(cvxr_ranks *ranks, void *buffer, size_t count, cvxrelu_type type,
+                        cvxrelu_reduction op) {
+    if (ranks == NULL) return;
+    cvxr_reduce_there(ranks, 0, buffer, count, type, op);
+    if (ranks->failed)
+        memset(buffer, 0, count * (type == CVXRELU_FLOAT32 ? sizeof(float) : sizeof(double)));
 }
 
 static void cvxr_reduce_sum(cvxr_ranks *ranks, double *values, size_t count) {
@@ -8412,7 +8426,7 @@ static int cvxr_lost_here(const cvxr_core *core) {
 static int cvxr_lost(const cvxr_core *core) {
     double lost = cvxr_lost_here(core);
     if (core->foreign) cvxr_reduce_max(core->data->ranks, &lost, 1);
-    return lost > 0;
+    return lost > 0 || (core->foreign && core->data->ranks && core->data->ranks->failed);
 }
 
 /* A device knows the rows of its own rank alone; the CPU's entries sum over all ranks. */
@@ -8443,23 +8457,28 @@ static void cvxr_device_reduce(cvxr_core *core, size_t count) {
     for (i = 0; i < count; i++) core->panel[i] = (double)single[i];
 }
 
-/* G = -f' for `rows` groups. With ranks a device's share, which it divided by the number of its
-   own rows, is fetched, summed and put back. */
+/* G = -f' for `rows` groups. With ranks a device's share is summed where it is, when the dot
+   product says that it is there; or it is fetched, summed and put back. */
 static void cvxr_device_gradient(cvxr_core *core, size_t rows, const void *r, void *G) {
     const cvxrelu_device *dev = cvxr_device(core);
     const size_t dp = core->data->dp;
-    const double by = (double)core->data->n / (double)core->data->all;
     double *packed = core->panel + CVXR_BLOCK * dp;
-    size_t g, i, j, some, count;
+    size_t g, j, some, count;
     dev->gradient(cvxr_self(core), r, G);
+    if (cvxr_shared(core) && core->data->ranks->hook.on_device) {
+        (void)dev->dot(cvxr_self(core), 1, G, G, G, G);
+        cvxr_reduce_there(core->data->ranks, 1, G, rows * core->op_work.dp, core->type,
+                          CVXRELU_SUM);
+        return;
+    }
     for (g = 0; cvxr_shared(core) && g < rows; g += some) {
         void *at = cvxr_at(core, G, g * core->op_work.dp);
         some = cvxr_min_z(CVXR_BLOCK, rows - g);
         count = dev->take(cvxr_self(core), some, at, core->panel_index, packed);
         memset(core->panel, 0, some * dp * sizeof(double));
         for (j = 0; j < count; j++)
-            for (i = 0; i < dp; i++)
-                core->panel[core->panel_index[j] * dp + i] = by * packed[j * dp + i];
+            memcpy(core->panel + core->panel_index[j] * dp, packed + j * dp,
+                   dp * sizeof *packed);
         cvxr_device_reduce(core, some * dp);
         for (j = 0; j < some; j++) core->panel_index[j] = j;
         dev->put(cvxr_self(core), some, core->panel_index, core->panel, at);
@@ -19389,7 +19408,7 @@ static cvxrelu_result cvxr_fit_open_device(cvxr_fit *f, char *message) {
     cvxrelu_result result;
     if (device == NULL) return CVXRELU_OK;
     memset(&task, 0, sizeof task);
-    task.n = f->data.n, task.d = f->data.d;
+    task.n = f->data.n, task.d = f->data.d, task.rows = f->data.all;
     task.outputs = f->data.c, task.patterns = f->patterns.count;
     task.X = f->data.X, task.Y = f->data.Y;
     task.gates = f->patterns.gates, task.bits = f->patterns.bits;
@@ -19494,7 +19513,7 @@ static double cvxr_digest_gates(const cvxrelu_gates *g) {
 }
 
 static double cvxr_digest_options(const cvxrelu_options *o) {
-    double values[26];
+    double values[27];
     values[0] = (double)o->solver, values[1] = (double)o->precision, values[2] = o->tol;
     values[3] = o->subgradient_tol, values[4] = (double)o->max_iters;
     values[5] = (double)o->memory_limit, values[6] = (double)o->max_working_set;
@@ -19507,7 +19526,8 @@ static double cvxr_digest_options(const cvxrelu_options *o) {
     values[20] = o->portable != 0, values[21] = (double)cvxr_isa(o->portable);
     values[22] = CVXRELU_VERSION_MAJOR, values[23] = CVXRELU_VERSION_MINOR;
     values[24] = CVXRELU_VERSION_PATCH, values[25] = o->device != NULL;
-    return cvxr_digest(0, values, 26);
+    values[26] = o->ranks.on_device != NULL;
+    return cvxr_digest(0, values, 27);
 }
 
 /* Strengths and weights to start from. */
@@ -19812,10 +19832,11 @@ static double cvxr_fit_train_error(cvxr_fit *f) {
 static void cvxr_fit_report(cvxr_fit *f, cvxrelu_stop stop, cvxrelu_report *report) {
     cvxr_core *core = &f->core;
     cvxr_certificate check;
+    double flops = 0; /* of a device: over this rank's rows */
     report->passes = core->op.passes + core->op_work.passes + f->search.passes;
     report->flops = core->op.flops + core->op_work.flops + f->search.flops;
-    if (core->foreign)
-        core->foreign->work(core->foreign->self, &report->passes, &report->flops);
+    if (core->foreign) core->foreign->work(core->foreign->self, &report->passes, &flops);
+    if (core->foreign) report->flops += flops * ((double)f->data.all / (double)f->data.n);
     cvxr_certify(core, &f->weights, &check);
     report->solver = f->plan.solver;
     report->scope = f->problem.search == CVXRELU_SEARCH_EXACT && f->thin == 0

@@ -2384,7 +2384,8 @@ template <typename T> static void cvxr_dev_gradient(void *self, const void *r, v
 template <typename T> static void cvxr_dev_residual(void *self, const void *z, void *r) {
     cvxrelu_cuda *c = cvxr_dev(self);
     const size_t size = c->task.outputs * c->task.n;
-    cvxr_cuda_loss_dual<T>(&c->gpu, size, (const T *)z, c->Y, (double)size, (T *)r);
+    const double units = (double)c->task.outputs * (double)c->task.rows;
+    cvxr_cuda_loss_dual<T>(&c->gpu, size, (const T *)z, c->Y, units, (T *)r);
 }
 
 template <typename T> static double cvxr_dev_loss(void *self, const void *z) {

@@ -1,20 +1,23 @@
-/* 13 NCCL - the allreduce hook over GPUs' links, one process a GPU.
+/* 13 NCCL - R-FISTA on many GPUs, one process a GPU, gradients summed over the GPUs' links.
 
-   The library's numbers are in the host's memory; the hook copies them to the device, lets NCCL
-   sum or compare them there and copies the result back. NCCL picks the same algorithm for one
-   count and number of ranks while environment and machine stay as they are, which is what the
-   hook owes the library: the same bits on all ranks, run after run (set NCCL_ALGO and
-   NCCL_PROTO to be sure). Where a rank dies, the wait looks at ncclCommGetAsyncError and at the
-   clock, aborts the communicator and returns nonzero; so do the other ranks' waits.
+   Every rank solves on its card (options.device); NCCL sums the gradients in the cards' memory
+   (ranks.on_device). The few numbers of the host, and the certificate's panels, are copied to
+   the card, summed or compared there and copied back (ranks.allreduce). NCCL picks the same
+   algorithm for one count and number of ranks while environment and machine stay as they are,
+   which is what the hooks owe the library: the same bits on all ranks, run after run (set
+   NCCL_ALGO and NCCL_PROTO to be sure). Where a rank dies, the wait looks at the clock and at
+   ncclCommGetAsyncError, aborts the communicator and returns nonzero; so do the other ranks'.
 
-     nvcc -O2 -I. examples/13_nccl.cu -o build/13_nccl -lnccl -lm
+     nvcc -O2 -I. examples/13_nccl.cu -o build/13_nccl -lnccl -lcublas -lcusolver -lm
      build/13_nccl RANK SIZE FILE      (once for every RANK from 0 to SIZE - 1; FILE, on a disk
                                         that all of them see, passes NCCL's id on)
 
    Each process takes GPU RANK modulo the GPUs it sees, and a share of made-up rows. As the last
    line rank 0 prints objective and gap, the same for any SIZE. */
 #define CVXRELU_IMPLEMENTATION
+#define CVXRELU_CUDA_IMPLEMENTATION
 #include "cvxrelu.h"
+#include "cvxrelu_cuda.cuh"
 #include <cuda_runtime.h>
 #include <nccl.h>
 #include <stdio.h>
@@ -45,9 +48,22 @@ static int wait_for(link *l) {
     return done != cudaSuccess;
 }
 
+/* Of numbers on the card, which the library's stream has finished. */
+static int on_device(void *context, void *buffer, size_t count, cvxrelu_type type,
+                     cvxrelu_reduction op) {
+    link *l = (link *)context;
+    if (l->ranks == NULL) return 1;
+    if (ncclAllReduce(buffer, buffer, count, type == CVXRELU_FLOAT64 ? ncclDouble : ncclFloat,
+                      op == CVXRELU_SUM ? ncclSum : ncclMax, l->ranks, l->stream))
+        return 4;
+    return wait_for(l) ? 6 : 0;
+}
+
+/* Of numbers of the host. */
 static int allreduce(void *context, void *buffer, size_t count, cvxrelu_type type,
                      cvxrelu_reduction op) {
     link *l = (link *)context;
+    int failed;
     const size_t bytes = count * (type == CVXRELU_FLOAT64 ? sizeof(double) : sizeof(float));
     if (l->ranks == NULL) return 1;
     if (bytes > l->room) {
@@ -57,10 +73,8 @@ static int allreduce(void *context, void *buffer, size_t count, cvxrelu_type typ
         l->room = bytes;
     }
     if (cudaMemcpyAsync(l->device, buffer, bytes, cudaMemcpyHostToDevice, l->stream)) return 3;
-    if (ncclAllReduce(l->device, l->device, count,
-                      type == CVXRELU_FLOAT64 ? ncclDouble : ncclFloat,
-                      op == CVXRELU_SUM ? ncclSum : ncclMax, l->ranks, l->stream))
-        return 4;
+    failed = on_device(l, l->device, count, type, op);
+    if (failed) return failed;
     if (cudaMemcpyAsync(buffer, l->device, bytes, cudaMemcpyDeviceToHost, l->stream)) return 5;
     return wait_for(l) ? 6 : 0;
 }
@@ -108,6 +122,8 @@ int main(int argc, char **argv) {
     cvxrelu_options options;
     cvxrelu_model *model = NULL;
     cvxrelu_report report;
+    cvxrelu_cuda_options card;
+    cvxrelu_cuda *cuda = NULL;
     link l;
     size_t i;
     int result;
@@ -124,15 +140,25 @@ int main(int argc, char **argv) {
     problem.Y.data = Y + first, problem.Y.cols = 1;
     problem.X.rows = problem.Y.rows = ROWS * (size_t)(rank + 1) / (size_t)size - first;
     problem.lambda = 1e-3;
-    options.tol = 1e-9;
+    options.tol = 1e-6;
+    memset(&card, 0, sizeof card);
+    cudaGetDevice(&card.device); /* open_link chose it */
+    if (cvxrelu_cuda_open(&card, &cuda, report.message) != CVXRELU_OK) {
+        fprintf(stderr, "rank %d: %s\n", rank, report.message);
+        close_link(&l);
+        return 1;
+    }
+    options.device = cvxrelu_cuda_device(cuda);
     options.ranks.allreduce = allreduce;
+    options.ranks.on_device = on_device;
     options.ranks.context = &l;
     options.ranks.rank = rank, options.ranks.size = size;
     result = cvxrelu_fit(&problem, &options, NULL, &model, &report);
     if (result) fprintf(stderr, "rank %d: %s\n", rank, report.message);
     else if (rank == 0)
-        printf("objective %.9g  gap below 1e-9 %d\n", report.objective, report.gap <= 1e-9);
+        printf("objective %.6g  gap below 1e-6 %d\n", report.objective, report.gap <= 1e-6);
     cvxrelu_model_free(model);
+    cvxrelu_cuda_close(cuda);
     close_link(&l);
     return result != CVXRELU_OK;
 }

@@ -160,7 +160,7 @@ static cvxrelu_result s22_far_open(void *self, const cvxrelu_device_task *t, cha
     core->opt = &f->opt;
     core->loss = &cvxr_losses[t->loss], core->penalty = &cvxr_penalties[t->penalty];
     core->space = &cvxr_space_f64, core->type = CVXRELU_FLOAT64;
-    core->units = (double)t->n * (double)t->outputs;
+    core->units = (double)t->rows * (double)t->outputs;
     core->kind = t->sides == 2 ? CVXRELU_RELU : CVXRELU_GATED;
     cvxr_core_open(core);
     (void)cvxr_hinges_device(core);

@@ -33,6 +33,7 @@ typedef struct ranks_member {
     ranks_world *world;
     int rank;
     size_t calls, fail_at;         /* of allreduce, from 1; 0 = never */
+    size_t there;                  /* numbers that were a device's */
     double bytes;
     size_t taken, refuse_at, held; /* of the allocator, likewise; blocks not given back */
     int ticks, stop_at;            /* of progress */
@@ -743,6 +744,62 @@ TEST(devices_of_ranks_are_summed_over) {
     }
 }
 
+/* The hook for arrays of the tests' devices. */
+static int ranks_allreduce_far(void *context, void *buffer, size_t count, cvxrelu_type type,
+                               cvxrelu_reduction op) {
+    ((ranks_member *)context)->there += count;
+    return ranks_allreduce(context, s22_near(buffer), count, type, op);
+}
+
+/* Ranks on the CPU, with devices whose gradients cross, and are summed where they are. */
+TEST(devices_of_ranks_have_the_bits_of_their_cpus) {
+    cvxrelu_problem p = ranks_problem();
+    cvxrelu_options o = s14_options(CVXRELU_SOLVER_FISTA, 1e-6);
+    int type, way, r;
+    p.lambda = 1e-2;
+    for (type = 0; type < 2; type++) {
+        static ranks_world w[3];
+        static ranks_member m[3][RANKS_MOST];
+        o.precision = type ? CVXRELU_FLOAT32 : CVXRELU_FLOAT64;
+        o.tol = type ? 1e-3 : 1e-6;
+        for (way = 0; way < 3; way++) {
+            ranks_open(&w[way], m[way], &p, &o, 3, ranks_shards[2]);
+            if (way > 0) ranks_with_devices(m[way]);
+            for (r = 0; r < 3 && way == 2; r++)
+                m[way][r].options.ranks.on_device = ranks_allreduce_far;
+            ranks_run(&w[way], m[way]);
+            ranks_check_models(&w[way], m[way], 1);
+            for (r = 0; r < 3; r++) CHECK((m[way][r].there > 0) == (way == 2));
+            CHECK(ranks_same_models(m[0]->models[0], m[way]->models[0]));
+            CHECK(m[way]->reports->iterations == m[0]->reports->iterations);
+            CHECK_NEAR(m[way]->reports->flops / m[0]->reports->flops, 1, 1e-12);
+        }
+        for (way = 0; way < 3; way++) ranks_close(&w[way], m[way]);
+    }
+}
+
+/* A hook that fails, wherever the array is, ends all ranks. */
+TEST(hook_for_devices_that_fails_ends_all_ranks) {
+    const cvxrelu_problem p = ranks_small();
+    const cvxrelu_options o = s14_options(CVXRELU_SOLVER_FISTA, 1e-2);
+    size_t at;
+    for (at = 1; at < 80; at += 3) {
+        ranks_world w;
+        ranks_member m[RANKS_MOST];
+        int r;
+        ranks_open(&w, m, &p, &o, 3, ranks_three);
+        ranks_with_devices(m);
+        for (r = 0; r < 3; r++) m[r].options.ranks.on_device = ranks_allreduce_far;
+        m[at % 3].fail_at = at;
+        ranks_run(&w, m);
+        for (r = 0; r < 3; r++) {
+            CHECK(m[r].result == CVXRELU_ERR_RANKS && m[r].models[0] == NULL);
+            CHECK(ranks_far[r].arrays == 0);
+        }
+        ranks_close(&w, m);
+    }
+}
+
 TEST(a_device_that_fails_ends_all_ranks) {
     const cvxrelu_problem p = ranks_small();
     const cvxrelu_options o = s14_options(CVXRELU_SOLVER_FISTA, 1e-2);
@@ -958,6 +1015,8 @@ SUITE(s22_ranks) {
     RUN(calls_that_need_all_rows_refuse_ranks);
     RUN(bytes_of_ranks_bound_what_they_hold);
     RUN(devices_of_ranks_are_summed_over);
+    RUN(devices_of_ranks_have_the_bits_of_their_cpus);
+    RUN(hook_for_devices_that_fails_ends_all_ranks);
     RUN(a_device_that_fails_ends_all_ranks);
     RUN(threads_of_a_rank_change_nothing);
     RUN(r_fista_sends_what_the_model_says);
