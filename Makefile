@@ -29,7 +29,7 @@ help: ## print this list
 demo: $(BUILD)/demo ## train, certify, save and reload on the bundled data
 	$(BUILD)/demo examples/data $(BUILD)
 
-test: ## run all tests (under a minute)
+test: ## run all tests (one to two minutes)
 	@$(SH) tests/run.sh 'main: $(MAKE_QUIETLY) $(BUILD)/test_main && $(BUILD)/test_main' \
 	    'compile: sh tests/test_compile.sh' 'examples: CFLAGS=-O0 sh tests/test_examples.sh' \
 	    'tool: $(MAKE_QUIETLY) $(BUILD)/cvxrelu && sh tests/test_cli.sh $(BUILD)/cvxrelu' \

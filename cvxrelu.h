@@ -325,7 +325,9 @@
      lambda = 0 and the search are UNSUPPORTED. A device that fails ends the call with
      CVXRELU_ERR_DEVICE, or MEMORY or LIMIT, and its sentence. Patterns are the CPU's to the
      bit: the device has the signs with a margin, the CPU what is in doubt, and gates that their
-     products move (POINTS, active_share). Calls that are not fits stay on the CPU.
+     products move (POINTS, active_share). cvxrelu_fit, _path, _cross_validate and _lambda_max
+     use it; all other calls, decompositions among them, stay on the CPU. The CUDA companion is
+     tested by emulation on a CPU; it has not run on a card.
 
    RANKS
      options.ranks shares the rows out: every one of R processes hands its own rows of X and Y
@@ -333,12 +335,13 @@
      gets the model and report of all rows, the model the same to the last bit, which is
      checked. Sums and maxima over rows go through one hook, ranks.allreduce (MPI, NCCL:
      examples/12, 13); weights are computed by every rank in the same way, so all run one build
-     on one kind of CPU, and a hooked BLAS must give all of them the same bits. Problem,
+     on one kind of CPU (and card, with the same cvxrelu_cuda_options), and a hooked BLAS must
+     give all of them the same bits. Problem,
      options, start and path must be equal on all ranks, and are compared; not allocator,
      parallel, threads, clock, time_limit and progress. What stops one rank stops all; what
      fails on one fails on all: it has its message, the others CVXRELU_ERR_RANKS, the rank and
-     why. A hook that returns nonzero ends the call. An optional array that one rank is refused
-     none has.
+     why. A hook that returns nonzero ends the call. Only a rank whose own options.ranks is
+     invalid cannot tell the others. An optional array that one rank is refused none has.
      Patterns are those of one process over the shards in the order of the ranks, the optimum
      agrees to rounding. passes and flops count all ranks, bytes and seconds this one.
      Gated networks: NEWTON (no n x n factor), FISTA, lambda = 0. ReLU: AL (AUTO too), over the
@@ -400,7 +403,7 @@
               arXiv:1805.01407, 2018.
 
    HISTORY
-     next   options.ranks: rows on many processes.
+     next   options.ranks: rows on many processes. options.device, cvxrelu_cuda.cuh: GPUs.
      0.2.0  ReLU networks: Newton and the augmented Lagrangian over cones, pattern search,
             enumeration, decompositions, pruning, certificates over all patterns, first-order
             training. Files of version 2; those of version 1 are read.
@@ -878,8 +881,8 @@ typedef struct cvxrelu_options {
     cvxrelu_blas      blas;        /* each NULL entry = built in                              */
     cvxrelu_parallel  parallel;    /* NULL = OpenMP where compiled with it                    */
     cvxrelu_clock     clock;       /* NULL = see CLOCK                                        */
-    const cvxrelu_device *device;  /* NULL = the CPU; FISTA and AL of a fit, path or
-                                      cross-validation run there, see DEVICES; borrowed       */
+    const cvxrelu_device *device;  /* NULL = the CPU; FISTA and AL of a fit, path,
+                                      cross-validation and lambda_max: DEVICES; borrowed      */
     cvxrelu_ranks     ranks;       /* zero = one process; which calls take it: RANKS          */
     /* Called as the run goes on, or NULL; a return other than 0 stops the run.               */
     int    (*progress)(void *user, const cvxrelu_progress *progress);
@@ -19608,7 +19611,6 @@ static cvxrelu_result cvxr_ranks_begin(cvxr_fit *f, const cvxr_asked *asked,
     cvxr_reduce_max(ranks, most, 2 * CVXR_SAME + 4);
     sums[0] = (double)f->shape.n, sums[1] = place, sums[2] = place * place;
     cvxr_reduce_sum(ranks, sums, 3);
-    cvxr_ranks_first(ranks, f->shape.n);
     if (ranks->failed) return cvxr_ranks_fail(ranks, message);
     for (i = 0; i < CVXR_SAME; i++)
         if (most[i] != -most[CVXR_SAME + i])
@@ -19619,6 +19621,8 @@ static cvxrelu_result cvxr_ranks_begin(cvxr_fit *f, const cvxr_asked *asked,
         return cvxr_fail(message, CVXRELU_ERR_ARGUMENT,
                          "the ranks do not have the numbers 0 to %d, one each",
                          ranks->hook.size - 1);
+    cvxr_ranks_first(ranks, f->shape.n); /* as often as the size says: now it is one size */
+    if (ranks->failed) return cvxr_ranks_fail(ranks, message);
     ranks->stops = most[2 * CVXR_SAME] > 0;
     f->shape.n = ranks->most = (size_t)most[2 * CVXR_SAME + 1];
     f->shape.all = ranks->rows = (size_t)sums[0];

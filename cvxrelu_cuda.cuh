@@ -9,13 +9,16 @@
 
        cvxrelu_cuda *cuda;
        if (cvxrelu_cuda_open(NULL, &cuda, message) != CVXRELU_OK) ...  // no card: message
-       options.device = cvxrelu_cuda_device(cuda);                     // R-FISTA, AL, CD-A
+       options.device = cvxrelu_cuda_device(cuda);                     // R-FISTA, AL
        options.precision = CVXRELU_FLOAT32;                            // certificates: float64
        cvxrelu_fit(&problem, &options, NULL, &model, &report);
        cvxrelu_cuda_close(cuda);
 
+       nvcc -O2 -arch=native -I. train.cu -o train -lcublas -lcusolver
+
    The implementation of cvxrelu.h may be in the same file or in another, of C or C++. Newton,
-   lambda = 0 and the pattern search are UNSUPPORTED on a card (manual of cvxrelu.h, DEVICES).
+   lambda = 0 and the pattern search are UNSUPPORTED on a card: a ReLU network needs
+   problem.search = CVXRELU_SEARCH_OFF, or gates (manual of cvxrelu.h, DEVICES).
 
    CONTENTS (search for the tag)
      C01 LAUNCHES AND ERRORS             C02 ELEMENTS AND SUMS
@@ -1011,10 +1014,15 @@ static int cvxr_gpu_gemm(cvxr_gpu *g, int, int turn, size_t m, size_t n, size_t 
 /* The nearest number with ten bits of mantissa, ties away from zero, as cvt.rna.tf32 has it. */
 __host__ __device__ inline float cvxr_tf32(float x) {
     uint32_t bits;
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+    asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(bits) : "f"(x));
+    return __uint_as_float(bits);
+#else
     memcpy(&bits, &x, sizeof bits);
     if ((bits & 0x7f800000u) != 0x7f800000u) bits = (bits + 0x1000u) & 0xffffe000u;
     memcpy(&x, &bits, sizeof x);
     return x;
+#endif
 }
 
 struct cvxr_f_split {
@@ -1442,9 +1450,9 @@ static int cvxr_cuda_fused_gradient(cvxr_gpu *g, const cvxr_gpu_op<float> *op,
 /* Is a fused kernel asked for, and can it be had? Its grid has groups in y. */
 static int cvxr_gpu_fuses(const cvxr_gpu *g, const cvxr_gpu_op<float> *op,
                           const cvxr_gpu_list *list) {
+    const size_t longest = list->at ? list->count : list->count / op->outputs;
     return op->fused && g->precision != CVXRELU_CUDA_FLOAT32 && op->dp % 4 == 0
-           && op->outputs <= 65535
-           && cvxr_gpu_parts(list->count, CVXR_FUSED_M) + op->outputs <= 65535;
+           && (cvxr_gpu_parts(longest, CVXR_FUSED_M) + 1) * op->outputs <= 65535;
 }
 
 /* float64 has none. */
@@ -1835,6 +1843,7 @@ struct cvxrelu_cuda {
     cvxrelu_device table;
     cvxrelu_cuda_options options;
     size_t held, peak;           /* bytes of the card */
+    size_t room;                 /* for panels and copies when the task was opened */
     double passes, flops;
     cvxrelu_device_task task;
     size_t groups;               /* outputs sides patterns */
@@ -1903,7 +1912,7 @@ static size_t cvxr_dev_work_size(const cvxrelu_cuda *c) {
 
 /* Are products fused, without panels? Then X is not split. */
 static int cvxr_dev_fused(const cvxrelu_cuda *c) {
-    const size_t tiles = cvxr_gpu_parts(c->groups, CVXR_FUSED_M) + c->task.outputs;
+    const size_t tiles = (cvxr_gpu_parts(c->groups, CVXR_FUSED_M) + 1) * c->task.outputs;
     return c->task.type == CVXRELU_FLOAT32 && c->gpu.precision != CVXRELU_CUDA_FLOAT32
            && !c->options.panels && c->task.ld % 4 == 0 && tiles <= 65535;
 }
@@ -1923,7 +1932,8 @@ static double cvxr_dev_needs(const cvxrelu_cuda *c) {
     double bytes = 8.0 * (double)(t->patterns * t->words) + 8 * rows;
     bytes += n * (double)t->ld * e * (1 + copies) + 8 * rows * copies;
     bytes += 4 * all * (double)t->ld * e + 4 * rows * e;
-    if (t->sides == 2) bytes += all * ((double)cvxr_dev_tall(t->n) + (double)t->ld) * e;
+    if (t->sides == 2) /* multipliers, and a panel of one group at least */
+        bytes += (all + 2) * ((double)cvxr_dev_tall(t->n) + (double)t->ld) * e + 8 + 1024;
     bytes += 13 * all + 8 * (double)cvxr_dev_work_size(c) + 24 * n;
     return bytes + 24.0 * CVXR_DEV_ROWS * (double)t->ldx + 65536;
 }
@@ -2065,13 +2075,16 @@ template <typename T> static void cvxr_dev_make_op(cvxrelu_cuda *c, size_t bytes
     const cvxrelu_device_task *t = &c->task;
     cvxr_gpu_op<T> *op = cvxr_dev_op(c, (const T *)NULL);
     const size_t copies = three ? 2 : 1;
+    size_t most;
     memset(op, 0, sizeof *op);
     op->n = t->n, op->dp = t->ld, op->patterns = t->patterns, op->words = t->words;
     op->outputs = t->outputs, op->sides = t->sides;
     op->bits = c->exact.op.bits;
     op->fused = cvxr_dev_fused(c);
     if (op->fused) bytes = 0; /* none is used */
-    cvxr_gpu_panel(t->n, c->groups, copies * sizeof(T), bytes, &op->rows, &op->columns);
+    most = cvxr_gpu_max(bytes / (copies * t->ld * sizeof(T)), 1); /* that `pack` has room for */
+    cvxr_gpu_panel(t->n, cvxr_gpu_min(c->groups, most), copies * sizeof(T), bytes, &op->rows,
+                   &op->columns);
     op->panel = cvxr_dev_block<T>(c, copies * op->rows * op->columns);
     op->pack = cvxr_dev_block<T>(c, copies * op->columns * t->ld);
     if (three) op->split = cvxr_dev_block<T>(c, 2 * t->outputs * t->n);
@@ -2143,8 +2156,8 @@ static void cvxr_dev_make_exact(cvxrelu_cuda *c, size_t bytes, size_t room) {
 static void cvxr_dev_make(cvxrelu_cuda *c) {
     const cvxrelu_device_task *t = &c->task;
     const int three = cvxr_dev_three(c);
-    const size_t room = cvxr_dev_room(c), bytes = cvxr_dev_panel_bytes(c, room / 4);
-    cvxr_dev_make_exact(c, cvxr_dev_panel_bytes(c, room / 8), room / 4);
+    const size_t room = c->room = cvxr_dev_room(c), bytes = cvxr_dev_panel_bytes(c, room / 8);
+    cvxr_dev_make_exact(c, bytes, room / 4);
     if (t->type == CVXRELU_FLOAT32) {
         cvxr_dev_make_op<float>(c, bytes, three);
         cvxr_dev_make_single(c, three);
@@ -2562,6 +2575,7 @@ static void *cvxr_dev_hinges_open(void *self, size_t groups, const size_t *patte
     cvxrelu_cuda *c = cvxr_dev(self);
     const size_t ld = c->task.ld, tall = cvxr_dev_tall(c->task.n);
     const size_t one = 2 * (tall + ld) * sizeof(T) + sizeof(double);
+    const size_t wish = c->options.panel_bytes ? c->options.panel_bytes : CVXR_DEV_PANEL;
     cvxr_dev_hinges<T> *h = (cvxr_dev_hinges<T> *)calloc(1, sizeof *h);
     if (h == NULL) cvxr_gpu_fail(&c->gpu, CVXRELU_ERR_MEMORY, "host", "no memory");
     else if (groups > c->groups)
@@ -2573,7 +2587,7 @@ static void *cvxr_dev_hinges_open(void *self, size_t groups, const size_t *patte
     }
     h->groups = groups;
     h->ld = tall;
-    h->most = cvxr_dev_panel_bytes(c, (size_t)-1) * 4 / one;
+    h->most = cvxr_gpu_min(4 * wish, c->room / 4) / one;
     h->most = cvxr_gpu_max(cvxr_gpu_min(h->most, groups), 1);
     if (pattern) cvxr_dev_send_patterns(c, h, pattern);
     h->gamma = (T *)cvxr_dev_take(c, groups * tall * sizeof(T));
@@ -2789,10 +2803,19 @@ CVXRELU_API cvxrelu_result cvxrelu_cuda_open(const cvxrelu_cuda_options *options
     if (cuda == NULL) return CVXRELU_ERR_ARGUMENT;
     *cuda = NULL;
     if (options == NULL) options = &zeros;
+    if (options->precision < CVXRELU_CUDA_FLOAT32 || options->precision > CVXRELU_CUDA_TF32X3) {
+        snprintf(message, CVXRELU_MESSAGE_SIZE,
+                 "options.precision is %d: it is CVXRELU_CUDA_FLOAT32, _TF32 or _TF32X3",
+                 (int)options->precision);
+        return CVXRELU_ERR_ARGUMENT;
+    }
     result = cvxr_dev_find(options->device, message);
     if (result) return result;
     c = (cvxrelu_cuda *)calloc(1, sizeof *c);
-    if (c == NULL) return CVXRELU_ERR_MEMORY;
+    if (c == NULL) {
+        snprintf(message, CVXRELU_MESSAGE_SIZE, "no memory for the object");
+        return CVXRELU_ERR_MEMORY;
+    }
     c->options = *options;
     c->gpu.precision = options->precision;
     c->table.self = c;

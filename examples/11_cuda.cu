@@ -11,7 +11,8 @@
    ROWS are 20000 unless given, and a gate for every hundred; TOLERANCE is 1e-3. Expected
    output: objective, gap, iterations and seconds of both,
    bytes of the card; the objectives agree to the gaps: as the last line
-     agree 1 */
+     agree 1
+   (so far run over the tests' emulation of a card only) */
 #define CVXRELU_IMPLEMENTATION
 #define CVXRELU_CUDA_IMPLEMENTATION
 #include "cvxrelu.h"

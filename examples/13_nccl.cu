@@ -10,10 +10,12 @@
 
      nvcc -O2 -I. examples/13_nccl.cu -o build/13_nccl -lnccl -lcublas -lcusolver -lm
      build/13_nccl RANK SIZE FILE      (once for every RANK from 0 to SIZE - 1; FILE, on a disk
-                                        that all of them see, passes NCCL's id on)
+                                        that all of them see and that is not there yet,
+                                        passes NCCL's id on and is removed)
 
    Each process takes GPU RANK modulo the GPUs it sees, and a share of made-up rows. As the last
-   line rank 0 prints objective and gap, the same for any SIZE. */
+   line rank 0 prints objective and gap, which should be the same for any SIZE: this program is
+   compiled and linked by CI, but has not been run on cards. */
 #define CVXRELU_IMPLEMENTATION
 #define CVXRELU_CUDA_IMPLEMENTATION
 #include "cvxrelu.h"
@@ -32,6 +34,13 @@ typedef struct link {
     size_t room; /* bytes */
 } link;
 
+/* What failed once is not waited for again: closing a communicator may wait for its peers. */
+static int give_up(link *l, int code) {
+    if (l->ranks) ncclCommAbort(l->ranks);
+    l->ranks = NULL;
+    return code;
+}
+
 /* 0 when the stream is done; nonzero after an error of NCCL's or too long a wait. */
 static int wait_for(link *l) {
     const time_t begun = time(NULL);
@@ -39,13 +48,10 @@ static int wait_for(link *l) {
     cudaError_t done;
     while ((done = cudaStreamQuery(l->stream)) == cudaErrorNotReady) {
         if (ncclCommGetAsyncError(l->ranks, &state) != ncclSuccess || state != ncclSuccess
-            || time(NULL) - begun > WAIT) {
-            ncclCommAbort(l->ranks);
-            l->ranks = NULL;
-            return 1;
-        }
+            || time(NULL) - begun > WAIT)
+            return give_up(l, 1);
     }
-    return done != cudaSuccess;
+    return done == cudaSuccess ? 0 : give_up(l, 1);
 }
 
 /* Of numbers on the card, which the library's stream has finished. */
@@ -55,7 +61,7 @@ static int on_device(void *context, void *buffer, size_t count, cvxrelu_type typ
     if (l->ranks == NULL) return 1;
     if (ncclAllReduce(buffer, buffer, count, type == CVXRELU_FLOAT64 ? ncclDouble : ncclFloat,
                       op == CVXRELU_SUM ? ncclSum : ncclMax, l->ranks, l->stream))
-        return 4;
+        return give_up(l, 4);
     return wait_for(l) ? 6 : 0;
 }
 
@@ -68,14 +74,16 @@ static int allreduce(void *context, void *buffer, size_t count, cvxrelu_type typ
     if (l->ranks == NULL) return 1;
     if (bytes > l->room) {
         cudaFree(l->device);
-        l->room = 0;
-        if (cudaMalloc(&l->device, bytes) != cudaSuccess) return 2;
+        l->device = NULL, l->room = 0;
+        if (cudaMalloc(&l->device, bytes) != cudaSuccess) return give_up(l, 2);
         l->room = bytes;
     }
-    if (cudaMemcpyAsync(l->device, buffer, bytes, cudaMemcpyHostToDevice, l->stream)) return 3;
+    if (cudaMemcpyAsync(l->device, buffer, bytes, cudaMemcpyHostToDevice, l->stream))
+        return give_up(l, 3);
     failed = on_device(l, l->device, count, type, op);
     if (failed) return failed;
-    if (cudaMemcpyAsync(buffer, l->device, bytes, cudaMemcpyDeviceToHost, l->stream)) return 5;
+    if (cudaMemcpyAsync(buffer, l->device, bytes, cudaMemcpyDeviceToHost, l->stream))
+        return give_up(l, 5);
     return wait_for(l) ? 6 : 0;
 }
 
@@ -99,12 +107,14 @@ static int share_id(int rank, const char *path, ncclUniqueId *id) {
 
 static int open_link(link *l, int rank, int size, const char *path) {
     ncclUniqueId id;
-    int devices = 0;
+    int devices = 0, open;
     memset(l, 0, sizeof *l);
-    return cudaGetDeviceCount(&devices) == cudaSuccess && devices > 0
+    open = cudaGetDeviceCount(&devices) == cudaSuccess && devices > 0
            && cudaSetDevice(rank % devices) == cudaSuccess
            && cudaStreamCreate(&l->stream) == cudaSuccess && share_id(rank, path, &id)
            && ncclCommInitRank(&l->ranks, size, id, rank) == ncclSuccess;
+    if (rank == 0) remove(path); /* all have read it, or none will */
+    return open;
 }
 
 static void close_link(link *l) {

@@ -151,6 +151,21 @@ TEST(augmented_lagrangian_ends_where_the_cpu_does) {
     fit_compare(&p, o, &card, 1e-8);
 }
 
+/* Panels of one-sided quadratics count under the limit too. */
+TEST(augmented_lagrangian_keeps_to_the_memory_limit) {
+    cvxrelu_problem p = fit_relu(400, 5, 1, 40, 0.02);
+    cvxrelu_options o = fit_options(CVXRELU_SOLVER_AL, -1, 1);
+    cvxrelu_cuda_options card;
+    o.al.delta = 30;
+    o.max_iters = 4;
+    memset(&card, 0, sizeof card);
+    card.panels = 1;
+    fit_compare(&p, o, &card, 1e-4);
+    card.memory_limit = fit_peak * 4 / 5;
+    fit_compare(&p, o, &card, 1e-4);
+    CHECK(fit_peak <= card.memory_limit);
+}
+
 TEST(sizes_around_words_and_warps_are_solved) {
     static const size_t sizes[8][4] = {
         { 1, 1, 1, 3 }, { 2, 3, 1, 6 }, { 31, 16, 2, 7 }, { 32, 17, 1, 31 }, { 33, 8, 3, 32 },
@@ -390,6 +405,10 @@ TEST(card_that_is_not_there_is_an_error) {
     CHECK(strstr(message, "options.device is 1000") != NULL);
     cvxrelu_cuda_close(NULL);
     CHECK(cvxrelu_cuda_open(NULL, NULL, message) == CVXRELU_ERR_ARGUMENT);
+    memset(&card, 0, sizeof card);
+    card.precision = (cvxrelu_cuda_precision)3;
+    CHECK(cvxrelu_cuda_open(&card, &cuda, message) == CVXRELU_ERR_ARGUMENT && cuda == NULL);
+    CHECK(strstr(message, "options.precision is 3") != NULL);
 }
 
 #ifdef CVXRELU_CUDA_EMULATED
@@ -467,6 +486,7 @@ SUITE(cuda_fit) {
     RUN(fista_in_every_precision_is_near_the_cpu);
     RUN(augmented_lagrangian_ends_where_the_cpu_does);
     RUN(augmented_lagrangian_in_float32_is_near_that_in_float64);
+    RUN(augmented_lagrangian_keeps_to_the_memory_limit);
     RUN(sizes_around_words_and_warps_are_solved);
     RUN(classes_and_starts_and_paths_run_on_the_card);
     RUN(cda_ends_where_the_cpu_does);
