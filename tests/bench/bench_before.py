@@ -5,8 +5,9 @@ any slower than before?
     bench_before.py --before REVISION [--quick] [--data DIR] [--runs 3] [--only TEXT] [--results DIR]
 
 Both programs are built by the same compiler with the same flags, as C99 without OpenMP, so that report.seconds is CPU
-time; medians of --runs. Needs git and the history. A problem counts as slower from 5% and 2 ms on. The last table is
-kept in --results/before.txt, which results.py includes."""
+time (that of early revisions leaves out the making of patterns, which favours them); medians of --runs. Needs git and
+the history. A problem counts as slower from 5% and 2 ms on. The last table is kept in --results/before.txt, which
+results.py includes."""
 import io
 import json
 import os
