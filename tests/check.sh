@@ -1,6 +1,7 @@
 #!/bin/sh
-# The slow checks: tests, tool, examples and emulated CUDA kernels under the sanitizers (flags in argument 1), the tests at
-# -Ofast, with small blocks and (parts of them) under valgrind and with OpenMP's threads.
+# The slow checks: tests, tool, examples and the CUDA companion over its emulation under the sanitizers
+# (flags in argument 1), the tests at -Ofast, with small blocks and (parts of them) under valgrind and
+# with OpenMP's threads.
 # Environment: CC, LDLIBS, BUILD.
 cd "$(dirname "$0")/.." || exit 1
 CC=${CC:-cc} LDLIBS=${LDLIBS:--lm} BUILD=${BUILD:-build}
@@ -13,10 +14,11 @@ if $CC $1 "$BUILD/probe.c" -o "$BUILD/probe" 2>/dev/null && "$BUILD/probe"; then
     tool="$CC $1 -I. examples/cvxrelu_cli.c -o $BUILD/cvxrelu_asan $LDLIBS &&
           sh tests/test_cli.sh $BUILD/cvxrelu_asan"
     examples="CFLAGS='$1' BUILD=$BUILD/asan sh tests/test_examples.sh"
-    cuda="sh tests/cuda/emulate.sh -O0 -g -fsanitize=address,undefined -fno-sanitize-recover=all"
+    emulate="sh tests/cuda/emulate.sh -O0 -g -fsanitize=address,undefined -fno-sanitize-recover=all"
+    cuda=$emulate fits="FILTER='sizes cda little card_that machine failing full keeps' PROGRAM=fit_cuda $emulate"
 else
     main=$(skip "no address and undefined behaviour sanitizers") tool=$main examples=$main
-    cuda=$main
+    cuda=$main fits=$main
 fi
 if $CC -Ofast "$BUILD/probe.c" -o "$BUILD/probe" 2>/dev/null; then
     fast="$CC -Ofast -I. tests/test_main.c -o $BUILD/test_fast $LDLIBS && $BUILD/test_fast"
@@ -37,7 +39,7 @@ else
 fi
 small="$CC -O1 -DCVXRELU_SMALL -I. tests/test_main.c -o $BUILD/test_small $LDLIBS && $BUILD/test_small"
 sh tests/run.sh "sanitizers: $main" "Ofast: $fast" "small blocks: $small" "tool: $tool" "examples: $examples" \
-    "valgrind: $grind" "OpenMP: $omp" "cuda: $cuda"
+    "valgrind: $grind" "OpenMP: $omp" "cuda: $cuda" "cuda fit: $fits"
 status=$?
 rm -f "$BUILD/probe" "$BUILD/probe.c"
 exit $status
