@@ -700,6 +700,43 @@ typedef struct cvxrelu_device_task {
     cvxrelu_penalty penalty;
 } cvxrelu_device_task;
 
+/* Newton's part of a device (gated networks, squared loss, neuron penalty, no ranks; task.type
+   is float64): entries take the device's self. Vectors are n numbers of float64 of the device,
+   named by pointers that the library never follows. Groups come and go as the host's arrays:
+   pattern numbers, in any order and rows of ldx doubles, zero beyond d. Failures are kept as
+   those of the device are. All entries are set.                                              */
+typedef struct cvxrelu_device_newton {
+    /* Room for active sets of up to `groups` patterns and a factor of order n, after the
+       device's open: 1; or 0 where there is no room for that, which is no failure: nothing is
+       held then, and close is not called. close comes after all vectors were released.       */
+    int    (*open)(void *self, size_t groups);
+    void   (*close)(void *self);
+    void  *(*vector)(void *self);                       /* zeros; NULL is a failure           */
+    void   (*release)(void *self, void *v);             /* NULL: nothing                      */
+    void   (*send)(void *self, const double *from, void *v);
+    void   (*fetch)(void *self, const void *v, double *to);
+    void   (*combine)(void *self, double a, const void *x, double b, const void *y, void *out);
+                                   /* out = a x + b y; out may be x or y; x is not read where
+                                      a = 0, nor y where b = 0                                */
+    double (*dot)(void *self, const void *x, const void *y);
+    /* z = sum_j D_j X u_j over `count` patterns, any number; G_j = X^T (D_j v), of the first
+       `count` patterns where `patterns` is NULL.                                             */
+    void   (*forward)(void *self, size_t count, const size_t *patterns, const double *U,
+                      void *z);
+    void   (*gradient)(void *self, size_t count, const size_t *patterns, const void *v,
+                       double *G);
+    /* The active set of the Newton matrix H = I + sigma sum_j D_j X J_j X^T D_j from now on,
+       J_j = a_j I + (1 - a_j) zh_j zh_j^T with unit zh_j: copied; 1 <= count <= groups.      */
+    void   (*active)(void *self, size_t count, const size_t *patterns, const double *a,
+                     const double *zh);
+    void   (*apply)(void *self, double sigma, const void *v, void *out);          /* H v      */
+    /* The factor of H + jitter I takes the place of the last one: 1; or 0 where that is not
+       positive definite: then there is none. solve: out (not v) = (H + jitter I)^-1 v by the
+       last factor, whatever set is active by now.                                            */
+    int    (*factor)(void *self, double sigma, double jitter);
+    void   (*solve)(void *self, const void *v, void *out);
+} cvxrelu_device_newton;
+
 /* Where FISTA, AL and CD-A keep and change their large arrays: a table of functions, filled by
    cvxrelu_cuda.cuh or by the caller (manual, DEVICES). Arrays hold elements of task.type and
    are named by pointers that the library never follows; it does add whole elements to them.
@@ -708,7 +745,7 @@ typedef struct cvxrelu_device_task {
    Entries that return numbers do so when all earlier work is done, others may return before the
    work is done. A failure is kept until the next open or signs_open: from then on entries may
    return anything finite, and status says what it was. All entries are set, but for those of
-   signs and two; called from the thread that called the library, one fit at a time.          */
+   signs, two and newton; called from the thread that called the library, one fit at a time.  */
 typedef struct cvxrelu_device {
     void *self;                    /* handed to every entry                                   */
     /* Signs of gates, before open; all three may be NULL: the CPU has them all. signs_open
@@ -791,6 +828,7 @@ typedef struct cvxrelu_device {
     double (*hinges_gap)(void *self, void *hinges, const void *W);
     /* Passes and flops (manual, WORK) since the last call are added to both.                 */
     void   (*work)(void *self, double *passes, double *flops);
+    const cvxrelu_device_newton *newton;    /* or NULL: Newton is the CPU's alone             */
 } cvxrelu_device;
 
 /* ---- Options: a struct of zeros is a good configuration --------------------------------- */
