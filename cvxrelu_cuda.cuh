@@ -32,8 +32,8 @@
      address and undefined-behaviour sanitizers: a launch is emulated thread by thread, cuBLAS
      and cuSOLVER by plain loops; each kernel is compared with its twin in cvxrelu.h at odd
      sizes. nvcc compiles all of it for sm_75 to sm_90. NONE OF IT HAS RUN ON A CARD: the
-     speeds that the design aims at are not measured, nor which of panels and fused kernels is
-     faster. For a card: `make cuda-test` (the same tests), `cuda-bench` (speed of the kernels),
+     speeds that the design aims at are not measured, nor from which width on panels beat fused
+     kernels (192 features, by reckoning). For a card: `make cuda-test` (the same tests), `cuda-bench` (speed of the kernels),
      `cuda-solve` (whole fits beside the reference package, MNIST). No fit uses C07:
      Newton stays on the CPU.
 
@@ -76,7 +76,8 @@ typedef struct cvxrelu_cuda_options {
                               data need is CVXRELU_ERR_LIMIT                                  */
     size_t panel_bytes;    /* of a panel of masked products; 0 = 32 MB: about a second-level
                               cache                                                           */
-    int    panels;         /* nonzero: TF32 and TF32X3 in panels by cuBLAS too, not fused     */
+    int    panels;         /* TF32 and TF32X3: 1 in panels by cuBLAS, -1 fused, 0 fused below
+                              192 features                                                    */
     void  *stream;         /* a cudaStream_t of the caller's, who destroys it after close; NULL:
                               one of the object's own                                         */
 } cvxrelu_cuda_options;
@@ -1196,6 +1197,12 @@ template <int open> __device__ void cvxr_copy_wait(void) {
 #define CVXR_FUSED_N      64
 #define CVXR_FUSED_STAGES 3
 
+/* Fused below so many features. Per number of a panel the fused kernels spend 2 d / f seconds,
+   panels 2 d / g + 8 / b: f about a quarter of the TF32 peak (a block of 8 terms loads 2 KB of
+   shared memory for 16384 flops), g three quarters, b the memory's bytes a second. Equal at d =
+   167 by the figures of an H200's makers, 239 of an H100's. Reckoned, not measured. */
+#define CVXR_FUSED_WIDTH 192
+
 /* x as a TF32 number, and with three parts what that leaves. */
 template <int parts> __device__ void cvxr_parts(float x, uint32_t *high, uint32_t *low) {
     const float top = cvxr_tf32(x), rest = cvxr_tf32(x - top);
@@ -1913,8 +1920,9 @@ static size_t cvxr_dev_work_size(const cvxrelu_cuda *c) {
 /* Are products fused, without panels? Then X is not split. */
 static int cvxr_dev_fused(const cvxrelu_cuda *c) {
     const size_t tiles = (cvxr_gpu_parts(c->groups, CVXR_FUSED_M) + 1) * c->task.outputs;
-    return c->task.type == CVXRELU_FLOAT32 && c->gpu.precision != CVXRELU_CUDA_FLOAT32
-           && !c->options.panels && c->task.ld % 4 == 0 && tiles <= 65535;
+    const int how = c->options.panels, wanted = how ? how < 0 : c->task.ld < CVXR_FUSED_WIDTH;
+    return c->task.type == CVXRELU_FLOAT32 && c->gpu.precision != CVXRELU_CUDA_FLOAT32 && wanted
+           && c->task.ld % 4 == 0 && tiles <= 65535;
 }
 
 /* Is X held in two TF32 parts? */

@@ -139,6 +139,26 @@ TEST(fista_in_every_precision_is_near_the_cpu) {
     for (card.panels = 0; card.panels < 2; card.panels++) fit_compare(&p, o, &card, 3e-2);
 }
 
+/* What a fit of d features holds on the card says how it multiplies. */
+static size_t fit_width(size_t d, int panels) {
+    cvxrelu_problem p = fit_problem(65, d, 1, 7, 0.02);
+    cvxrelu_options o = fit_options(CVXRELU_SOLVER_FISTA, -1, 1);
+    cvxrelu_cuda_options card;
+    memset(&card, 0, sizeof card);
+    card.precision = CVXRELU_CUDA_TF32X3;
+    card.panels = panels;
+    o.max_iters = 3;
+    fit_compare(&p, o, &card, 1e-4);
+    return fit_peak;
+}
+
+TEST(wide_data_are_multiplied_in_panels) {
+    CHECK(fit_width(150, 0) == fit_width(150, -1));
+    CHECK(fit_width(150, 0) < fit_width(150, 1));
+    CHECK(fit_width(200, 0) == fit_width(200, 1));
+    CHECK(fit_width(200, 0) > fit_width(200, -1));
+}
+
 TEST(augmented_lagrangian_ends_where_the_cpu_does) {
     cvxrelu_problem p = fit_relu(40, 3, 2, 6, 0.02);
     cvxrelu_options o = fit_options(CVXRELU_SOLVER_AL, 1e-3, 0);

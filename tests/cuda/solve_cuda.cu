@@ -7,7 +7,7 @@
        --count P            gates to draw, 0 = 1000        --patch S   S x S patches of images
        --gates FILE P       gates given: P rows of d float32 numbers
        --path K             K strengths from lambda_max down to L
-       --precision W        float64, float32 (the default), tf32, tf32x3; --panels
+       --precision W        float64, float32 (the default), tf32, tf32x3; --panels or --fused
        --al                 the ReLU network by the augmented Lagrangian, no search
        --tol T --iterations N --seconds S --threads N      of cvxrelu_options
        --plain              X as it is: no scaling, no bias
@@ -116,6 +116,7 @@ static int take_option(job *j, char **a, int left) {
     const char *value = left > 1 ? a[1] : "";
     if (strcmp(a[0], "--cpu") == 0) return j->cpu = 1;
     if (strcmp(a[0], "--panels") == 0) return j->card.panels = 1;
+    if (strcmp(a[0], "--fused") == 0) return (j->card.panels = -1, 1);
     if (strcmp(a[0], "--al") == 0) {
         j->problem.search = CVXRELU_SEARCH_OFF;
         j->options.solver = CVXRELU_SOLVER_AL;
