@@ -326,8 +326,9 @@
      CVXRELU_ERR_DEVICE, or MEMORY or LIMIT, and its sentence. Patterns are the CPU's to the
      bit: the device has the signs with a margin, the CPU what is in doubt, and gates that their
      products move (POINTS, active_share). cvxrelu_fit, _path, _cross_validate and _lambda_max
-     use it; all other calls, decompositions among them, stay on the CPU. The CUDA companion is
-     tested by emulation on a CPU; it has not run on a card.
+     use it, and cvxrelu_decompose by CD-A, always in float64; the other decompositions and
+     calls stay on the CPU. The CUDA companion is tested by emulation on a CPU; it has not run
+     on a card.
 
    RANKS
      options.ranks shares the rows out: every one of R processes hands its own rows of X and Y
@@ -694,7 +695,7 @@ typedef struct cvxrelu_device_task {
     size_t ldx, words;
     size_t ld;                     /* elements from a row of weights to the next, >= d, a whole
                                       number of 64 bytes                                      */
-    size_t sides;                  /* groups a pattern: 1, or 2 (RELU: sign +1, then -1)      */
+    size_t sides;                  /* groups a pattern: 1, or 2 (RELU: of sign +1, -1; CD-A)   */
     cvxrelu_type    type;          /* of every array of the device                            */
     cvxrelu_loss    loss;
     cvxrelu_penalty penalty;
@@ -919,8 +920,8 @@ typedef struct cvxrelu_options {
     cvxrelu_blas      blas;        /* each NULL entry = built in                              */
     cvxrelu_parallel  parallel;    /* NULL = OpenMP where compiled with it                    */
     cvxrelu_clock     clock;       /* NULL = see CLOCK                                        */
-    const cvxrelu_device *device;  /* NULL = the CPU; FISTA and AL of a fit, path,
-                                      cross-validation and lambda_max: DEVICES; borrowed      */
+    const cvxrelu_device *device;  /* NULL = the CPU; FISTA and AL of a fit, path, cross-
+                                      validation and lambda_max, CD-A: DEVICES; borrowed      */
     cvxrelu_ranks     ranks;       /* zero = one process; which calls take it: RANKS          */
     /* Called as the run goes on, or NULL; a return other than 0 stops the run.               */
     int    (*progress)(void *user, const cvxrelu_progress *progress);
@@ -1695,7 +1696,9 @@ typedef struct cvxrelu_decompose_report {
  *   rho      APPROXIMATE: > 0 finite; 0 = 1e-10; ignored otherwise
  *   options  NULL = defaults; of use: allocator, memory_limit, threads, parallel, blas, clock,
  *            time_limit, and for R-FISTA max_iters (0 = 20000), subgradient_tol (0 = 1e-10,
- *            [MSP22 D.3]) and its switches
+ *            [MSP22 D.3]), its switches, and device, which runs it in float64 and gives the
+ *            memory back before the projections that follow, on the CPU; the other kinds are
+ *            projections alone, on the CPU whatever device says
  *   relu     out, not NULL: the caller's until cvxrelu_model_free; NULL on failure
  *   report   out, not NULL: of the ReLU network, over the patterns of the gated one: objective,
  *            bound and gap certified, constraint_violation; stop is NONE
@@ -1704,7 +1707,7 @@ typedef struct cvxrelu_decompose_report {
  * Returns CVXRELU_OK; UNSUPPORTED for a model that is not gated, of another penalty or without
  * its gates, and for the closed form when the rows are dependent; ARGUMENT when X or Y are not
  * those of the model; NUMERIC when a weight cannot be decomposed; STOPPED by the time limit;
- * NONFINITE, LABELS, SIZE, LIMIT, MEMORY as cvxrelu_fit.
+ * NONFINITE, LABELS, SIZE, LIMIT, MEMORY, DEVICE as cvxrelu_fit.
  * The result can be `start` of a fit of kind RELU over the same gates, unless patterns merged.
  * Cost: one to some ten projections a weight. Threads: any number of calls. Source: [MSP22 3,
  * 4.2, Algorithm 1].
@@ -8853,6 +8856,54 @@ static void cvxr_cpu_fill(cvxrelu_device *t) {
     t->forward64 = cvxr_cpu_forward64, t->gradient64 = cvxr_cpu_gradient64;
 }
 
+/* From a row of weights to the next: a whole number of 64 bytes. */
+static size_t cvxr_work_stride(size_t d, cvxrelu_type type) {
+    return type == CVXRELU_FLOAT32 ? (d + 15) / 16 * 16 : cvxr_pad(d);
+}
+
+/* options.device, when there is one, gets the problem and works on it in this type. */
+static cvxrelu_result cvxr_device_open(cvxr_core *core, cvxrelu_type type, char *message) {
+    const cvxrelu_device *device = core->opt->device;
+    const cvxr_data *data = core->data;
+    cvxrelu_device_task task;
+    cvxrelu_result result;
+    if (device == NULL) return CVXRELU_OK;
+    memset(&task, 0, sizeof task);
+    task.n = data->n, task.d = data->d, task.rows = data->all;
+    task.outputs = data->c, task.patterns = core->patterns->count;
+    task.X = data->X, task.Y = data->Y;
+    task.gates = core->patterns->gates, task.bits = core->patterns->bits;
+    task.ldx = data->dp, task.words = core->patterns->words;
+    task.ld = cvxr_work_stride(data->d, type);
+    task.sides = cvxr_sides(core);
+    task.type = type;
+    task.loss = (cvxrelu_loss)(core->loss - cvxr_losses);
+    task.penalty = (cvxrelu_penalty)(core->penalty - cvxr_penalties);
+    result = device->open(device->self, &task, message);
+    if (result) return cvxr_agree(core->mem, result, message);
+    core->foreign = device;
+    core->op_work.dp = task.ld;
+    core->type = type;
+#ifndef CVXRELU_NO_FLOAT32
+    if (type == CVXRELU_FLOAT32) core->space = &cvxr_space_f32;
+#endif
+    return cvxr_agree(core->mem, CVXRELU_OK, message);
+}
+
+static void cvxr_device_close(cvxr_core *core) {
+    if (core->foreign) core->foreign->close(core->foreign->self);
+    core->foreign = NULL;
+}
+
+/* Is all well with memory and device? */
+static cvxrelu_result cvxr_core_state(cvxr_core *core, char *message) {
+    const cvxrelu_device *device = core->foreign;
+    cvxrelu_result result = cvxr_mem_result(core->mem, message);
+    if (device == NULL) return result;
+    if (!result) result = device->status(device->self, message);
+    return cvxr_agree(core->mem, result, message);
+}
+
 static int cvxr_core_open(cvxr_core *core) {
     const cvxr_data *data = core->data;
     const int threads = core->opt->threads;
@@ -14159,9 +14210,28 @@ static int cvxr_decompose_group(cvxr_decomposition *s, size_t g, double *bound) 
     return 1;
 }
 
+/* CD-A's w of every group, by a device where there is one: patterns stay as they are now. */
+static cvxrelu_result cvxr_decompose_cda(cvxr_decomposition *s, char *message) {
+    cvxr_core *core = s->core;
+    const cvxrelu_options *opt = core->opt;
+    cvxrelu_result result = CVXRELU_OK;
+    if (s->u->m > 0) result = cvxr_device_open(core, CVXRELU_FLOAT64, message);
+    if (result || s->u->m == 0) return result;
+    (void)cvxr_cda(core, s->u, s->about->rho,
+                   opt->subgradient_tol > 0 ? opt->subgradient_tol : 1e-10,
+                   opt->max_iters ? opt->max_iters : 20000, &s->close);
+    s->about->steps = core->report->iterations;
+    if (core->foreign)
+        core->foreign->work(core->foreign->self, &core->op.passes, &core->op.flops);
+    result = cvxr_core_state(core, message);
+    cvxr_device_close(core);
+    return result;
+}
+
 static cvxrelu_result cvxr_decompose_run(cvxr_decomposition *s, char *message) {
     cvxrelu_decompose_report *about = s->about;
     const cvxrelu_options *opt = s->core->opt;
+    cvxrelu_result result = CVXRELU_OK;
     double bound = 0;
     size_t g;
     about->groups = s->u->m;
@@ -14174,13 +14244,8 @@ static cvxrelu_result cvxr_decompose_run(cvxr_decomposition *s, char *message) {
                          "the closed form needs independent rows: X has %z that are not zero, "
                          "in %z columns",
                          s->one.rank, s->one.d);
-    if (about->kind == CVXRELU_DECOMPOSE_APPROXIMATE) {
-        (void)cvxr_cda(s->core, s->u, about->rho,
-                       opt->subgradient_tol > 0 ? opt->subgradient_tol : 1e-10,
-                       opt->max_iters ? opt->max_iters : 20000, &s->close);
-        if (s->core->mem->failed) return cvxr_mem_result(s->core->mem, message);
-        about->steps = s->core->report->iterations;
-    }
+    if (about->kind == CVXRELU_DECOMPOSE_APPROXIMATE) result = cvxr_decompose_cda(s, message);
+    if (result) return result;
     s->out->m = 0;
     for (g = 0; g < s->u->m; g++) {
         if (s->core->stop || (opt->time_limit > 0 && cvxr_seconds(s->core) >= opt->time_limit))
@@ -19167,10 +19232,6 @@ typedef struct cvxr_shape {
     cvxrelu_kind kind;
 } cvxr_shape;
 
-static size_t cvxr_work_stride(size_t d, cvxrelu_type type) {
-    return type == CVXRELU_FLOAT32 ? (d + 15) / 16 * 16 : cvxr_pad(d);
-}
-
 static size_t cvxr_type_size(cvxrelu_type type) {
     return type == CVXRELU_FLOAT32 ? sizeof(float) : sizeof(double);
 }
@@ -19362,8 +19423,7 @@ typedef struct cvxr_fit {
 static void cvxr_fit_close_solver(cvxr_fit *f) {
     if (!f->open) return;
     f->open = 0;
-    if (f->core.foreign) f->core.foreign->close(f->core.foreign->self);
-    f->core.foreign = NULL;
+    cvxr_device_close(&f->core);
     cvxr_release(&f->mem, f->X32, f->data.n * cvxr_work_stride(f->data.d, CVXRELU_FLOAT32),
                  sizeof(float));
     cvxr_release(&f->mem, f->best, 2 * f->data.n, sizeof(double));
@@ -19441,42 +19501,10 @@ static void cvxr_fit_core(cvxr_fit *f, cvxrelu_report *report) {
     core->report = report;
 }
 
-/* The device, when there is one, gets the problem. */
+/* The device, when there is one, gets the problem; that gives back what its signs hold. */
 static cvxrelu_result cvxr_fit_open_device(cvxr_fit *f, char *message) {
-    const cvxrelu_device *device = f->opt.device;
-    cvxr_core *core = &f->core;
-    cvxrelu_device_task task;
-    cvxrelu_result result;
-    if (device == NULL) return CVXRELU_OK;
-    memset(&task, 0, sizeof task);
-    task.n = f->data.n, task.d = f->data.d, task.rows = f->data.all;
-    task.outputs = f->data.c, task.patterns = f->patterns.count;
-    task.X = f->data.X, task.Y = f->data.Y;
-    task.gates = f->patterns.gates, task.bits = f->patterns.bits;
-    task.ldx = f->data.dp, task.words = f->patterns.words;
-    task.ld = cvxr_work_stride(f->data.d, f->opt.precision);
-    task.sides = cvxr_sides(core);
-    task.type = f->opt.precision;
-    task.loss = f->problem.loss, task.penalty = f->problem.penalty;
-    f->signs = 0; /* open gives that back */
-    result = device->open(device->self, &task, message);
-    if (result) return cvxr_agree(&f->mem, result, message);
-    core->foreign = device;
-    core->op_work.dp = task.ld;
-    core->type = task.type;
-#ifndef CVXRELU_NO_FLOAT32
-    if (task.type == CVXRELU_FLOAT32) core->space = &cvxr_space_f32;
-#endif
-    return cvxr_agree(&f->mem, CVXRELU_OK, message);
-}
-
-/* Is all well with memory and device? */
-static cvxrelu_result cvxr_fit_state(cvxr_fit *f, char *message) {
-    const cvxrelu_device *device = f->core.foreign;
-    cvxrelu_result result = cvxr_mem_result(&f->mem, message);
-    if (device == NULL) return result;
-    if (!result) result = device->status(device->self, message);
-    return cvxr_agree(&f->mem, result, message);
+    f->signs = 0;
+    return cvxr_device_open(&f->core, f->opt.precision, message);
 }
 
 static cvxrelu_result cvxr_fit_open_solver(cvxr_fit *f, cvxrelu_report *report) {
@@ -20020,10 +20048,10 @@ static cvxrelu_result cvxr_run_one(cvxr_fit *f, size_t i, double lambda, cvxrelu
     }
     if (f->core.foreign) f->core.foreign->work(f->core.foreign->self, &passes, &flops);
     stop = cvxr_fit_solve(f, lambda, report->lambda_max);
-    result = cvxr_fit_state(f, report->message);
+    result = cvxr_core_state(&f->core, report->message);
     if (result) return result;
     cvxr_fit_report(f, stop, report);
-    result = cvxr_fit_state(f, report->message);
+    result = cvxr_core_state(&f->core, report->message);
     if (result) return result;
     model = cvxr_fit_model(f, report);
     result = cvxr_mem_result(&f->mem, report->message);
@@ -20093,7 +20121,7 @@ static cvxrelu_result cvxr_run_all(const cvxr_run *run, const cvxrelu_problem *p
     result = cvxr_agree(&f.mem, result, run->reports->message);
     f.core.lam = 1;
     if (!result) lambda_max = cvxr_lambda_max(&f.core);
-    if (!result) result = cvxr_fit_state(&f, run->reports->message);
+    if (!result) result = cvxr_core_state(&f.core, run->reports->message);
     for (i = 0; i < run->count && !result; i++) {
         double lambda = cvxr_run_lambda(run, problem, lambda_max, i);
         cvxr_weights swap;
@@ -20225,7 +20253,7 @@ CVXRELU_API cvxrelu_result cvxrelu_lambda_max(const cvxrelu_problem *problem,
     if (!result) {
         f.core.lam = 1;
         found = cvxr_lambda_max(&f.core);
-        result = cvxr_fit_state(&f, report.message);
+        result = cvxr_core_state(&f.core, report.message);
         if (!result) *lambda_max = found;
         cvxr_fit_close(&f);
     }
@@ -20578,6 +20606,7 @@ static cvxrelu_result cvxr_decompose_data(cvxr_fit *f, const cvxrelu_model *gate
                                           char *message) {
     cvxr_data *data = &f->data;
     cvxrelu_result result = cvxr_data_make(&f->mem, &f->problem, data, message);
+    cvxr_team team;
     size_t i, k;
     if (result) return result;
     if (data->c != gated->info.outputs || data->classes != gated->info.classes)
@@ -20592,7 +20621,11 @@ static cvxrelu_result cvxr_decompose_data(cvxr_fit *f, const cvxrelu_model *gate
     for (k = 0; k < data->c; k++)
         for (i = 0; i < data->n; i++) data->Y[k * data->n + i] -= gated->y_shift[k];
     memcpy(data->y_shift, gated->y_shift, data->c * sizeof(double));
-    return cvxr_patterns_make(&f->mem, data, &f->problem.gates, &f->patterns, message);
+    team.hook = f->opt.parallel;
+    team.threads = f->opt.threads;
+    f->signs = f->opt.device && f->opt.device->signs_close;
+    return cvxr_patterns_on(f->opt.device, &team, &f->mem, data, &f->problem.gates,
+                            &f->patterns, message);
 }
 
 /* The workspace, and the gated weights in f->start. */
@@ -20665,6 +20698,7 @@ CVXRELU_API cvxrelu_result cvxrelu_decompose(const cvxrelu_model *gated, cvxrelu
     if (result) return result;
     about->kind = kind;
     if (kind == CVXRELU_DECOMPOSE_APPROXIMATE) about->rho = rho > 0 ? rho : 1e-10;
+    else f.opt.device = NULL;
     cvxr_mem_init(&f.mem, &f.opt.allocator, f.opt.memory_limit);
     f.core.opt = &f.opt;
     f.core.started = cvxr_now(&f.opt.clock);

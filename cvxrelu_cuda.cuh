@@ -9,7 +9,7 @@
 
        cvxrelu_cuda *cuda;
        if (cvxrelu_cuda_open(NULL, &cuda, message) != CVXRELU_OK) ...  // no card: message
-       options.device = cvxrelu_cuda_device(cuda);                     // R-FISTA, AL
+       options.device = cvxrelu_cuda_device(cuda);                     // R-FISTA, AL, CD-A
        options.precision = CVXRELU_FLOAT32;                            // certificates: float64
        cvxrelu_fit(&problem, &options, NULL, &model, &report);
        cvxrelu_cuda_close(cuda);

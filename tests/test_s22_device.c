@@ -474,6 +474,40 @@ TEST(cda_on_a_device_is_cda_on_the_cpu) {
     CHECK(far.closed == 1);
 }
 
+/* CD-A as users call it, over patterns that were merged before too; the other kinds leave the
+   device alone. */
+TEST(decomposition_by_cda_runs_on_the_device) {
+    int way;
+    for (way = 0; way < 3; way++) {
+        const cvxrelu_decomposition kind =
+            way == 2 ? CVXRELU_DECOMPOSE_MIN_NORM : CVXRELU_DECOMPOSE_APPROXIMATE;
+        cvxrelu_decompose_report about;
+        cvxrelu_report here;
+        cvxrelu_model *first;
+        s22_far far;
+        if (way == 1) s22d_fill_singular(1);
+        else s22d_fill(40, 5, 2, 7);
+        s22d_fit();
+        s22d.options.precision = CVXRELU_FLOAT32; /* of fits */
+        CHECK(s22d_split(kind) == CVXRELU_OK);
+        first = s22d.relu, here = s22d.relu_report, about = s22d.about;
+        s22d.relu = NULL;
+        s22d.options.device = s22_far_make(&far);
+        CHECK(s22d_split(kind) == CVXRELU_OK);
+        CHECK_TEXT(s22d.relu_report.message, "");
+        CHECK(far.opened == (way < 2) && far.closed == far.opened && far.X == NULL);
+        CHECK(way < 2 ? far.calls > 100 && far.gates > 0 : far.calls == 0);
+        CHECK(s22_same(&here, &s22d.relu_report));
+        CHECK(s22_same_models(first, s22d.relu, here.d));
+        CHECK(memcmp(&about, &s22d.about, sizeof about) == 0 && about.groups > 0);
+        CHECK((about.merged > 0) == (way == 1));
+        CHECK(here.passes == s22d.relu_report.passes);
+        CHECK_NEAR(s22d.relu_report.flops / here.flops, 1, 1e-12);
+        cvxrelu_model_free(first);
+        s22d_close();
+    }
+}
+
 TEST(auto_on_a_device_is_a_first_order_method_and_paths_start_where_they_ended) {
     cvxrelu_problem p = s14_problem(50, 4, 1, 40);
     cvxrelu_options o = s14_options(CVXRELU_SOLVER_AUTO, 1e-4);
@@ -634,6 +668,27 @@ TEST(failing_device_ends_the_fit_with_its_own_words) {
     s22_far_fail(&p, o);
 }
 
+TEST(failing_device_ends_a_decomposition_with_its_own_words) {
+    s22_far far;
+    size_t calls, fail;
+    s22d_fill(20, 3, 2, 61);
+    s22d_fit();
+    s22d.options.device = s22_far_make(&far);
+    s22d.options.max_iters = 20;
+    CHECK(s22d_split(CVXRELU_DECOMPOSE_APPROXIMATE) == CVXRELU_OK);
+    calls = far.calls;
+    CHECK(calls > 50);
+    for (fail = 1; fail <= calls; fail++) {
+        (void)s22_far_make(&far);
+        far.fail = fail;
+        CHECK(s22d_split(CVXRELU_DECOMPOSE_APPROXIMATE) == CVXRELU_ERR_DEVICE);
+        CHECK(s22d.relu == NULL && s22d.about.groups == 0);
+        CHECK(strncmp(s22d.relu_report.message, "far device: ", 12) == 0);
+        CHECK(far.opened == far.closed && far.calls < calls + 20 && far.X == NULL);
+    }
+    s22d_close();
+}
+
 TEST(lambda_max_of_a_failing_device_is_an_error) {
     cvxrelu_problem p = s14_problem(30, 3, 2, 12);
     cvxrelu_options o = s14_options(CVXRELU_SOLVER_FISTA, 0);
@@ -652,10 +707,12 @@ SUITE(s22_device) {
     RUN(fista_on_a_device_is_fista_on_the_cpu);
     RUN(augmented_lagrangian_on_a_device_is_that_on_the_cpu);
     RUN(cda_on_a_device_is_cda_on_the_cpu);
+    RUN(decomposition_by_cda_runs_on_the_device);
     RUN(auto_on_a_device_is_a_first_order_method_and_paths_start_where_they_ended);
     RUN(patterns_of_a_device_are_those_of_the_cpu);
     RUN(device_without_signs_leaves_patterns_to_the_cpu);
     RUN(what_a_device_cannot_do_is_named);
     RUN(failing_device_ends_the_fit_with_its_own_words);
+    RUN(failing_device_ends_a_decomposition_with_its_own_words);
     RUN(lambda_max_of_a_failing_device_is_an_error);
 }

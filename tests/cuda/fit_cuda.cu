@@ -294,6 +294,38 @@ TEST(cda_ends_where_the_cpu_does) {
     cvxrelu_cuda_close(cuda);
 }
 
+/* The same as a user's call: the split of a gated network. Steps and norms before the exact
+   projections, the network after them. */
+TEST(decomposition_by_cda_ends_where_the_cpu_does) {
+    cvxrelu_problem p = fit_problem(40, 4, 2, 9, 0.01);
+    cvxrelu_options o = fit_options(CVXRELU_SOLVER_AUTO, 1e-9, 0);
+    cvxrelu_model *gated = NULL, *relu[2] = { NULL, NULL };
+    cvxrelu_report r[2];
+    cvxrelu_decompose_report about[2];
+    cvxrelu_cuda *cuda = NULL;
+    int i;
+    CHECK(cvxrelu_fit(&p, &o, NULL, &gated, r) == CVXRELU_OK);
+    CHECK(cvxrelu_cuda_open(NULL, &cuda, NULL) == CVXRELU_OK);
+    o.max_iters = 40;
+    for (i = 0; i < 2; i++) {
+        o.device = i ? cvxrelu_cuda_device(cuda) : NULL;
+        CHECK(cvxrelu_decompose(gated, p.X, p.Y, CVXRELU_DECOMPOSE_APPROXIMATE, 1e-3, &o,
+                                relu + i, r + i, about + i) == CVXRELU_OK);
+    }
+    CHECK(cvxrelu_cuda_peak(cuda) > 0);
+    CHECK(about[0].steps > 5 && about[1].steps == about[0].steps);
+    CHECK(about[0].raw_violation > 1e-6 && r[1].neurons == r[0].neurons);
+    CHECK_NEAR(about[1].raw_norm / about[0].raw_norm, 1, 1e-9);
+    CHECK_NEAR(about[1].raw_violation / about[0].raw_violation, 1, 1e-6);
+    CHECK_NEAR(about[1].norm / about[0].norm, 1, 1e-9);
+    CHECK_NEAR(r[1].objective / r[0].objective, 1, 1e-9);
+    CHECK_NEAR(r[1].flops / r[0].flops, 1, 0.5);
+    cvxrelu_cuda_close(cuda);
+    cvxrelu_model_free(relu[1]);
+    cvxrelu_model_free(relu[0]);
+    cvxrelu_model_free(gated);
+}
+
 /* ---- Patterns. */
 
 /* Bits, gates and counts of the card's patterns are the CPU's. `rows`: of X on the card. */
@@ -510,6 +542,7 @@ SUITE(cuda_fit) {
     RUN(sizes_around_words_and_warps_are_solved);
     RUN(classes_and_starts_and_paths_run_on_the_card);
     RUN(cda_ends_where_the_cpu_does);
+    RUN(decomposition_by_cda_ends_where_the_cpu_does);
     RUN(patterns_are_those_of_the_cpu);
     RUN(little_memory_makes_the_same_patterns);
     RUN(little_memory_makes_small_panels_and_then_an_error);
