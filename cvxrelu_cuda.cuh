@@ -25,7 +25,8 @@
      C03 GROUPS                          C04 PATTERNS
      C05 MODEL OPERATOR                  C06 ONE-SIDED QUADRATICS
      C07 NEWTON'S MATRIX                 C08 THE OBJECT
-     C09 THE TABLE OF A FIT
+     C09 THE TABLE OF A FIT            C10 NEWTON'S TABLE
+     C11 OPEN AND CLOSE
 
    TESTED
      Every kernel runs in `make cuda-emulate` on the CPU, from this very source, under the
@@ -1672,8 +1673,9 @@ static int cvxr_cuda_image(cvxr_gpu *g, const cvxr_gpu_op<T> *op, size_t count, 
 
 /* ==== C07 NEWTON'S MATRIX ================================================================
    H = I + sigma (K o (E diag(a) E^T) + V diag(1-a) V^T), float64, lower triangle, n <= 20000
-   or so: n^2 doubles for H and for K = X X^T each; its Cholesky factor and solves by cuSOLVER;
-   the same matrix times a vector without it. Twins: cvxr_gram_masks (S08), S14.              */
+   or so: n^2 doubles for H and for K = X X^T each, E and V in panels of columns; its Cholesky
+   factor and solves by cuSOLVER; the same matrix times a vector without it; Woodbury's smaller
+   matrix. Twins: cvxr_gram_masks (S08), S14.                                                 */
 
 /* to column j = D_p o (scale_j or sqrt(scale_j) times column j of `image`, or 1). */
 template <typename T>
@@ -1704,57 +1706,67 @@ static int cvxr_cuda_masked(cvxr_gpu *g, const cvxr_gpu_op<T> *op, size_t count,
     return g->failed;
 }
 
-/* C (n x n, lower) = A A^T + beta C for A of n rows and k columns, or A^T A for k rows. */
-static int cvxr_gpu_syrk(cvxr_gpu *g, int turn, size_t n, size_t k, const double *A, size_t lda,
-                         double beta, double *C) {
-    const double one = 1;
+/* C (n x n, lower) = alpha A A^T + beta C for A of n rows and k columns, or of A^T A for k
+   rows. */
+static int cvxr_gpu_syrk(cvxr_gpu *g, int turn, size_t n, size_t k, double alpha,
+                         const double *A, size_t lda, double beta, double *C) {
     if (g->failed || n == 0) return g->failed;
     return cvxr_gpu_blas(g,
                          cublasDsyrk(g->blas, CUBLAS_FILL_MODE_LOWER,
-                                     turn ? CUBLAS_OP_T : CUBLAS_OP_N, (int)n, (int)k, &one, A,
-                                     (int)lda, &beta, C, (int)n),
+                                     turn ? CUBLAS_OP_T : CUBLAS_OP_N, (int)n, (int)k, &alpha,
+                                     A, (int)lda, &beta, C, (int)n),
                          "a Gram matrix");
 }
 
 /* K = X X^T, lower triangle, column-major. */
 static int cvxr_cuda_gram(cvxr_gpu *g, const cvxr_gpu_op<double> *op, double *K) {
-    return cvxr_gpu_syrk(g, 1, op->n, op->dp, op->X, op->dp, 0, K);
+    return cvxr_gpu_syrk(g, 1, op->n, op->dp, 1, op->X, op->dp, 0, K);
 }
 
-struct cvxr_f_hadamard {
-    size_t n;
-    const double *K;
-    double *H;
-    __device__ void operator()(size_t i) const {
-        if (i % n >= i / n) H[i] *= K[i];
+/* Lower triangle, a column a block: H = diagonal I + sigma K o H; without K sigma H. */
+__global__ void cvxr_k_lower(size_t n, double diagonal, double sigma, const double *K,
+                             double *H) {
+    const size_t j = blockIdx.x;
+    size_t i;
+    for (i = j + threadIdx.x; i < n; i += CVXR_GPU_BLOCK) {
+        const size_t at = j * n + i;
+        H[at] = (i == j ? diagonal : 0.0) + sigma * (K ? K[at] * H[at] : H[at]);
     }
-};
+}
 
-struct cvxr_f_shift {
-    size_t n;
-    double sigma, *H;
-    __device__ void operator()(size_t i) const {
-        if (i % n >= i / n) H[i] = (i % n == i / n) + sigma * H[i];
-    }
-};
+static int cvxr_cuda_lower(cvxr_gpu *g, size_t n, double diagonal, double sigma,
+                           const double *K, double *H) {
+    if (n)
+        CVXR_LAUNCH(g, (cvxr_k_lower), dim3((unsigned)n), dim3(CVXR_GPU_BLOCK), n, diagonal,
+                    sigma, K, H);
+    return g->failed;
+}
 
-/* H for `count` groups with unit rows Zh (count x dp); E: room for 2 n count numbers. */
+/* H + jitter I for `count` groups with unit rows Zh (count x dp), by `columns` of them at a
+   time; E: room for n times as many. */
 static int cvxr_cuda_newton_matrix(cvxr_gpu *g, const cvxr_gpu_op<double> *op, size_t count,
                                    const uint32_t *patterns, const double *a, double *Zh,
-                                   double sigma, const double *K, double *E, double *H) {
+                                   double sigma, double jitter, const double *K,
+                                   size_t columns, double *E, double *H) {
     const size_t n = op->n;
-    cvxr_f_hadamard product = { n, K, H };
-    cvxr_f_shift shift = { n, sigma, H };
-    cvxr_cuda_masked<double>(g, op, count, patterns, a, 0, NULL, E);
-    cvxr_gpu_syrk(g, 0, n, count, E, n, 0, H);
-    cvxr_gpu_each(g, n * n, product);
-    cvxr_cuda_image(g, op, count, Zh, E + n * count, n, 0);
-    cvxr_cuda_masked<double>(g, op, count, patterns, a, 1, E + n * count, E);
-    cvxr_gpu_syrk(g, 0, n, count, E, n, 1, H);
-    return cvxr_gpu_each(g, n * n, shift);
+    size_t j, some;
+    for (j = 0; j < count; j += some) {
+        some = cvxr_gpu_min(columns, count - j);
+        cvxr_cuda_masked<double>(g, op, some, patterns + j, a + j, 0, NULL, E);
+        cvxr_gpu_syrk(g, 0, n, some, 1, E, n, j > 0, H);
+    }
+    cvxr_cuda_lower(g, n, 1 + jitter, sigma, K, H);
+    for (j = 0; j < count; j += some) {
+        some = cvxr_gpu_min(columns, count - j);
+        cvxr_cuda_image(g, op, some, Zh + j * op->dp, E, n, 0);
+        cvxr_cuda_masked<double>(g, op, some, patterns + j, a + j, 1, E, E);
+        cvxr_gpu_syrk(g, 0, n, some, sigma, E, n, 1, H);
+    }
+    return g->failed;
 }
 
-/* W row j = a_j w + (1 - a_j) zh_j <zh_j, w>: the Jacobian of the groups' prox. */
+/* W row j = a_j w + (1 - a_j) zh_j <zh_j, w>: the Jacobian of the groups' prox; its square
+   root with the roots of a. */
 template <typename T>
 __global__ void cvxr_k_jacobian(size_t rows, size_t dp, const double *a, const T *Zh, T *W) {
     const size_t step = (size_t)gridDim.x * blockDim.y;
@@ -1767,6 +1779,15 @@ __global__ void cvxr_k_jacobian(size_t rows, size_t dp, const double *a, const T
     }
 }
 
+template <typename T>
+static int cvxr_cuda_jacobian(cvxr_gpu *g, size_t rows, size_t dp, const double *a, const T *Zh,
+                              T *W) {
+    if (rows)
+        CVXR_LAUNCH(g, (cvxr_k_jacobian<T>), cvxr_gpu_rows(rows), cvxr_gpu_warps(), rows, dp, a,
+                    Zh, W);
+    return g->failed;
+}
+
 /* out = v + sigma sum_j D_j X J_j X^T D_j v: H v without H, for one output (op->outputs 1). W:
    count x dp; list: the groups' patterns. */
 template <typename T>
@@ -1776,12 +1797,49 @@ static int cvxr_cuda_newton_apply(cvxr_gpu *g, const cvxr_gpu_op<T> *op,
     cvxr_gpu_list packed = *list;
     packed.packed = 1;
     cvxr_cuda_gradient(g, op, list, op->sides, v, W, op->dp);
-    if (list->count)
-        CVXR_LAUNCH(g, (cvxr_k_jacobian<T>), cvxr_gpu_rows(list->count), cvxr_gpu_warps(),
-                    list->count, op->dp, a, Zh, W);
+    cvxr_cuda_jacobian(g, list->count, op->dp, a, Zh, W);
     cvxr_cuda_forward(g, op, &packed, W, out);
     return cvxr_cuda_axpby(g, op->n, 1.0, v, sigma, out);
 }
+
+/* ---- Woodbury: H = c I + sigma B B^T with B_j = D_j X J_j^{1/2}, k d columns, has the inverse
+   (I - sigma B M^{-1} B^T) / c with M = c I + sigma B^T B. */
+
+/* Column i of B^T (k d x rows): row row0 + i of X times the roots of the groups that have it; a
+   warp takes a group. */
+__global__ void cvxr_k_roots(size_t row0, size_t count, size_t d, size_t dp, const double *X,
+                             const uint32_t *patterns, const uint32_t *bits, size_t words32,
+                             const double *roots, const double *Zh, double *B) {
+    const size_t row = row0 + blockIdx.x, step = (size_t)gridDim.y * CVXR_GPU_WARPS;
+    const double *x = X + row * dp;
+    size_t j = (size_t)blockIdx.y * CVXR_GPU_WARPS + threadIdx.y, e;
+    for (; j < count; j += step) {
+        const uint32_t on = bits[patterns[j] * words32 + row / 32] >> row % 32 & 1;
+        const double *h = Zh + j * dp, dot = (1 - roots[j]) * cvxr_row_dot(dp, x, h);
+        double *to = B + (blockIdx.x * count + j) * d;
+        for (e = threadIdx.x; e < d; e += 32) to[e] = on ? roots[j] * x[e] + dot * h[e] : 0.0;
+    }
+}
+
+/* M for `count` groups, whose sqrt(a) are `roots`; `rows` rows of the data at a time; B: room
+   for rows count d numbers. */
+static int cvxr_cuda_newton_groups(cvxr_gpu *g, const cvxr_gpu_op<double> *op, size_t d,
+                                   size_t count, const uint32_t *patterns, const double *roots,
+                                   const double *Zh, double sigma, double jitter, size_t rows,
+                                   double *B, double *M) {
+    const size_t turns = cvxr_gpu_min(cvxr_gpu_parts(count, CVXR_GPU_WARPS), 65535);
+    size_t row, some;
+    for (row = 0; row < op->n; row += some) {
+        some = cvxr_gpu_min(rows, op->n - row);
+        CVXR_LAUNCH(g, (cvxr_k_roots), dim3((unsigned)some, (unsigned)turns), cvxr_gpu_warps(),
+                    row, count, d, op->dp, op->X, patterns, (const uint32_t *)op->bits,
+                    2 * op->words, roots, Zh, B);
+        cvxr_gpu_syrk(g, 0, count * d, some, 1, B, count * d, row > 0, M);
+    }
+    return cvxr_cuda_lower(g, count * d, 1 + jitter, sigma, NULL, M);
+}
+
+/* ---- The factor by cuSOLVER ------------------------------------------------------------- */
 
 /* Workspace of a factor of order n, in doubles. */
 static int cvxr_cuda_factor_size(cvxr_gpu *g, size_t n, double *H, size_t *size) {
@@ -1845,6 +1903,25 @@ typedef struct cvxr_dev_signs {  /* of gates, before the task */
     uint32_t *doubts;            /* most */
 } cvxr_dev_signs;
 
+typedef struct cvxr_dev_set {    /* active groups */
+    size_t room, count;          /* at most; now */
+    uint32_t *at, *starts;       /* room: their patterns; 0 and count */
+    double *a, *zh;              /* room; room x ldx */
+} cvxr_dev_set;
+
+typedef struct cvxr_dev_newton { /* of C10, while it is open */
+    cvxr_dev_set active, held;   /* held: what Woodbury's factor was made of, a its roots */
+    int whole;                   /* the factor is that of H: held is not used */
+    double sigma, shift;         /* of Woodbury's factor; shift: 1 + jitter */
+    size_t columns;              /* of a panel */
+    double *T;                   /* active.room x ldx: small vectors */
+    double *K, *H, *E;           /* n x n; the factor's place; n x columns */
+    int has_K;
+    double *work;                /* work_size, of the factor */
+    size_t work_size;
+    int *info;                   /* how the factor went */
+} cvxr_dev_newton;
+
 struct cvxrelu_cuda {
     cvxr_gpu gpu;
     cvxrelu_device table;
@@ -1860,6 +1937,7 @@ struct cvxrelu_cuda {
     cvxr_gpu_op<double> op64;
     cvxr_dev_exact exact;
     cvxr_dev_signs signs;
+    cvxr_dev_newton newton;
     double *Y, *sum, *work;      /* outputs x n; CVXR_GPU_SWEEP; see cvxr_dev_work_size */
     uint32_t *flags, *other, *counts, *at, *starts; /* of lists of rows */
     uint32_t *host;              /* of the host: outputs + 1 + CVXR_DEV_ROWS */
@@ -1870,28 +1948,36 @@ static cvxr_gpu_op<double> *cvxr_dev_op(cvxrelu_cuda *c, const double *) { retur
 
 /* ---- Memory ----------------------------------------------------------------------------- */
 
-/* `bytes` bytes of the card; NULL is a failure that stays. */
-static void *cvxr_dev_take(cvxrelu_cuda *c, size_t bytes) {
+/* `bytes` bytes of the card, or NULL: *error is CUDA's, or none where the limit forbids it. */
+static void *cvxr_dev_try(cvxrelu_cuda *c, size_t bytes, cudaError_t *error) {
     const size_t limit = c->options.memory_limit;
     void *memory = NULL;
-    char why[96];
-    cudaError_t error;
-    if (c->gpu.failed) return NULL;
+    *error = cudaSuccess;
     bytes = cvxr_gpu_max(bytes, 256);
-    snprintf(why, sizeof why, "%.0f bytes more than %.0f held", (double)bytes, (double)c->held);
-    if (limit && (bytes > limit || c->held > limit - bytes)) {
-        cvxr_gpu_fail(&c->gpu, CVXRELU_ERR_LIMIT, "memory_limit", why);
-        return NULL;
-    }
-    error = cudaMalloc(&memory, bytes);
-    if (error != cudaSuccess) {
+    if (limit && (bytes > limit || c->held > limit - bytes)) return NULL;
+    *error = cudaMalloc(&memory, bytes);
+    if (*error != cudaSuccess) {
         (void)cudaGetLastError();
-        cvxr_gpu_check(&c->gpu, error, why);
         return NULL;
     }
     c->held += bytes;
     c->peak = cvxr_gpu_max(c->peak, c->held);
     return memory;
+}
+
+/* The same; NULL is a failure that stays. */
+static void *cvxr_dev_take(cvxrelu_cuda *c, size_t bytes) {
+    void *memory;
+    char why[96];
+    cudaError_t error;
+    if (c->gpu.failed) return NULL;
+    memory = cvxr_dev_try(c, bytes, &error);
+    if (memory) return memory;
+    snprintf(why, sizeof why, "%.0f bytes more than %.0f held",
+             (double)cvxr_gpu_max(bytes, 256), (double)c->held);
+    if (error != cudaSuccess) cvxr_gpu_check(&c->gpu, error, why);
+    else cvxr_gpu_fail(&c->gpu, CVXRELU_ERR_LIMIT, "memory_limit", why);
+    return NULL;
 }
 
 static void cvxr_dev_give(cvxrelu_cuda *c, void *memory, size_t bytes) {
@@ -2293,6 +2379,17 @@ static double cvxr_dev_dot(void *self, size_t count, const void *x, const void *
     return cvxr_dev_sum(c, 0);
 }
 
+/* Numbers of patterns to the card, a few at a time. */
+static void cvxr_dev_send_patterns(cvxrelu_cuda *c, size_t groups, const size_t *pattern,
+                                   uint32_t *to) {
+    size_t g, j, count;
+    for (g = 0; g < groups && !c->gpu.failed; g += count) {
+        count = cvxr_gpu_min(CVXR_DEV_ROWS, groups - g);
+        for (j = 0; j < count; j++) c->host[j] = (uint32_t)pattern[g + j];
+        cvxr_cuda_send(&c->gpu, to + g, c->host, count * sizeof *c->host);
+    }
+}
+
 /* ---- Rows of weights -------------------------------------------------------------------- */
 
 template <typename T>
@@ -2437,18 +2534,28 @@ static size_t cvxr_dev_exact_rows(cvxrelu_cuda *c, size_t row, cvxr_gpu_op<doubl
     return rows;
 }
 
+/* `count` <= CVXR_DEV_ROWS groups to exact: their patterns, and their weights where they have
+   some. The list of them. */
+static cvxr_gpu_list cvxr_dev_exact_list(cvxrelu_cuda *c, size_t count, const size_t *patterns,
+                                         const double *U) {
+    const cvxr_dev_exact *x = &c->exact;
+    const cvxr_gpu_list list = { count, 1, x->at, x->starts, c->host + CVXR_DEV_ROWS };
+    size_t j;
+    for (j = 0; j < count; j++) c->host[j] = (uint32_t)patterns[j];
+    c->host[CVXR_DEV_ROWS] = 0, c->host[CVXR_DEV_ROWS + 1] = (uint32_t)count;
+    cvxr_cuda_send(&c->gpu, x->at, c->host, count * sizeof *c->host);
+    cvxr_cuda_send(&c->gpu, x->starts, c->host + CVXR_DEV_ROWS, 2 * sizeof *c->host);
+    if (U) cvxr_cuda_send(&c->gpu, x->U, U, count * c->task.ldx * sizeof *U);
+    return list;
+}
+
 static void cvxr_dev_forward64(void *self, size_t count, const size_t *patterns,
                                const double *U, double *z) {
     cvxrelu_cuda *c = cvxr_dev(self);
     const cvxr_dev_exact *x = &c->exact;
     const size_t n = c->task.n;
-    cvxr_gpu_list list = { count, 1, x->at, x->starts, c->host + CVXR_DEV_ROWS };
-    size_t j, row, rows;
-    for (j = 0; j < count; j++) c->host[j] = (uint32_t)patterns[j];
-    c->host[CVXR_DEV_ROWS] = 0, c->host[CVXR_DEV_ROWS + 1] = (uint32_t)count;
-    cvxr_cuda_send(&c->gpu, x->at, c->host, count * sizeof *c->host);
-    cvxr_cuda_send(&c->gpu, x->starts, c->host + CVXR_DEV_ROWS, 2 * sizeof *c->host);
-    cvxr_cuda_send(&c->gpu, x->U, U, count * c->task.ldx * sizeof *U);
+    const cvxr_gpu_list list = cvxr_dev_exact_list(c, count, patterns, U);
+    size_t row, rows;
     for (row = 0; row < n; row += rows) {
         cvxr_gpu_op<double> op;
         rows = cvxr_dev_exact_rows(c, row, &op);
@@ -2565,19 +2672,6 @@ template <typename T> static void cvxr_dev_hinges_close(void *self, void *hinges
     free(h);
 }
 
-/* The numbers of the groups' patterns to the card, a few at a time. */
-template <typename T>
-static void cvxr_dev_send_patterns(cvxrelu_cuda *c, cvxr_dev_hinges<T> *h,
-                                   const size_t *pattern) {
-    size_t g, j, count;
-    h->pattern = (uint32_t *)cvxr_dev_take(c, h->groups * sizeof(uint32_t));
-    for (g = 0; g < h->groups; g += count) {
-        count = cvxr_gpu_min(CVXR_DEV_ROWS, h->groups - g);
-        for (j = 0; j < count; j++) c->host[j] = (uint32_t)pattern[g + j];
-        cvxr_cuda_send(&c->gpu, h->pattern + g, c->host, count * sizeof(uint32_t));
-    }
-}
-
 template <typename T>
 static void *cvxr_dev_hinges_open(void *self, size_t groups, const size_t *pattern) {
     cvxrelu_cuda *c = cvxr_dev(self);
@@ -2597,7 +2691,10 @@ static void *cvxr_dev_hinges_open(void *self, size_t groups, const size_t *patte
     h->ld = tall;
     h->most = cvxr_gpu_min(4 * wish, c->room / 4) / one;
     h->most = cvxr_gpu_max(cvxr_gpu_min(h->most, groups), 1);
-    if (pattern) cvxr_dev_send_patterns(c, h, pattern);
+    if (pattern) {
+        h->pattern = (uint32_t *)cvxr_dev_take(c, groups * sizeof(uint32_t));
+        cvxr_dev_send_patterns(c, groups, pattern, h->pattern);
+    }
     h->gamma = (T *)cvxr_dev_take(c, groups * tall * sizeof(T));
     h->slope = (T *)cvxr_dev_take(c, groups * ld * sizeof(T));
     h->rows = (T *)cvxr_dev_take(c, 2 * h->most * ld * sizeof(T));
@@ -2727,6 +2824,307 @@ static double cvxr_dev_hinges_gap(void *self, void *hinges, const void *W) {
                                  (const T *)W, NULL);
 }
 
+/* ==== C10 NEWTON'S TABLE =================================================================
+   The entries of cvxrelu_device_newton: C07 with the memory and the exact operator of the
+   object, vectors of n numbers on the card. The factor is of H, n x n, or by Woodbury of order
+   k d, whichever takes fewer flops. The matrix takes 2 n^2 doubles, taken at open, and panels
+   of a few hundred groups. Tests: tests/cuda/test_cuda.cu, fit_cuda.cu.                      */
+
+#define CVXR_DEV_COLUMNS 512   /* groups of a panel of the matrix, at most */
+#define CVXR_DEV_FEW     32    /* and at least, as long as there are so many */
+#define CVXR_DEV_ORDER   46340 /* of a factor: n^2 < 2^31, cuSOLVER counts in int */
+#define CVXR_DEV_VECTORS 64    /* vectors that there must be room for beside the matrix */
+
+/* Memory of `count` elements; no room is no failure. */
+template <typename T> static int cvxr_dev_newton_take(cvxrelu_cuda *c, size_t count, T **to) {
+    cudaError_t error;
+    if (c->gpu.failed) return 0;
+    *to = (T *)cvxr_dev_try(c, count * sizeof(T), &error);
+    if (error != cudaSuccess && error != cudaErrorMemoryAllocation)
+        cvxr_gpu_check(&c->gpu, error, "memory of Newton's matrix");
+    return *to != NULL;
+}
+
+static int cvxr_dev_set_make(cvxrelu_cuda *c, cvxr_dev_set *s, size_t room) {
+    s->room = room;
+    return cvxr_dev_newton_take(c, room, &s->at) && cvxr_dev_newton_take(c, 2, &s->starts)
+           && cvxr_dev_newton_take(c, room, &s->a)
+           && cvxr_dev_newton_take(c, room * c->task.ldx, &s->zh);
+}
+
+static void cvxr_dev_set_give(cvxrelu_cuda *c, cvxr_dev_set *s) {
+    cvxr_dev_give(c, s->zh, s->room * c->task.ldx * sizeof(double));
+    cvxr_dev_give(c, s->a, s->room * sizeof(double));
+    cvxr_dev_give(c, s->starts, 2 * sizeof(uint32_t));
+    cvxr_dev_give(c, s->at, s->room * sizeof(uint32_t));
+}
+
+static void cvxr_dev_newton_close(void *self) {
+    cvxrelu_cuda *c = (cvxrelu_cuda *)self;
+    cvxr_dev_newton *s = &c->newton;
+    const size_t n = c->task.n;
+    (void)cudaSetDevice(c->options.device);
+    cvxr_dev_give(c, s->info, sizeof(int));
+    cvxr_dev_give(c, s->work, s->work_size * sizeof(double));
+    cvxr_dev_give(c, s->E, n * s->columns * sizeof(double));
+    cvxr_dev_give(c, s->H, n * n * sizeof(double));
+    cvxr_dev_give(c, s->K, n * n * sizeof(double));
+    cvxr_dev_give(c, s->T, s->active.room * c->task.ldx * sizeof(double));
+    cvxr_dev_set_give(c, &s->held);
+    cvxr_dev_set_give(c, &s->active);
+    memset(s, 0, sizeof *s);
+}
+
+/* Everything but the panel, which becomes smaller until there is room for vectors too. */
+static int cvxr_dev_newton_make(cvxrelu_cuda *c, size_t groups) {
+    cvxr_dev_newton *s = &c->newton;
+    const size_t n = c->task.n, few = n / c->task.d; /* more make no smaller factor */
+    const double vectors = 8.0 * CVXR_DEV_VECTORS * (double)n;
+    if (!cvxr_dev_set_make(c, &s->active, groups)
+        || !cvxr_dev_set_make(c, &s->held, cvxr_gpu_min(groups, few))
+        || !cvxr_dev_newton_take(c, groups * c->task.ldx, &s->T)
+        || !cvxr_dev_newton_take(c, n * n, &s->K) || !cvxr_dev_newton_take(c, n * n, &s->H)
+        || !cvxr_dev_newton_take(c, 1, &s->info)
+        || cvxr_cuda_factor_size(&c->gpu, n, s->H, &s->work_size)
+        || !cvxr_dev_newton_take(c, s->work_size, &s->work))
+        return 0;
+    s->columns = cvxr_gpu_min(groups, CVXR_DEV_COLUMNS);
+    while (cvxr_dev_free(c) < vectors + 8.0 * (double)n * (double)s->columns) {
+        if (c->gpu.failed || s->columns <= CVXR_DEV_FEW) return 0;
+        s->columns /= 2;
+    }
+    return cvxr_dev_newton_take(c, n * s->columns, &s->E);
+}
+
+static int cvxr_dev_newton_open(void *self, size_t groups) {
+    cvxrelu_cuda *c = cvxr_dev(self);
+    memset(&c->newton, 0, sizeof c->newton);
+    if (c->gpu.failed || c->exact.block < c->task.n || c->task.n > CVXR_DEV_ORDER
+        || (double)groups * (double)c->task.ldx > 1e15)
+        return 0;
+    if (cvxr_dev_newton_make(c, cvxr_gpu_max(groups, 1))) return 1;
+    cvxr_dev_newton_close(self);
+    return 0;
+}
+
+/* ---- Vectors ---------------------------------------------------------------------------- */
+
+static void *cvxr_dev_newton_vector(void *self) {
+    return cvxr_dev_allocate<double>(self, ((cvxrelu_cuda *)self)->task.n);
+}
+
+static void cvxr_dev_newton_release(void *self, void *v) {
+    cvxr_dev_release<double>(self, v, ((cvxrelu_cuda *)self)->task.n);
+}
+
+static void cvxr_dev_newton_send(void *self, const double *from, void *v) {
+    cvxrelu_cuda *c = cvxr_dev(self);
+    cvxr_cuda_send(&c->gpu, v, from, c->task.n * sizeof *from);
+}
+
+static void cvxr_dev_newton_fetch(void *self, const void *v, double *to) {
+    cvxrelu_cuda *c = cvxr_dev(self);
+    if (cvxr_cuda_fetch(&c->gpu, to, v, c->task.n * sizeof *to))
+        memset(to, 0, c->task.n * sizeof *to);
+}
+
+struct cvxr_f_combine {
+    double a, b;
+    const double *x, *y;
+    double *out;
+    __device__ void operator()(size_t i) const {
+        out[i] = (a == 0 ? 0.0 : a * x[i]) + (b == 0 ? 0.0 : b * y[i]);
+    }
+};
+
+static void cvxr_dev_newton_combine(void *self, double a, const void *x, double b,
+                                    const void *y, void *out) {
+    cvxrelu_cuda *c = cvxr_dev(self);
+    cvxr_f_combine f = { a, b, (const double *)x, (const double *)y, (double *)out };
+    cvxr_gpu_each(&c->gpu, c->task.n, f);
+}
+
+static double cvxr_dev_newton_dot(void *self, const void *x, const void *y) {
+    return cvxr_dev_dot<double>(self, ((cvxrelu_cuda *)self)->task.n, x, NULL, y, NULL);
+}
+
+/* ---- Products with groups of the host --------------------------------------------------- */
+
+static void cvxr_dev_newton_forward(void *self, size_t count, const size_t *patterns,
+                                    const double *U, void *z) {
+    cvxrelu_cuda *c = cvxr_dev(self);
+    const cvxr_dev_exact *x = &c->exact;
+    const size_t n = c->task.n;
+    size_t first, some;
+    if (count == 0) cvxr_cuda_zero(&c->gpu, z, n * sizeof(double));
+    for (first = 0; first < count && !c->gpu.failed; first += some) {
+        cvxr_gpu_list list;
+        some = cvxr_gpu_min(CVXR_DEV_ROWS, count - first);
+        list = cvxr_dev_exact_list(c, some, patterns + first, U + first * c->task.ldx);
+        cvxr_cuda_forward<double>(&c->gpu, &x->op, &list, x->U, first ? x->part : (double *)z);
+        if (first) cvxr_cuda_axpby<double>(&c->gpu, n, 1, x->part, 1, (double *)z);
+    }
+    cvxr_dev_count(c, (double)count);
+}
+
+static void cvxr_dev_newton_gradient(void *self, size_t count, const size_t *patterns,
+                                     const void *v, double *G) {
+    cvxrelu_cuda *c = cvxr_dev(self);
+    const cvxr_dev_exact *x = &c->exact;
+    const size_t ldx = c->task.ldx;
+    size_t first, some;
+    for (first = 0; first < count; first += some) {
+        cvxr_gpu_op<double> op = x->op;
+        cvxr_gpu_list list = { 0, 0, NULL, NULL, NULL };
+        some = cvxr_gpu_min(CVXR_DEV_ROWS, count - first);
+        if (patterns) list = cvxr_dev_exact_list(c, some, patterns + first, NULL);
+        else op.bits += first * op.words, op.patterns = list.count = some;
+        cvxr_cuda_gradient<double>(&c->gpu, &op, &list, 1, (const double *)v, x->U, ldx);
+        if (cvxr_cuda_fetch(&c->gpu, G + first * ldx, x->U, some * ldx * sizeof *G))
+            memset(G + first * ldx, 0, some * ldx * sizeof *G);
+    }
+    cvxr_dev_count(c, (double)count);
+}
+
+/* ---- The matrix and its factor ---------------------------------------------------------- */
+
+/* The set's groups for the model operator, weights packed; `ends` is of the caller. */
+static cvxr_gpu_list cvxr_dev_set_list(const cvxr_dev_set *s, uint32_t ends[2]) {
+    const cvxr_gpu_list list = { s->count, 1, s->at, s->starts, ends };
+    ends[0] = 0, ends[1] = (uint32_t)s->count;
+    return list;
+}
+
+static void cvxr_dev_newton_active(void *self, size_t count, const size_t *patterns,
+                                   const double *a, const double *zh) {
+    cvxrelu_cuda *c = cvxr_dev(self);
+    cvxr_dev_set *s = &c->newton.active;
+    const uint32_t ends[2] = { 0, (uint32_t)count };
+    if (count > s->room) {
+        cvxr_gpu_fail(&c->gpu, CVXRELU_ERR_UNSUPPORTED, "Newton's matrix",
+                      "more groups than there is room for");
+        return;
+    }
+    s->count = count;
+    cvxr_dev_send_patterns(c, count, patterns, s->at);
+    cvxr_cuda_send(&c->gpu, s->starts, ends, sizeof ends);
+    cvxr_cuda_send(&c->gpu, s->a, a, count * sizeof *a);
+    cvxr_cuda_send(&c->gpu, s->zh, zh, count * c->task.ldx * sizeof *zh);
+}
+
+static void cvxr_dev_newton_apply(void *self, double sigma, const void *v, void *out) {
+    cvxrelu_cuda *c = cvxr_dev(self);
+    const cvxr_dev_newton *s = &c->newton;
+    uint32_t ends[2];
+    const cvxr_gpu_list list = cvxr_dev_set_list(&s->active, ends);
+    cvxr_cuda_newton_apply<double>(&c->gpu, &c->exact.op, &list, s->active.a, s->active.zh,
+                                   sigma, (const double *)v, s->T, (double *)out);
+    cvxr_dev_count(c, 2 * (double)s->active.count);
+}
+
+/* H + jitter I at the active set. */
+static void cvxr_dev_newton_rows(cvxrelu_cuda *c, double sigma, double jitter) {
+    cvxr_dev_newton *s = &c->newton;
+    const double n = (double)c->task.n, d = (double)c->task.d, k = (double)s->active.count;
+    if (!s->has_K) {
+        cvxr_cuda_gram(&c->gpu, &c->exact.op, s->K);
+        c->flops += n * n * d;
+        s->has_K = 1;
+    }
+    cvxr_cuda_newton_matrix(&c->gpu, &c->exact.op, s->active.count, s->active.at, s->active.a,
+                            s->active.zh, sigma, jitter, s->K, s->columns, s->E, s->H);
+    c->flops += 2 * n * n * k + 2 * n * d * k;
+}
+
+struct cvxr_f_roots {
+    const double *a;
+    double *roots;
+    __device__ void operator()(size_t i) const { roots[i] = sqrt(a[i]); }
+};
+
+/* Woodbury's M at the active set, which is held. */
+static void cvxr_dev_newton_groups(cvxrelu_cuda *c, double sigma, double jitter) {
+    cvxr_dev_newton *s = &c->newton;
+    cvxr_dev_set *held = &s->held;
+    const size_t count = s->active.count, d = c->task.d, m = count * d;
+    cvxr_f_roots roots = { s->active.a, held->a };
+    s->sigma = sigma, s->shift = 1 + jitter, held->count = count;
+    cvxr_cuda_copy(&c->gpu, held->at, s->active.at, count * sizeof(uint32_t));
+    cvxr_cuda_copy(&c->gpu, held->starts, s->active.starts, 2 * sizeof(uint32_t));
+    cvxr_cuda_copy(&c->gpu, held->zh, s->active.zh, count * c->task.ldx * sizeof(double));
+    cvxr_gpu_each(&c->gpu, count, roots);
+    cvxr_cuda_newton_groups(&c->gpu, &c->exact.op, d, count, held->at, held->a, held->zh, sigma,
+                            jitter, c->task.n * s->columns / m, s->E, s->H);
+    c->flops += (double)c->task.n * (double)m * ((double)m + 3);
+}
+
+/* Does Woodbury's factor, of order m, take fewer flops? It may need more workspace. */
+static int cvxr_dev_newton_fewer(cvxrelu_cuda *c, size_t m) {
+    const double n = (double)c->task.n, k = (double)c->newton.active.count, o = (double)m;
+    size_t size = 0;
+    if (m > c->task.n || c->newton.active.count > c->newton.held.room
+        || n * o * (o + 3) + o * o * o / 3 >= 2 * n * (n * k + o) + n * n * n / 3)
+        return 0;
+    return !cvxr_cuda_factor_size(&c->gpu, m, c->newton.H, &size)
+           && size <= c->newton.work_size;
+}
+
+static int cvxr_dev_newton_factor(void *self, double sigma, double jitter) {
+    cvxrelu_cuda *c = cvxr_dev(self);
+    cvxr_dev_newton *s = &c->newton;
+    size_t order = s->active.count * c->task.d;
+    int info = 1;
+    s->whole = !cvxr_dev_newton_fewer(c, order);
+    if (s->whole) cvxr_dev_newton_rows(c, sigma, jitter), order = c->task.n;
+    else cvxr_dev_newton_groups(c, sigma, jitter);
+    cvxr_cuda_factor(&c->gpu, order, s->H, s->work, s->work_size, s->info);
+    c->flops += (double)order * (double)order * (double)order / 3;
+    return !cvxr_cuda_fetch(&c->gpu, &info, s->info, sizeof info) && info == 0;
+}
+
+/* out = (v - sigma B M^{-1} B^T v) / shift. */
+static void cvxr_dev_newton_solve_groups(cvxrelu_cuda *c, const double *v, double *out) {
+    cvxr_dev_newton *s = &c->newton;
+    const cvxr_dev_set *held = &s->held;
+    const cvxr_gpu_op<double> *op = &c->exact.op;
+    const size_t n = op->n, k = held->count, d = c->task.d, m = k * d;
+    double *b = c->exact.part; /* m <= n */
+    uint32_t ends[2];
+    const cvxr_gpu_list list = cvxr_dev_set_list(held, ends);
+    cvxr_cuda_gradient<double>(&c->gpu, op, &list, 1, v, s->T, op->dp);
+    cvxr_cuda_jacobian(&c->gpu, k, op->dp, held->a, held->zh, s->T);
+    cvxr_cuda_restride(&c->gpu, k, d, op->dp, s->T, d, b);
+    cvxr_cuda_solve(&c->gpu, m, s->H, 1, b, s->info);
+    cvxr_cuda_restride(&c->gpu, k, d, d, b, op->dp, s->T);
+    cvxr_cuda_jacobian(&c->gpu, k, op->dp, held->a, held->zh, s->T);
+    cvxr_cuda_forward<double>(&c->gpu, op, &list, s->T, out);
+    cvxr_cuda_axpby<double>(&c->gpu, n, 1 / s->shift, v, -s->sigma / s->shift, out);
+    c->flops += 4 * (double)n * (double)m + 2 * (double)m * (double)m;
+}
+
+static void cvxr_dev_newton_solve(void *self, const void *v, void *out) {
+    cvxrelu_cuda *c = cvxr_dev(self);
+    const size_t n = c->task.n;
+    if (!c->newton.whole) {
+        cvxr_dev_newton_solve_groups(c, (const double *)v, (double *)out);
+        return;
+    }
+    cvxr_cuda_copy(&c->gpu, out, v, n * sizeof(double));
+    cvxr_cuda_solve(&c->gpu, n, c->newton.H, 1, (double *)out, c->newton.info);
+    c->flops += 2 * (double)n * (double)n;
+}
+
+static const cvxrelu_device_newton cvxr_dev_newton_table = {
+    cvxr_dev_newton_open,     cvxr_dev_newton_close,  cvxr_dev_newton_vector,
+    cvxr_dev_newton_release,  cvxr_dev_newton_send,   cvxr_dev_newton_fetch,
+    cvxr_dev_newton_combine,  cvxr_dev_newton_dot,    cvxr_dev_newton_forward,
+    cvxr_dev_newton_gradient, cvxr_dev_newton_active, cvxr_dev_newton_apply,
+    cvxr_dev_newton_factor,   cvxr_dev_newton_solve
+};
+
+/* ==== C11 OPEN AND CLOSE =================================================================
+   The table filled for a work type, and the object.                                          */
+
 static void cvxr_dev_work(void *self, double *passes, double *flops) {
     cvxrelu_cuda *c = (cvxrelu_cuda *)self;
     *passes += c->passes, *flops += c->flops;
@@ -2753,9 +3151,8 @@ template <typename T> static void cvxr_dev_fill(cvxrelu_device *t) {
     t->hinges_value = cvxr_dev_hinges_value<T>, t->hinges_excess = cvxr_dev_hinges_excess<T>;
     t->hinges_gap = cvxr_dev_hinges_gap<T>;
     t->work = cvxr_dev_work;
+    t->newton = &cvxr_dev_newton_table;
 }
-
-/* ---- Opening and closing ---------------------------------------------------------------- */
 
 /* Is there such a card? */
 static cvxrelu_result cvxr_dev_find(int device, char *message) {

@@ -6,7 +6,9 @@
          --panels  also the model operator over a range of panel sizes
 
    Each time is the least of five, each of enough repetitions for 0.1 s, by the card's events.
-   Floating-point operations of the operator: 2 n d P c a pass, inactive rows counted. */
+   Floating-point operations of the operator: 2 n d P c a pass, inactive rows counted; its
+   bytes: data, masks, weights or gradients, predictions or residuals, each once. Of Newton's
+   pieces: those of the lower triangles; bytes of a solve: the factor's twice. */
 #define CVXRELU_CUDA_IMPLEMENTATION
 #include "../../cvxrelu_cuda.cuh"
 #include "gpu.h"
@@ -122,6 +124,9 @@ static void show_operator(const size &s, int mode, int fused, size_t panel_bytes
     size_t rows, columns;
     char panel[64];
     cvxr_gpu_list list;
+    const double bytes = (double)sizeof(T)
+                             * ((double)(s.n + groups) * (double)dp + (double)(s.c * s.n))
+                         + 8.0 * (double)(s.P * ((s.n + 63) / 64));
     double forward, gradient, plain;
     cvxr_gpu_panel(s.n, groups, sizeof(T), panel_bytes, &rows, &columns);
     device_op<T> op(s.n, dp, s.P, s.c, rows, columns, gpu_rows<T>(s.n, s.d, dp, 0),
@@ -138,9 +143,12 @@ static void show_operator(const size &s, int mode, int fused, size_t panel_bytes
     plain = gemm_rate<T>(rows, columns, dp, 1) / (mode == 2 ? 3 : 1);
     if (fused) snprintf(panel, sizeof panel, "fused");
     else snprintf(panel, sizeof panel, "%zu x %zu", rows, columns);
-    printf("  %-10s %-8s %15s %8.2f %8.2f  %4.0f %% %4.0f %%  %8.2f %5.0f %% %4.0f %%\n",
+    printf("  %-10s %-8s %15s %8.2f %8.2f  %4.0f %% %4.0f %%  %4.0f %% %4.0f %%  %8.2f %5.0f %%"
+           " %4.0f %%\n",
            s.name, names[mode], panel, forward, gradient, 100 * forward / peak,
-           100 * gradient / peak, plain, 100 * forward / plain, 100 * gradient / plain);
+           100 * gradient / peak, 100 * bytes * forward / flops / copy_rate,
+           100 * bytes * gradient / flops / copy_rate, plain, 100 * forward / plain,
+           100 * gradient / plain);
 }
 
 static void operators(const size *sizes, size_t count, const double *gemm, int panels) {
@@ -148,8 +156,8 @@ static void operators(const size *sizes, size_t count, const double *gemm, int p
     size_t s, bytes;
     cudaDeviceGetAttribute(&l2, cudaDevAttrL2CacheSize, 0);
     printf("model operator, TFLOP/s; second-level cache %d KB\n", l2 / 1024);
-    printf("  %-10s %-8s %15s %8s %8s  %s  %s\n", "problem", "", "panel", "forward", "gradient",
-           "of the peak", "product of a panel, and of that");
+    printf("  %-10s %-8s %15s %8s %8s  %s  %s  %s\n", "problem", "", "panel", "forward",
+           "gradient", "of the peak", "of the copy", "product of a panel, and of that");
     for (s = 0; s < count; s++)
         for (mode = 0; mode < 4; mode++) {
             for (bytes = (size_t)l2 / 8; bytes <= (size_t)l2 * 4; bytes *= 2) {
@@ -160,6 +168,62 @@ static void operators(const size *sizes, size_t count, const double *gemm, int p
             if (mode == 1 || mode == 2)
                 show_operator<float>(sizes[s], mode, 1, (size_t)l2 / 2, gemm[mode]);
         }
+}
+
+/* ---- Newton's pieces -------------------------------------------------------------------- */
+
+static void show_piece(const char *what, double flops, double bytes, double peak,
+                       const std::function<void()> &call) {
+    const double s = seconds_of(call);
+    printf("  %-34s %10.2f ms %8.2f TFLOP/s, %3.0f %% of the peak", what, 1e3 * s,
+           1e-12 * flops / s, 1e-10 * flops / s / peak);
+    if (bytes > 0) printf(", %3.0f %% of a copy", 100 * bytes / s / copy_rate);
+    printf("\n");
+}
+
+/* H of `count` groups, its factor, solves and products; Woodbury's matrix of `few` groups. */
+static void newton_pieces(size_t n, size_t d, size_t count, size_t few, double peak) {
+    const size_t dp = (d + 7) / 8 * 8, P = count, m = few * d, columns = quick ? 7 : 512;
+    const double N = (double)n, k = (double)count, D = (double)d, M = (double)m;
+    const doubles halves(count, 0.5);
+    words at(count), ends(2, 0);
+    cvxr_gpu_list list;
+    size_t g, rows, wide, size = 0;
+    for (g = 0; g < count; g++) at[g] = (uint32_t)g;
+    ends[1] = (uint32_t)count;
+    cvxr_gpu_panel(n, count, sizeof(double), (size_t)32 << 20, &rows, &wide);
+    device_op<double> op(n, dp, P, 1, rows, wide, gpu_rows<double>(n, d, dp, 0),
+                         gpu_bits(n, P), 0);
+    const device<double> a(halves), v(gpu_numbers<double>(n)), out(n), W(count * dp), K(n * n),
+        H(n * n), E(n * columns);
+    const device<double> Zh(doubles(count * dp, 1 / sqrt((double)dp)));
+    const device<uint32_t> dat(at), starts(ends);
+    const device<int> info(1);
+    cvxr_cuda_factor_size(&gpu, n, H.p, &size);
+    const device<double> work(size);
+    memset(&list, 0, sizeof list);
+    list.count = count, list.at = dat.p, list.starts = starts.p, list.host_starts = ends.data();
+    printf("Newton's matrix, float64, n = %zu, d = %zu, %zu groups; %zu by Woodbury\n", n, d,
+           count, few);
+    show_piece("Gram matrix of the data", N * N * (double)dp, 0, peak,
+               [&]() { cvxr_cuda_gram(&gpu, &op.op, K.p); });
+    show_piece("matrix", 2 * N * N * k + 2 * N * D * k, 0, peak, [&]() {
+        cvxr_cuda_newton_matrix(&gpu, &op.op, count, dat.p, a.p, Zh.p, 1, 0, K.p, columns, E.p,
+                                H.p);
+    });
+    show_piece("factor, with a copy before it", N * N * N / 3, 0, peak, [&]() {
+        cvxr_cuda_copy(&gpu, K.p, H.p, n * n * sizeof(double)); /* K is used no more */
+        cvxr_cuda_factor(&gpu, n, K.p, work.p, size, info.p);
+    });
+    show_piece("solve", 2 * N * N, 8 * N * N, peak,
+               [&]() { cvxr_cuda_solve(&gpu, n, K.p, 1, out.p, info.p); });
+    show_piece("product without the matrix", 4 * N * D * k, 0, peak, [&]() {
+        cvxr_cuda_newton_apply(&gpu, &op.op, &list, a.p, Zh.p, 1, v.p, W.p, out.p);
+    });
+    show_piece("Woodbury's matrix", N * M * M, 0, peak, [&]() {
+        cvxr_cuda_newton_groups(&gpu, &op.op, d, few, dat.p, a.p, Zh.p, 1, 0, n * columns / m,
+                                E.p, H.p);
+    });
 }
 
 int main(int argc, char **argv) {
@@ -186,6 +250,8 @@ int main(int argc, char **argv) {
     vectors();
     if (quick) operators(quick_sizes, 2, gemm, panels);
     else operators(real_sizes, 4, gemm, panels);
+    if (quick) newton_pieces(33, 3, 9, 4, gemm[3]);
+    else newton_pieces(4000, 50, 200, 40, gemm[3]), newton_pieces(20000, 50, 200, 40, gemm[3]);
     gpu_must(!gpu.failed, "bench_cuda");
     gpu_close();
     return 0;

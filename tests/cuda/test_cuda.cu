@@ -785,15 +785,18 @@ static void check_newton(size_t n, size_t d, size_t dp, size_t P, size_t count) 
     starts[1] = (uint32_t)count;
     H = newton_of_cpu(n, dp, X, bits, at, a, Zh, 2.5);
     device_op<double> op(n, dp, P, 1, 64, 7, X, bits, 0);
-    device<double> da(a), dZh(Zh), dv(v), K(n * n), dH(n * n), E(2 * n * count), W(count * dp),
-        out(n), dsolved(v);
+    const size_t columns = 7; /* of a panel */
+    device<double> da(a), dZh(Zh), dv(v), K(n * n), dH(n * n), E(n * columns), W(count * dp),
+        out(n);
     device<uint32_t> dat(at), dstarts(starts);
     device<int> info(1);
     cvxr_cuda_gram(&gpu, &op.op, K.p);
-    cvxr_cuda_newton_matrix(&gpu, &op.op, count, dat.p, da.p, dZh.p, 2.5, K.p, E.p, dH.p);
+    cvxr_cuda_newton_matrix(&gpu, &op.op, count, dat.p, da.p, dZh.p, 2.5, 0.25, K.p, columns,
+                            E.p, dH.p);
     got = dH.get();
     for (i = 0; i < n * n; i++)
         if (i % n < i / n) got[i] = H[i];
+        else if (i % n == i / n) got[i] -= 0.25;
     CHECK(near(got, H, 1e-13, (double)(count * d + 1)));
     for (i = 0; i < n; i++)
         for (j = 0; j < n; j++) Hv[i] += H[j * n + i] * v[j];
@@ -802,6 +805,8 @@ static void check_newton(size_t n, size_t d, size_t dp, size_t P, size_t count) 
     list.at = dat.p, list.starts = dstarts.p, list.host_starts = starts.data();
     cvxr_cuda_newton_apply<double>(&gpu, &op.op, &list, da.p, dZh.p, 2.5, dv.p, W.p, out.p);
     CHECK(near(out.get(), Hv, 1e-12, (double)(count * d * n + 1)));
+    cvxr_cuda_newton_matrix(&gpu, &op.op, count, dat.p, da.p, dZh.p, 2.5, 0, K.p, columns, E.p,
+                            dH.p);
     cvxr_cuda_factor_size(&gpu, n, dH.p, &size);
     device<double> work(size);
     cvxr_cuda_factor(&gpu, n, dH.p, work.p, size, info.p);
@@ -865,6 +870,249 @@ TEST(masked_columns_and_jacobians_agree_with_plain_loops) {
     check_pieces<double>(31, 0), check_pieces<double>(64, 33), check_pieces<float>(33, 5);
 }
 
+/* ---- C10 NEWTON'S TABLE ----------------------------------------------------------------- */
+
+/* A task on an object, its Newton's part beside plain loops. */
+struct newton_case {
+    size_t n, d, ldx, P;
+    doubles X, Y, gates;
+    std::vector<uint64_t> bits;
+    cvxrelu_device_task task;
+    cvxrelu_cuda *cuda;
+    const cvxrelu_device *device;
+    const cvxrelu_device_newton *newton;
+    void *self;
+
+    newton_case(size_t rows, size_t columns, size_t patterns)
+        : n(rows), d(columns), ldx((columns + 7) / 8 * 8), P(patterns),
+          X(gpu_rows<double>(n, d, ldx, 0)), Y(2 * n, 0.0), gates(P * d, 0.0),
+          bits(gpu_bits(n, P)), cuda(NULL), device(NULL), newton(NULL), self(NULL) {
+        if (n == 1) bits.assign(P, 1); /* no matrix is I */
+        memset(&task, 0, sizeof task);
+        task.n = task.rows = n, task.d = d, task.outputs = 2, task.patterns = P;
+        task.X = X.data(), task.Y = Y.data(), task.gates = gates.data();
+        task.bits = bits.data(), task.words = (n + 63) / 64;
+        task.ldx = task.ld = ldx, task.sides = 1, task.type = CVXRELU_FLOAT64;
+    }
+    /* The task on a card of this much memory. */
+    int open(size_t limit) {
+        cvxrelu_cuda_options card;
+        memset(&card, 0, sizeof card);
+        card.memory_limit = limit;
+        if (cvxrelu_cuda_open(&card, &cuda, NULL)) return 0;
+        device = cvxrelu_cuda_device(cuda), newton = device->newton, self = device->self;
+        return device->open(self, &task, NULL) == CVXRELU_OK;
+    }
+    void close(void) {
+        device->close(self);
+        CHECK(cuda->held == CVXR_GPU_SUMS * sizeof(double));
+        cvxrelu_cuda_close(cuda);
+    }
+    doubles fetch(const void *v) const {
+        doubles to(n, 7.0);
+        size_t i;
+        newton->fetch(self, v, to.data());
+        for (i = 0; i < n; i++)
+            gpu_hash = (gpu_hash ^ (uint64_t)(to[i] * 1e6)) * 1099511628211u;
+        return to;
+    }
+    void *vector(const doubles &from) const {
+        void *v = newton->vector(self);
+        if (v) newton->send(self, from.data(), v);
+        return v;
+    }
+    /* z, or with z = NULL G, of groups by plain loops. */
+    void products(const std::vector<size_t> &at, const doubles &U, const doubles &v, doubles *z,
+                  doubles *G) const {
+        size_t g, i, j;
+        for (g = 0; g < at.size(); g++)
+            for (i = 0; i < n; i++)
+                for (j = 0; j < d && gpu_bit(bits, n, at[g], i); j++) {
+                    if (z) (*z)[i] += X[i * ldx + j] * U[g * ldx + j];
+                    if (G) (*G)[g * ldx + j] += X[i * ldx + j] * v[i];
+                }
+    }
+};
+
+/* An active set of `count` of P patterns. */
+struct newton_set {
+    std::vector<size_t> at;
+    words numbers;
+    doubles a, zh;
+    newton_set(size_t count, size_t d, size_t ldx, size_t P)
+        : a(count), zh(gpu_rows<double>(count, d, ldx, 0)) {
+        size_t g, j;
+        for (g = 0; g < count; g++) {
+            const double norm = sqrt(cvxr_row_square_f64(ldx, &zh[g * ldx]));
+            at.push_back((g * 7 + 3) % P), numbers.push_back((uint32_t)at[g]);
+            a[g] = 0.5 + 0.4 * gpu_random();
+            for (j = 0; j < ldx; j++) zh[g * ldx + j] /= norm;
+        }
+    }
+    void put(const newton_case &c) const {
+        c.newton->active(c.self, at.size(), at.data(), a.data(), zh.data());
+    }
+    /* (H + jitter I) v by plain loops. */
+    doubles times(const newton_case &c, double sigma, double jitter, const doubles &v) const {
+        const doubles H = newton_of_cpu(c.n, c.ldx, c.X, c.bits, numbers, a, zh, sigma);
+        doubles out(c.n);
+        size_t i, j;
+        for (i = 0; i < c.n; i++)
+            for (out[i] = jitter * v[i], j = 0; j < c.n; j++) out[i] += H[j * c.n + i] * v[j];
+        return out;
+    }
+};
+
+/* Vectors: zeros, there and back, sums in place and of what must not be read. */
+static void check_newton_vectors(const newton_case &c) {
+    const doubles x = gpu_numbers<double>(c.n), y = gpu_numbers<double>(c.n);
+    const doubles nan(c.n, NAN);
+    void *a = c.newton->vector(c.self), *b, *no;
+    doubles sum(c.n);
+    double dot = 0;
+    size_t i;
+    CHECK(same(c.fetch(a), doubles(c.n, 0.0)));
+    b = c.vector(y), no = c.vector(nan);
+    c.newton->send(c.self, x.data(), a);
+    CHECK(same(c.fetch(a), x));
+    for (i = 0; i < c.n; i++) dot += x[i] * y[i], sum[i] = 2 * x[i] - 3 * y[i];
+    CHECK_NEAR(c.newton->dot(c.self, a, b), dot, 1e-14 * (double)(c.n + 1));
+    c.newton->combine(c.self, 2, a, -3, b, a);
+    CHECK(near(c.fetch(a), sum, 1e-15, 1));
+    c.newton->combine(c.self, 0, no, 1, b, b);
+    CHECK(same(c.fetch(b), y));
+    c.newton->combine(c.self, 1, b, 0, NULL, a);
+    CHECK(same(c.fetch(a), y));
+    c.newton->combine(c.self, 0, NULL, 0, no, no);
+    CHECK(same(c.fetch(no), doubles(c.n, 0.0)));
+    c.newton->release(c.self, no), c.newton->release(c.self, b);
+    c.newton->release(c.self, a), c.newton->release(c.self, NULL);
+}
+
+/* Products with any number of groups, in and out of order. */
+static void check_newton_products(const newton_case &c, size_t count) {
+    const doubles U = gpu_rows<double>(count, c.d, c.ldx, 0), v = gpu_numbers<double>(c.n);
+    const double by = 1e-14 * (double)(1 + count * c.d);
+    std::vector<size_t> at(count), first(count);
+    doubles z(c.n, 0.0), G(count * c.ldx, 0.0), got(count * c.ldx, 7.0);
+    void *dv = c.vector(v), *dz = c.vector(doubles(c.n, NAN));
+    size_t g;
+    for (g = 0; g < count; g++) at[g] = (5 * g + 2) % c.P, first[g] = g;
+    c.products(at, U, v, &z, &G);
+    c.newton->forward(c.self, count, at.data(), U.data(), dz);
+    CHECK(near(c.fetch(dz), z, by, 1));
+    c.newton->gradient(c.self, count, at.data(), dv, got.data());
+    CHECK(near(got, G, 1e-14 * (double)c.n, 1));
+    if (count <= c.P) {
+        G.assign(count * c.ldx, 0.0), got.assign(count * c.ldx, 7.0);
+        c.products(first, U, v, NULL, &G);
+        c.newton->gradient(c.self, count, NULL, dv, got.data());
+        CHECK(near(got, G, 1e-14 * (double)c.n, 1));
+    }
+    c.newton->release(c.self, dz), c.newton->release(c.self, dv);
+}
+
+/* Of two factors, each in the cheaper form; the first of H makes the Gram matrix. */
+static double newton_flops(const newton_case &c, double k) {
+    const double n = (double)c.n, d = (double)c.d, m = k * d;
+    const double rows = 2 * n * n * k + 2 * n * m + n * n * n / 3;
+    const double groups = m > n ? rows : n * m * (m + 3) + m * m * m / 3;
+    return groups < rows ? 2 * groups : 2 * rows + n * n * d;
+}
+
+/* H v; the factor solves with it, also when another set is active since; sigma < 0 has none. */
+static void check_newton_factor(const newton_case &c, size_t count) {
+    const newton_set set(count, c.d, c.ldx, c.P), other(1, c.d, c.ldx, c.P);
+    const doubles v = gpu_numbers<double>(c.n);
+    const double floor = (double)(1 + count * c.d * c.n);
+    void *dv = c.vector(v), *out = c.vector(doubles(c.n, NAN)), *right;
+    double passes = 0, flops = 0;
+    set.put(c);
+    c.newton->apply(c.self, 2.5, dv, out);
+    CHECK(near(c.fetch(out), set.times(c, 2.5, 0, v), 1e-13, floor));
+    c.device->work(c.self, &passes, &flops), passes = flops = 0;
+    CHECK(c.newton->factor(c.self, -1e4, 0) == 0);
+    CHECK(c.newton->factor(c.self, 2.5, 0.25) == 1);
+    c.device->work(c.self, &passes, &flops);
+    CHECK(passes == 0);
+    CHECK_NEAR(flops, newton_flops(c, (double)count), 1e-12 * flops);
+    right = c.vector(set.times(c, 2.5, 0.25, v));
+    other.put(c);
+    c.newton->solve(c.self, right, out);
+    CHECK(near(c.fetch(out), v, 1e-9, 1));
+    c.newton->apply(c.self, 0.5, dv, out);
+    CHECK(near(c.fetch(out), other.times(c, 0.5, 0, v), 1e-13, floor));
+    c.device->work(c.self, &passes, &flops);
+    CHECK_NEAR(passes, 2.0 / (double)c.P, 1e-15);
+    c.newton->release(c.self, right), c.newton->release(c.self, out);
+    c.newton->release(c.self, dv);
+}
+
+TEST(newton_s_table_agrees_with_plain_loops) {
+    static const size_t shapes[][5] = {
+        { 1, 1, 3, 1, 2 },   { 31, 3, 5, 2, 33 },    { 33, 9, 40, 33, 1 }, { 65, 5, 9, 9, 0 },
+        { 257, 2, 3, 2, 3 }, { 31, 2, 300, 33, 300 }, { 33, 8, 6, 4, 2 }
+    };
+    size_t k, held;
+    for (k = 0; k < 7; k++) {
+        newton_case c(shapes[k][0], shapes[k][1], shapes[k][2]);
+        CHECK(c.open(0));
+        held = c.cuda->held;
+        CHECK(c.newton->open(c.self, shapes[k][3]) == 1);
+        check_newton_vectors(c);
+        check_newton_products(c, shapes[k][4]);
+        check_newton_factor(c, shapes[k][3]);
+        CHECK(c.device->status(c.self, NULL) == CVXRELU_OK);
+        c.newton->close(c.self);
+        CHECK(c.cuda->held == held);
+        c.close();
+    }
+}
+
+/* Either there is no room, of which nothing is left, or all of it works. */
+static int newton_in(size_t limit, size_t *peak) {
+    newton_case c(65, 3, 200);
+    const newton_set set(100, c.d, c.ldx, c.P);
+    const doubles v = gpu_numbers<double>(c.n);
+    size_t held;
+    int opened = 0, k;
+    if (c.open(limit)) {
+        held = c.cuda->held;
+        opened = c.newton->open(c.self, 150);
+        if (opened) {
+            void *a[CVXR_DEV_VECTORS];
+            for (k = 0; k < CVXR_DEV_VECTORS; k++) a[k] = c.newton->vector(c.self);
+            c.newton->send(c.self, set.times(c, 2, 0.5, v).data(), a[0]);
+            set.put(c);
+            CHECK(c.newton->factor(c.self, 2, 0.5) == 1);
+            c.newton->solve(c.self, a[0], a[1]);
+            CHECK(near(c.fetch(a[1]), v, 1e-9, 1));
+            for (k = 0; k < CVXR_DEV_VECTORS; k++) c.newton->release(c.self, a[k]);
+            c.newton->close(c.self);
+        }
+        CHECK(c.device->status(c.self, NULL) == CVXRELU_OK && c.cuda->held == held);
+        CHECK(limit == 0 || c.cuda->peak <= limit);
+        *peak = c.cuda->peak;
+        c.close();
+        return 1 + opened;
+    }
+    cvxrelu_cuda_close(c.cuda);
+    return 0;
+}
+
+TEST(newton_s_table_keeps_to_the_memory_limit) {
+    size_t most = 0, peak = 0, limit;
+    int results[3] = { 0, 0, 0 };
+    CHECK(newton_in(0, &most) == 2);
+    for (limit = most; results[0] == 0; limit -= limit / 12) {
+        const int result = newton_in(limit, &peak);
+        CHECK(result > 0 || results[1] > 0); /* less and less */
+        CHECK(result < 2 || results[1] == 0);
+        results[result]++;
+    }
+    CHECK(results[1] > 2 && results[2] > 2);
+}
+
 /* ---- Errors ----------------------------------------------------------------------------- */
 
 TEST(the_first_error_stands_and_later_calls_do_nothing) {
@@ -900,7 +1148,7 @@ struct everything {
         cvxr_cuda_gradient<float>(&gpu, &op.op, &list, 1, z.p, G.p, 8);
         cvxr_cuda_loss_value<float>(&gpu, 33, z.p, y.p, out.p);
         cvxr_cuda_copy(&gpu, H.p, y.p, 4 * sizeof(double));
-        cvxr_gpu_syrk(&gpu, 1, 2, 2, y.p, 2, 0, H.p);
+        cvxr_gpu_syrk(&gpu, 1, 2, 2, 1, y.p, 2, 0, H.p);
         cvxr_cuda_factor_size(&gpu, 2, H.p, &size);
         cvxr_cuda_factor(&gpu, 2, H.p, work.p, 8, info.p);
         cvxr_cuda_solve(&gpu, 2, H.p, 1, b.p, info.p);
@@ -921,6 +1169,57 @@ TEST(every_call_that_fails_is_an_error_in_words) {
     }
     CHECK(failures > 20 && gpu.failed == 0);
     emu.fail_in = -1;
+}
+
+/* Newton's part on a task, from opening to closing: is it there? */
+static int newton_once(newton_case &c) {
+    const newton_set set(3, c.d, c.ldx, c.P);
+    doubles G(2 * c.ldx, 1.0), v(c.n, 1.0);
+    const std::vector<size_t> at(2, 1);
+    int opened = 0;
+    if (c.open(0)) {
+        opened = c.newton->open(c.self, 3);
+        if (opened) {
+            void *a = c.newton->vector(c.self), *b = c.newton->vector(c.self);
+            if (a && b) {
+                c.newton->send(c.self, v.data(), a);
+                c.newton->forward(c.self, 2, at.data(), G.data(), b);
+                c.newton->combine(c.self, 1, a, 1, b, b);
+                c.newton->gradient(c.self, 2, at.data(), b, G.data());
+                set.put(c);
+                c.newton->apply(c.self, 1, a, b);
+                if (c.newton->factor(c.self, 1, 0)) c.newton->solve(c.self, a, b);
+                (void)c.newton->dot(c.self, a, b);
+                c.newton->fetch(c.self, b, v.data());
+            }
+            c.newton->release(c.self, b), c.newton->release(c.self, a);
+            c.newton->close(c.self);
+        }
+    }
+    return opened;
+}
+
+TEST(newton_s_table_survives_every_failing_call) {
+    const size_t used = emu.used;
+    newton_case c(33, 3, 5);
+    long k, errors = 0, absent = 0, calls = -1;
+    for (k = 0; calls < 0; k++) {
+        int opened;
+        emu.fail_in = k;
+        opened = newton_once(c);
+        if (emu.fail_in >= 0) calls = k;
+        emu.fail_in = -1;
+        if (c.cuda) {
+            const int failed = c.device->status(c.self, NULL) != CVXRELU_OK;
+            CHECK(failed || !opened || calls >= 0);
+            errors += failed, absent += !failed && !opened;
+            c.device->close(c.self);
+            cvxrelu_cuda_close(c.cuda);
+        } else errors++;
+        c.cuda = NULL;
+        CHECK(emu.used == used);
+    }
+    CHECK(errors > 60 && absent > 6);
 }
 
 /* ---- Nothing is left out ---------------------------------------------------------------- */
@@ -995,6 +1294,8 @@ SUITE(cuda) {
     RUN(images_and_their_transposes_are_products_with_X);
     RUN(newton_s_matrix_its_product_and_its_factor_agree);
     RUN(masked_columns_and_jacobians_agree_with_plain_loops);
+    RUN(newton_s_table_agrees_with_plain_loops);
+    RUN(newton_s_table_keeps_to_the_memory_limit);
     RUN(the_first_error_stands_and_later_calls_do_nothing);
     gpu_close();
 }
@@ -1008,6 +1309,7 @@ SUITE(cuda_emulation) {
     gpu_open();
     RUN(results_do_not_depend_on_the_order_of_threads);
     RUN(every_call_that_fails_is_an_error_in_words);
+    RUN(newton_s_table_survives_every_failing_call);
     gpu_close();
     if (runner.filter_count == 0) RUN(every_kernel_and_every_element_function_was_launched);
 }
