@@ -8252,6 +8252,7 @@ typedef struct cvxr_core {
     cvxrelu_type type;
     cvxrelu_device cpu;  /* self is the core; S15 sets the entries of one-sided quadratics */
     const cvxrelu_device *foreign; /* or NULL: the CPU */
+    const cvxrelu_device_newton *newton; /* of foreign, opened; or NULL */
     cvxr_scratch scratch;
     double lambda, lam;  /* lam = lambda n c */
     double units;        /* n c */
@@ -8891,7 +8892,9 @@ static cvxrelu_result cvxr_device_open(cvxr_core *core, cvxrelu_type type, char 
 }
 
 static void cvxr_device_close(cvxr_core *core) {
+    if (core->newton) core->newton->close(core->foreign->self);
     if (core->foreign) core->foreign->close(core->foreign->self);
+    core->newton = NULL;
     core->foreign = NULL;
 }
 
@@ -10016,7 +10019,8 @@ static cvxrelu_stop cvxr_least_squares(cvxr_core *core, cvxr_weights *weights) {
 #define CVXR_AGAIN_CUTS  4   /* short steps */
 #define CVXR_AGAIN_IDLE  6   /* or rounds without progress, then directions once more */
 #define CVXR_LINEAR_CUTS 3   /* cones: short steps before none is linearised at x any more */
-#define CVXR_DENSE       2.0 /* a dense flop's time in that of a masked one */
+#define CVXR_DENSE       2.0 /* a dense flop's time in that of a masked one; */
+#define CVXR_DENSE_THERE 0.25 /* on a device: an estimate */
 #define CVXR_RENT        4.0 /* rays: up to this many prices of a factor of all of H */
 #define CVXR_AHEAD       1.0 /* times tol: model gaps for which CG goes on */
 #define CVXR_MORE        100 /* CG steps of a solve that goes on */
@@ -10029,6 +10033,98 @@ static cvxrelu_stop cvxr_least_squares(cvxr_core *core, cvxr_weights *weights) {
 #else
 #define CVXR_RAYS_F32 1
 #endif
+
+/* ---- Vectors of n numbers: those of a device that has Newton's table, or arrays of the host.
+   Steps touch them through what follows alone; arrays with a row a group are the host's. */
+
+static void *cvxr_vector(cvxr_core *core) {
+    void *v = core->newton ? core->newton->vector(core->foreign->self)
+                           : cvxr_alloc(core->mem, core->data->n, sizeof(double));
+    if (v == NULL && !core->mem->failed && !cvxr_lost_here(core))
+        core->mem->failed = CVXRELU_ERR_MEMORY;
+    return v;
+}
+
+static void cvxr_vector_free(cvxr_core *core, void *v) {
+    if (core->newton) core->newton->release(core->foreign->self, v);
+    else cvxr_release(core->mem, v, core->data->n, sizeof(double));
+}
+
+/* out = a x + b y, as the table says. The cases keep sums what they are with fused operations,
+   and let loops in place be vectorised. */
+static void cvxr_combine(cvxr_core *core, double a, const void *x, double b, const void *y,
+                         void *out) {
+    const size_t n = core->data->n;
+    const double *u = (const double *)x, *v = (const double *)y;
+    double *to = (double *)out;
+    size_t i;
+    if (core->newton) core->newton->combine(core->foreign->self, a, x, b, y, out);
+    else if (b == 0)
+        for (i = 0; i < n; i++) to[i] = a != 0 ? a * u[i] : 0.0;
+    else if (a != 1)
+        for (i = 0; i < n; i++) to[i] = a * u[i] + b * v[i];
+    else if (x == out)
+        for (i = 0; i < n; i++) to[i] += b * v[i];
+    else if (y == out)
+        for (i = 0; i < n; i++) to[i] = u[i] + b * to[i];
+    else
+        for (i = 0; i < n; i++) to[i] = u[i] + b * v[i];
+}
+
+/* Sums are those of this rank's rows. */
+static double cvxr_vector_dot(cvxr_core *core, const void *x, const void *y) {
+    if (core->newton) return core->newton->dot(core->foreign->self, x, y);
+    return cvxr_dot_f64(core->data->n, (const double *)x, (const double *)y);
+}
+
+static double cvxr_vector_square(cvxr_core *core, const void *x) {
+    if (core->newton) return core->newton->dot(core->foreign->self, x, x);
+    return cvxr_sum_squares(core->data->n, (const double *)x, NULL);
+}
+
+/* The same, one after the other. */
+static double cvxr_vector_total(cvxr_core *core, const void *x) {
+    double sum = 0;
+    size_t i;
+    if (core->newton) return core->newton->dot(core->foreign->self, x, x);
+    for (i = 0; i < core->data->n; i++) {
+        const double v = ((const double *)x)[i];
+        sum += v * v;
+    }
+    return sum;
+}
+
+static double cvxr_vector_norm(cvxr_core *core, const void *x) {
+    return sqrt(cvxr_summed(core->data->ranks, cvxr_vector_square(core, x)));
+}
+
+/* The vector of an array of the host: itself, or a copy in `room`. */
+static const void *cvxr_vector_of(cvxr_core *core, const double *from, void *room) {
+    if (core->newton == NULL) return from;
+    core->newton->send(core->foreign->self, from, room);
+    return room;
+}
+
+/* The other way. */
+static const double *cvxr_vector_see(cvxr_core *core, const void *v, double *room) {
+    if (core->newton == NULL) return (const double *)v;
+    core->newton->fetch(core->foreign->self, v, room);
+    return room;
+}
+
+/* S08's products over some patterns. */
+static void cvxr_vector_forward(cvxr_core *core, const cvxr_select *select, const double *U,
+                                void *z) {
+    if (core->newton == NULL) cvxr_forward_f64(&core->op, select, U, 0, (double *)z);
+    else if (select->count == 0) cvxr_combine(core, 0, NULL, 0, NULL, z);
+    else core->newton->forward(core->foreign->self, select->count, select->idx, U, z);
+}
+
+static void cvxr_vector_gradient(cvxr_core *core, const cvxr_select *select, const void *v,
+                                 double *G) {
+    if (core->newton == NULL) cvxr_gradient_f64(&core->op, select, (const double *)v, G);
+    else core->newton->gradient(core->foreign->self, select->count, select->idx, v, G);
+}
 
 /* ---- The Newton system. */
 
@@ -10051,7 +10147,8 @@ typedef enum cvxr_factor_kind {
     CVXR_FACTOR_NONE,
     CVXR_FACTOR_RAYS, /* diagonal, mean mask and one direction a group: not all of H */
     CVXR_FACTOR_ROWS,
-    CVXR_FACTOR_GROUPS
+    CVXR_FACTOR_GROUPS,
+    CVXR_FACTOR_THERE /* a device's, of all of H */
 } cvxr_factor_kind;
 
 typedef struct cvxr_system {
@@ -10077,7 +10174,8 @@ typedef struct cvxr_system {
     int single;  /* rays in float32 */
     double *mean_e,
         *mean_diag;         /* n each */
-    double *r, *q, *p, *Hp; /* n each */
+    void *r, *q, *p, *Hp;   /* vectors */
+    double widest;          /* a device: the largest squared norm of a row */
     double paid;            /* since the last factor of all of H, rays and CG before them */
     double spent, use;      /* flops in CG since the last factor; of one preconditioner solve */
     int whole;              /* rays were too little: factors are of all of H from now on */
@@ -10123,11 +10221,11 @@ static void cvxr_active_close(cvxr_active *s, cvxr_mem *mem, size_t n, size_t dp
     cvxr_release(mem, s->idx, capacity, sizeof(size_t));
 }
 
-/* Make `select` of the first `count` entries ready for forwards. */
+/* Make `select` of the first `count` entries ready for forwards; a device has no words. */
 static void cvxr_active_ready(cvxr_active *s, const cvxr_op *op) {
     s->select.idx = s->idx;
     s->select.count = s->count;
-    cvxr_select_rows(op, &s->select, s->words);
+    if (s->words) cvxr_select_rows(op, &s->select, s->words);
 }
 
 /* Rows of the factor buffer: n where an n x n factor may be, else what max_factor allows. */
@@ -10166,7 +10264,7 @@ static size_t cvxr_system_bytes(size_t n, size_t dp, size_t capacity, size_t max
                     : 0)
            + cvxr_bytes(capacity * dp, sizeof(double))
            + cvxr_bytes(cvxr_strip_size(n), sizeof(double))
-           + 7 * cvxr_bytes(n, sizeof(double))
+           + 3 * cvxr_bytes(n, sizeof(double))
            + cvxr_bytes(dp * dp, sizeof(double))
            + cvxr_bytes(2 * (capacity + dp) + n, sizeof(double));
 }
@@ -10178,6 +10276,11 @@ static void cvxr_system_open(cvxr_system *s, cvxr_core *core, size_t capacity) {
     memset(s, 0, sizeof *s);
     s->core = core;
     s->capacity = capacity;
+    s->r = cvxr_vector(core), s->q = cvxr_vector(core);
+    s->p = cvxr_vector(core), s->Hp = cvxr_vector(core);
+    for (i = 0; i < n && core->newton; i++)
+        s->widest = cvxr_max(s->widest, cvxr_row_square_f64(dp, core->data->X + i * dp));
+    if (core->newton) return;
     s->order = cvxr_factor_order(core->data->all, core->opt->max_factor);
     s->single = CVXR_RAYS_F32;
     cvxr_active_open(&s->held, mem, n, dp, capacity, 0,
@@ -10193,10 +10296,6 @@ static void cvxr_system_open(cvxr_system *s, cvxr_core *core, size_t capacity) {
     s->row_norms = (double *)cvxr_alloc(mem, n, sizeof(double));
     s->mean_e = (double *)cvxr_alloc(mem, n, sizeof(double));
     s->mean_diag = (double *)cvxr_alloc(mem, n, sizeof(double));
-    s->r = (double *)cvxr_alloc(mem, n, sizeof(double));
-    s->q = (double *)cvxr_alloc(mem, n, sizeof(double));
-    s->p = (double *)cvxr_alloc(mem, n, sizeof(double));
-    s->Hp = (double *)cvxr_alloc(mem, n, sizeof(double));
     s->small = (double *)cvxr_alloc(mem, dp * dp, sizeof(double));
     s->rays = cvxr_alloc(mem, 2 * (capacity + dp) + n, sizeof(double));
     if (mem->failed) return;
@@ -10209,10 +10308,6 @@ static void cvxr_system_close(cvxr_system *s) {
     cvxr_release(mem, s->block, s->room, sizeof(double));
     cvxr_release(mem, s->rays, 2 * (s->capacity + dp) + n, sizeof(double));
     cvxr_release(mem, s->small, dp * dp, sizeof(double));
-    cvxr_release(mem, s->Hp, n, sizeof(double));
-    cvxr_release(mem, s->p, n, sizeof(double));
-    cvxr_release(mem, s->q, n, sizeof(double));
-    cvxr_release(mem, s->r, n, sizeof(double));
     cvxr_release(mem, s->mean_diag, n, sizeof(double));
     cvxr_release(mem, s->mean_e, n, sizeof(double));
     cvxr_release(mem, s->row_norms, n, sizeof(double));
@@ -10223,6 +10318,8 @@ static void cvxr_system_close(cvxr_system *s) {
         cvxr_release(mem, s->roots, CVXR_VBLOCK * dp, sizeof(double));
     }
     cvxr_active_close(&s->held, mem, n, dp, s->capacity);
+    cvxr_vector_free(s->core, s->Hp), cvxr_vector_free(s->core, s->p);
+    cvxr_vector_free(s->core, s->q), cvxr_vector_free(s->core, s->r);
 }
 
 /* Room for a new factor in the place of the one at hand, which is lost: the block is the last
@@ -11027,19 +11124,90 @@ static void cvxr_system_apply(cvxr_system *s, const cvxr_active *act, double sig
     for (i = 0; i < core->data->n; i++) out[i] = v[i] + sigma * out[i];
 }
 
+/* ---- A device's: all of H, n x n or by Woodbury as it sees fit; the identity before. */
+
+static double cvxr_price_there(const cvxr_system *s, const cvxr_active *act) {
+    const double n = (double)s->core->data->n, d = (double)s->core->data->d;
+    const double k = (double)act->count, m = k * d;
+    return cvxr_min(n * n * (d + 2 * k) + n * n * n / 3, n * m * m + m * m * m / 3);
+}
+
+/* As cvxr_system_refactor. */
+static void cvxr_system_factor_there(cvxr_system *s, const cvxr_active *act, double sigma) {
+    const double n = (double)s->core->data->n;
+    const double m = (double)act->count * (double)s->core->data->d;
+    double jitter = 0, size = 0;
+    size_t i;
+    for (i = 0; i < act->count; i++) size += act->a[i];
+    size = 1 + sigma * s->widest * size;
+    s->spent = 0;
+    s->use = 0;
+    for (; jitter < size; jitter = jitter > 0 ? 100 * jitter : 1e-13 * size) {
+        s->core->report->factors++;
+        s->kind = s->core->newton->factor(s->core->foreign->self, sigma, jitter)
+                      ? CVXR_FACTOR_THERE
+                      : CVXR_FACTOR_NONE;
+        if (s->kind == CVXR_FACTOR_THERE) s->use = cvxr_min(2 * n * n, 4 * n * m + 2 * m * m);
+        if (s->kind == CVXR_FACTOR_THERE || cvxr_lost_here(s->core)) return;
+    }
+}
+
+/* ---- Conjugate gradients, wherever vectors and matrix are. */
+
+static double cvxr_price_whole(const cvxr_system *s, const cvxr_active *act) {
+    if (s->core->newton) return cvxr_price_there(s, act);
+    return cvxr_min(cvxr_price_rows(s, act), cvxr_price_groups(s, act));
+}
+
+/* The matrix for a solve from `rhs`, or one that goes on. */
+static void cvxr_system_ready(cvxr_system *s, const cvxr_active *act, double sigma,
+                              double price, const void *rhs) {
+    const cvxrelu_device_newton *newton = s->core->newton;
+    if (rhs) s->fresh = 0;
+    if (newton && s->kind == CVXR_FACTOR_NONE) s->use = 0;
+    if (newton && rhs)
+        newton->active(s->core->foreign->self, act->count, act->idx, act->a, act->zh);
+    if (newton) return;
+    if (price == HUGE_VAL) s->kind = CVXR_FACTOR_NONE; /* an old one costs more than it gives */
+    if (s->kind == CVXR_FACTOR_NONE) cvxr_system_mean(s, act, sigma);
+}
+
+/* H v. */
+static void cvxr_system_times(cvxr_system *s, const cvxr_active *act, double sigma,
+                              const void *v, void *out) {
+    cvxr_core *core = s->core;
+    if (core->newton) core->newton->apply(core->foreign->self, sigma, v, out);
+    else cvxr_system_apply(s, act, sigma, (const double *)v, (double *)out);
+}
+
+/* P^{-1} v, where it is. */
+static const void *cvxr_system_near(cvxr_system *s, const void *v, void *out) {
+    cvxr_core *core = s->core;
+    if (core->newton == NULL)
+        cvxr_system_precondition(s, (const double *)v, (double *)out);
+    else if (s->kind == CVXR_FACTOR_NONE) return v;
+    else core->newton->solve(core->foreign->self, v, out);
+    return out;
+}
+
 /* Is a new factor worth its price? Rays for every solve that goes on long enough; all of H
    once rays and CG have cost several times its price. Dense flops take twice the time of masked
    ones, hence CVXR_DENSE. */
 static int cvxr_system_due(cvxr_system *s, double part, double price, int fresh) {
     const int rays = !s->whole && part < 0.5 * price;
+    const double dense = s->core->newton ? CVXR_DENSE_THERE : CVXR_DENSE;
     if (rays && s->paid + s->spent > CVXR_RENT * price) return s->whole = 1;
-    return !fresh && s->spent > CVXR_DENSE * (rays ? part : price);
+    return !fresh && s->spent > dense * (rays ? part : price);
 }
 
 static void cvxr_system_renew(cvxr_system *s, const cvxr_active *act, double sigma, double part,
                               double price) {
     const int rays = !s->whole && part < 0.5 * price;
     s->paid = rays ? s->paid + s->spent + CVXR_DENSE * part : 0;
+    if (s->core->newton) {
+        cvxr_system_factor_there(s, act, sigma);
+        return;
+    }
     if (rays) cvxr_system_rays(s, act, sigma);
     else cvxr_system_refactor(s, act, sigma);
     if (s->kind == CVXR_FACTOR_NONE) cvxr_system_mean(s, act, sigma);
@@ -11048,37 +11216,36 @@ static void cvxr_system_renew(cvxr_system *s, const cvxr_active *act, double sig
 /* dx ~ -H^{-1} rhs by preconditioned CG to ||residual|| <= tol; without rhs the last solve goes
    on. The residual -rhs - H dx is left in s->r; returns its norm. */
 static double cvxr_system_solve(cvxr_system *s, const cvxr_active *act, double sigma,
-                                const double *rhs, double tol, double *dx) {
+                                const void *rhs, double tol, void *dx) {
     cvxr_core *core = s->core;
-    const size_t n = core->data->n, k = act->count;
-    const double price = cvxr_min(cvxr_price_rows(s, act), cvxr_price_groups(s, act));
-    const double part = cvxr_price_rays(s, act);
+    const size_t k = act->count;
+    const double price = cvxr_price_whole(s, act);
+    const double part = core->newton ? HUGE_VAL : cvxr_price_rays(s, act);
     const int most = rhs ? 500 : CVXR_MORE;
     cvxr_ranks *ranks = core->data->ranks;
-    double norm = sqrt(cvxr_summed(ranks, cvxr_sum_squares(n, rhs ? rhs : s->r, NULL)));
+    double norm = cvxr_vector_norm(core, rhs ? rhs : s->r);
     int begin = rhs != NULL, it, its = 0;
-    size_t i;
-    for (i = 0; i < n && rhs; i++) dx[i] = k ? 0.0 : -rhs[i], s->r[i] = k ? -rhs[i] : 0.0;
+    if (rhs) {
+        cvxr_combine(core, k ? 0 : -1, rhs, 0, NULL, dx);
+        cvxr_combine(core, k ? -1 : 0, rhs, 0, NULL, s->r);
+    }
     if (k == 0) return 0;
-    if (rhs) s->fresh = 0;
-    if (cvxr_min(price, part) == HUGE_VAL)
-        s->kind = CVXR_FACTOR_NONE; /* an old one costs more than it gives */
-    if (s->kind == CVXR_FACTOR_NONE) cvxr_system_mean(s, act, sigma);
+    cvxr_system_ready(s, act, sigma, cvxr_min(price, part), rhs);
     for (it = 0; it < most && norm > tol; it++) {
-        double alpha, beta, old = s->rz, curve;
-        cvxr_system_precondition(s, s->r, s->q);
-        s->rz = cvxr_summed(ranks, cvxr_dot_f64(n, s->r, s->q));
-        beta = begin ? 0 : s->rz / old;
-        for (i = 0; i < n; i++) s->p[i] = s->q[i] + (begin ? 0.0 : beta * s->p[i]);
+        double alpha, old = s->rz, curve;
+        const void *q = cvxr_system_near(s, s->r, s->q);
+        s->rz = cvxr_summed(ranks, cvxr_vector_dot(core, s->r, q));
+        cvxr_combine(core, 1, q, begin ? 0 : s->rz / old, s->p, s->p);
         begin = 0;
-        cvxr_system_apply(s, act, sigma, s->p, s->Hp);
-        curve = cvxr_summed(ranks, cvxr_dot_f64(n, s->p, s->Hp));
+        cvxr_system_times(s, act, sigma, s->p, s->Hp);
+        curve = cvxr_summed(ranks, cvxr_vector_dot(core, s->p, s->Hp));
         if (!(curve > 0) || !(s->rz > 0)) break;
         alpha = s->rz / curve;
-        for (i = 0; i < n; i++) dx[i] += alpha * s->p[i], s->r[i] -= alpha * s->Hp[i];
-        norm = sqrt(cvxr_summed(ranks, cvxr_sum_squares(n, s->r, NULL)));
+        cvxr_combine(core, 1, dx, alpha, s->p, dx);
+        cvxr_combine(core, 1, s->r, -alpha, s->Hp, s->r);
+        norm = cvxr_vector_norm(core, s->r);
         core->report->cg_iterations++;
-        core->op.flops += s->use;
+        core->op.flops += core->newton ? 0 : s->use; /* a device counts its own */
         s->spent += 4 * (double)core->data->all * (double)core->data->d * (double)k + s->use;
         if (norm > tol
             && ((s->fresh && ++its == CVXR_SINGLE && cvxr_rays_double(s, act))
@@ -11095,13 +11262,14 @@ static double cvxr_system_solve(cvxr_system *s, const cvxr_active *act, double s
 /* What a line search replaces: z, its projection v (z itself for gated groups), prox = a v
    with a = (1 - sigma lam/||v||)_+. */
 typedef struct cvxr_point {
-    double *xi, *z, *v, *a, *norm, *w;
+    void *xi; /* a vector */
+    double *z, *v, *a, *norm, *w;
 } cvxr_point;
 
 typedef struct cvxr_newton {
     cvxr_core *core;
     cvxr_system system;
-    const double *y;
+    const void *y;              /* vector: the targets, of a device in y_there */
     size_t sides;               /* groups of a pattern: 1, or 2 for the signs +1, -1 of ReLU */
     size_t groups;              /* sides P; group g has pattern g / sides */
     size_t capacity;            /* of the working set */
@@ -11116,7 +11284,8 @@ typedef struct cvxr_newton {
     size_t *act_at;             /* positions of the active groups in W */
     size_t *at_pattern;         /* capacity: patterns of the support */
     double *u, *t;              /* capacity x dp: packed prox; scratch */
-    double *r, *g, *rhs, *dx;   /* n each */
+    void *r, *g, *rhs, *dx;     /* vectors */
+    void *theta, *y_there;      /* scratch: the core's, or a device's */
     size_t *support;            /* capacity: groups of x, ascending */
     double *support_u;          /* capacity x dp */
     size_t support_count;
@@ -11160,12 +11329,15 @@ static int cvxr_group_sign(const cvxr_newton *s, size_t g) {
     V(x, (cap * dp), double) V(dw, (cap * dp), double) V(u, (cap * dp), double)                \
     V(t, (cap * dp), double) V(support_u, (cap * dp), double)                                  \
     V(best, cap, size_t) V(best_u, (cap * dp), double)                                         \
-    V(r, n, double) V(g, n, double) V(rhs, n, double) V(dx, n, double)                         \
     CVXR_POINT_VECTORS(V, at) CVXR_POINT_VECTORS(V, trial) CVXR_POINT_VECTORS(V, ref)
 #define CVXR_POINT_VECTORS(V, point)                                                           \
-    V(point.xi, n, double) V(point.z, (cap * dp), double) V(point.w, (cap * dp), double)       \
+    V(point.z, (cap * dp), double) V(point.w, (cap * dp), double)                              \
     V(point.v, ((sides - 1) * cap * dp), double)                                               \
     V(point.a, cap, double) V(point.norm, cap, double)
+
+/* Its vectors. */
+#define CVXR_NEWTON_HANDLES(H)                                                                 \
+    H(r) H(g) H(rhs) H(dx) H(at.xi) H(trial.xi) H(ref.xi)
 
 /* Rows of a basis: what the optimum needs several times over; groups that find no room go
    without one, which costs steps, nothing else. */
@@ -11204,12 +11376,15 @@ static size_t cvxr_atom_bytes(size_t n, size_t dp, size_t P, size_t max_factor) 
     return sum;
 }
 
+/* On a device (gated groups) vectors and matrices are not the host's. */
 static size_t cvxr_newton_bytes(size_t n, size_t dp, size_t P, size_t cap, size_t max_factor,
-                                cvxrelu_kind kind) {
+                                cvxrelu_kind kind, int device) {
     const size_t sides = cvxr_newton_sides(kind), room = cvxr_newton_room(n, dp, sides);
-    size_t sum = cvxr_system_bytes(n, dp, cap, max_factor, sides > 1)
-                 + cvxr_active_bytes(n, dp, cap, room, cap)
+    size_t sum = cvxr_active_bytes(n, dp, cap, room, device ? 0 : cap)
                  + cvxr_active_bytes(n, dp, cap, room, 0);
+    if (!device)
+        sum += cvxr_system_bytes(n, dp, cap, max_factor, sides > 1)
+               + 11 * cvxr_bytes(n, sizeof(double));
 #define CVXR_ADD(member, count, type) sum += cvxr_bytes(count, sizeof(type));
     CVXR_NEWTON_VECTORS(CVXR_ADD)
 #undef CVXR_ADD
@@ -11232,15 +11407,20 @@ static int cvxr_newton_open(cvxr_newton *s, cvxr_core *core) {
     s->lam = core->lam;
     s->tol = core->opt->tol > 0 ? core->opt->tol : 1e-13; /* < 0: as far as rounding allows */
     cvxr_system_open(&s->system, core, cap);
-    cvxr_active_open(&s->act, core->mem, n, dp, cap, room, cap);
+    cvxr_active_open(&s->act, core->mem, n, dp, cap, room, core->newton ? 0 : cap);
     cvxr_active_open(&s->lin, core->mem, n, dp, cap, room, 0);
     s->lin.words = s->act.words; /* a step follows the prox, which makes act ready again */
 #define CVXR_OPEN(member, count, type)                                                         \
     s->member = (type *)cvxr_alloc(core->mem, count, sizeof(type));
     CVXR_NEWTON_VECTORS(CVXR_OPEN)
 #undef CVXR_OPEN
-    if (!cvxr_mem_agree(core->mem)) return 0;
-    for (i = 0; i < n; i++) trace += s->system.row_norms[i];
+#define CVXR_OPEN(member) s->member = cvxr_vector(core);
+    CVXR_NEWTON_HANDLES(CVXR_OPEN)
+#undef CVXR_OPEN
+    s->y_there = core->newton ? cvxr_vector(core) : NULL;
+    s->theta = core->newton ? cvxr_vector(core) : core->theta;
+    if (!cvxr_mem_agree(core->mem) || cvxr_lost(core)) return 0;
+    for (i = 0; i < n; i++) trace += cvxr_row_square_f64(dp, core->data->X + i * dp);
     trace = cvxr_summed(core->data->ranks, trace);
     s->sigma_min = trace > 0 ? CVXR_SIGMA_START * (double)core->data->all / trace : 1;
     return 1;
@@ -11250,6 +11430,13 @@ static void cvxr_newton_close(cvxr_newton *s) {
     cvxr_mem *mem = s->core->mem;
     const size_t n = s->core->data->n, dp = s->core->data->dp, P = s->core->patterns->count,
                  cap = s->capacity, sides = s->sides;
+    if (s->core->newton) {
+        cvxr_vector_free(s->core, s->theta);
+        cvxr_vector_free(s->core, s->y_there);
+    }
+#define CVXR_CLOSE(member) cvxr_vector_free(s->core, s->member);
+    CVXR_NEWTON_HANDLES(CVXR_CLOSE)
+#undef CVXR_CLOSE
 #define CVXR_CLOSE(member, count, type) cvxr_release(mem, s->member, count, sizeof(type));
     CVXR_NEWTON_VECTORS(CVXR_CLOSE)
 #undef CVXR_CLOSE
@@ -11275,8 +11462,8 @@ static void cvxr_newton_sweep(cvxr_newton *s) {
     size_t p, i, count = 0;
     memset(&all, 0, sizeof all);
     all.count = core->patterns->count;
-    for (i = 0; i < core->data->n; i++) core->theta[i] = -s->at.xi[i];
-    cvxr_gradient_f64(&core->op, &all, core->theta, s->G);
+    cvxr_combine(core, -1, s->at.xi, 0, NULL, s->theta);
+    cvxr_vector_gradient(core, &all, s->theta, s->G);
     for (p = 0; p < all.count; p++) {
         const double *g = s->G + p * dp, norm = sqrt(cvxr_row_square_f64(dp, g));
         s->g_norm[p * s->sides] = norm;
@@ -11417,7 +11604,7 @@ static void cvxr_newton_bases(cvxr_newton *s) {
 
 /* The active groups, u = prox, r = y - A u and g = y + xi - A u. */
 static void cvxr_newton_prox(cvxr_newton *s) {
-    const size_t dp = s->core->data->dp, n = s->core->data->n;
+    const size_t dp = s->core->data->dp;
     cvxr_active *act = &s->act;
     size_t i, j;
     act->count = act->used = 0;
@@ -11432,24 +11619,20 @@ static void cvxr_newton_prox(cvxr_newton *s) {
     }
     if (s->sides > 1) cvxr_newton_bases(s);
     cvxr_active_ready(act, &s->core->op);
-    cvxr_forward_f64(&s->core->op, &act->select, s->u, 0, s->g);
-    for (i = 0; i < n; i++) {
-        s->r[i] = s->y[i] - s->g[i];
-        s->g[i] = s->r[i] + s->at.xi[i];
-    }
+    cvxr_vector_forward(s->core, &act->select, s->u, s->g);
+    cvxr_combine(s->core, 1, s->y, -1, s->g, s->r);
+    cvxr_combine(s->core, 1, s->r, 1, s->at.xi, s->g);
 }
 
 /* Primal, gap and its outer part with dual point -s xi, given max ||w|| and <u, w>. */
 static void cvxr_newton_gap(cvxr_newton *s, double most, double product) {
-    const size_t dp = s->core->data->dp, n = s->core->data->n;
-    double scale = most > s->lam ? s->lam / most : 1, sum = 0, e[2] = { 0, 0 };
+    const size_t dp = s->core->data->dp;
+    double scale = most > s->lam ? s->lam / most : 1, sum = 0, e[2];
     size_t i;
     for (i = 0; i < s->act.count; i++) sum += sqrt(cvxr_row_square_f64(dp, s->u + i * dp));
-    for (i = 0; i < n; i++) {
-        double v = s->r[i] + scale * s->at.xi[i];
-        e[0] += v * v;
-    }
-    e[1] = cvxr_sum_squares(n, s->r, NULL);
+    cvxr_combine(s->core, 1, s->r, scale, s->at.xi, s->theta);
+    e[0] = cvxr_vector_total(s->core, s->theta);
+    e[1] = cvxr_vector_square(s->core, s->r);
     cvxr_reduce_sum(s->core->data->ranks, e, 2);
     s->outer = s->lam * sum - scale * product;
     s->gap = 0.5 * e[0] + s->outer;
@@ -11484,12 +11667,11 @@ static void cvxr_newton_gap_on_W(cvxr_newton *s) {
 }
 
 static double cvxr_newton_phi(const cvxr_newton *s, const cvxr_point *at) {
-    const size_t n = s->core->data->n;
     double sum = 0, rows[2];
     size_t i;
     for (i = 0; i < s->count; i++) sum += at->a[i] * at->a[i] * at->norm[i] * at->norm[i];
-    rows[0] = cvxr_sum_squares(n, at->xi, NULL);
-    rows[1] = cvxr_dot_f64(n, s->y, at->xi);
+    rows[0] = cvxr_vector_square(s->core, at->xi);
+    rows[1] = cvxr_vector_dot(s->core, s->y, at->xi);
     cvxr_reduce_sum(s->core->data->ranks, rows, 2);
     return 0.5 * rows[0] + rows[1] + sum / (2 * s->sigma);
 }
@@ -11554,18 +11736,17 @@ static double cvxr_newton_residual_gap(cvxr_newton *s) {
     for (j = 0; j < rows.m; j++) s->at_pattern[j] = s->support[j] / s->sides;
     rows.pattern = s->at_pattern;
     rows.u = s->support_u;
-    cvxr_sweep(s->core, &rows, s->r, s->lam, &sums);
+    cvxr_sweep(s->core, &rows, cvxr_vector_see(s->core, s->r, s->core->theta), s->lam, &sums);
     scale = sums.most > s->lam ? s->lam / sums.most : 1;
     return 0.5 * (1 - scale) * (1 - scale)
-               * cvxr_summed(s->core->data->ranks,
-                             cvxr_sum_squares(s->core->data->n, s->r, NULL))
+               * cvxr_summed(s->core->data->ranks, cvxr_vector_square(s->core, s->r))
            + s->lam * sums.value - scale * sums.product;
 }
 
 /* Right side and Jacobian of a step linearised at x: z = x + sigma lam x/||x||. 0 when x is
    zero. */
 static int cvxr_newton_linearise(cvxr_newton *s) {
-    const size_t dp = s->core->data->dp, n = s->core->data->n;
+    const size_t dp = s->core->data->dp;
     cvxr_active *lin = &s->lin;
     size_t i, j;
     lin->count = 0;
@@ -11589,15 +11770,16 @@ static int cvxr_newton_linearise(cvxr_newton *s) {
         for (q = 0; q < dp; q++) s->t[j * dp + q] = x[q] + s->sigma * s->t[j * dp + q];
         j++;
     }
-    cvxr_forward_f64(&s->core->op, &lin->select, s->t, 0, s->rhs);
-    for (i = 0; i < n; i++) s->rhs[i] = s->y[i] + s->at.xi[i] - s->rhs[i];
+    cvxr_vector_forward(s->core, &lin->select, s->t, s->rhs);
+    cvxr_combine(s->core, 1, s->y, 1, s->at.xi, s->theta);
+    cvxr_combine(s->core, 1, s->theta, -1, s->rhs, s->rhs);
     return 1;
 }
 
 /* The point at step st from `at` along (dx, dw). */
 static void cvxr_newton_move(cvxr_newton *s, double st) {
-    size_t i, all = s->count * s->core->data->dp, n = s->core->data->n;
-    for (i = 0; i < n; i++) s->trial.xi[i] = s->at.xi[i] + st * s->dx[i];
+    size_t i, all = s->count * s->core->data->dp;
+    cvxr_combine(s->core, 1, s->at.xi, st, s->dx, s->trial.xi);
     for (i = 0; i < all; i++) s->trial.z[i] = s->at.z[i] + st * s->sigma * s->dw[i];
     for (i = 0; i < all; i++) s->trial.w[i] = s->at.w[i] + st * s->dw[i];
     cvxr_newton_shrink(s, &s->trial);
@@ -11610,8 +11792,8 @@ static void cvxr_swap_points(cvxr_point *a, cvxr_point *b) {
 }
 
 static void cvxr_newton_keep_reference(cvxr_newton *s, double phi) {
-    const size_t n = s->core->data->n, dp = s->core->data->dp;
-    memcpy(s->ref.xi, s->at.xi, n * sizeof(double));
+    const size_t dp = s->core->data->dp;
+    cvxr_combine(s->core, 1, s->at.xi, 0, NULL, s->ref.xi);
     memcpy(s->ref.z, s->at.z, s->count * dp * sizeof(double));
     memcpy(s->ref.w, s->at.w, s->count * dp * sizeof(double));
     memcpy(s->ref.a, s->at.a, s->count * sizeof(double));
@@ -11678,14 +11860,12 @@ static void cvxr_newton_search(cvxr_newton *s, double phi, double slope, int fir
 
 /* dw = -A^T dx on W. */
 static void cvxr_newton_slope(cvxr_newton *s) {
-    cvxr_core *core = s->core;
     cvxr_select W;
-    size_t i;
     memset(&W, 0, sizeof W);
     W.idx = s->pattern;
     W.count = s->count;
-    for (i = 0; i < core->data->n; i++) core->theta[i] = -s->dx[i];
-    cvxr_gradient_f64(&core->op, &W, core->theta, s->dw);
+    cvxr_combine(s->core, -1, s->dx, 0, NULL, s->theta);
+    cvxr_vector_gradient(s->core, &W, s->theta, s->dw);
 }
 
 /* The linear model's own primal point into the support: base + sigma J dw. */
@@ -11709,19 +11889,17 @@ static void cvxr_newton_model(cvxr_newton *s, const cvxr_active *act, const doub
    CG left. What the bound is too large by, relative to lam, in *excess. */
 static double cvxr_newton_model_gap(cvxr_newton *s, int exact, double *primal, double *excess) {
     cvxr_core *core = s->core;
-    const size_t n = core->data->n, dp = core->data->dp;
-    double *w = s->trial.w, most = 0, sum = 0, product = 0, rr = 0, scale;
+    const size_t dp = core->data->dp;
+    double *w = s->trial.w, most = 0, sum = 0, product = 0, rr, scale;
     cvxr_select W;
     size_t i, j;
     memset(&W, 0, sizeof W);
     W.idx = s->pattern;
     W.count = s->count;
-    for (i = 0; i < n; i++) {
-        core->theta[i] = -(s->at.xi[i] + s->dx[i]) - (exact ? s->system.r[i] : 0.0);
-        rr += core->theta[i] * core->theta[i];
-    }
-    rr = cvxr_summed(core->data->ranks, rr);
-    if (exact) cvxr_gradient_f64(&core->op, &W, core->theta, w);
+    cvxr_combine(core, -1, s->at.xi, -1, s->dx, s->theta);
+    if (exact) cvxr_combine(core, 1, s->theta, -1, s->system.r, s->theta);
+    rr = cvxr_summed(core->data->ranks, cvxr_vector_total(core, s->theta));
+    if (exact) cvxr_vector_gradient(core, &W, s->theta, w);
     for (i = 0; i < s->count * dp && !exact; i++) w[i] = s->at.w[i] + s->dw[i];
     for (i = 0; i < s->count; i++) most = cvxr_max(most, cvxr_row_square_f64(dp, w + i * dp));
     for (j = 0; j < s->support_count; j++) {
@@ -11742,10 +11920,8 @@ static double cvxr_newton_model_gap(cvxr_newton *s, int exact, double *primal, d
 static int cvxr_newton_settled(cvxr_newton *s, const cvxr_active *act, const double *base,
                                double norm) {
     cvxr_core *core = s->core;
-    const size_t n = core->data->n;
     double primal, excess, gap;
     int more;
-    size_t i;
     if (s->sides > 1 || act->count == 0) return 0;
     for (more = 0; more < 4; more++) {
         cvxr_newton_model(s, act, base);
@@ -11757,8 +11933,8 @@ static int cvxr_newton_settled(cvxr_newton *s, const cvxr_active *act, const dou
             return 0;
         cvxr_newton_slope(s);
     }
-    cvxr_forward_f64(&core->op, &act->select, s->support_u, 0, s->r);
-    for (i = 0; i < n; i++) s->r[i] = s->y[i] - s->r[i];
+    cvxr_vector_forward(core, &act->select, s->support_u, s->r);
+    cvxr_combine(core, 1, s->y, -1, s->r, s->r);
     gap = cvxr_newton_residual_gap(s);
     s->proven = gap <= s->tol * primal;
     if (!s->proven) return 0;
@@ -11772,14 +11948,13 @@ static int cvxr_newton_settled(cvxr_newton *s, const cvxr_active *act, const dou
 /* One Newton step from `at`; with `first` linearised at x. Nonzero when it ends the run. */
 static int cvxr_newton_step(cvxr_newton *s, int first) {
     cvxr_core *core = s->core;
-    const size_t n = core->data->n;
     const double phi = cvxr_newton_phi(s, &s->at);
-    const double *rhs = s->g;
+    const void *rhs = s->g;
     const cvxr_active *act = &s->act;
     double norm, goal, share;
     first = first && cvxr_newton_linearise(s);
     if (first) rhs = s->rhs, act = &s->lin;
-    norm = sqrt(cvxr_summed(core->data->ranks, cvxr_sum_squares(n, rhs, NULL)));
+    norm = cvxr_vector_norm(core, rhs);
     goal = cvxr_max(s->outer * (first ? 0.1 : 1), 0.1 * s->tol * s->primal);
     share = norm > 0 ? 0.5 * sqrt(2 * CVXR_RATIO * cvxr_max(goal, 0)) / norm : 0.1;
     share = s->tight ? 1e-3 : cvxr_min(cvxr_max(share, 0.01), 0.1);
@@ -11789,32 +11964,35 @@ static int cvxr_newton_step(cvxr_newton *s, int first) {
     core->report->iterations++;
     cvxr_newton_slope(s);
     if (cvxr_newton_settled(s, act, first ? s->t : s->u, norm)) return 1;
-    cvxr_newton_search(s, phi, cvxr_summed(core->data->ranks, cvxr_dot_f64(n, s->g, s->dx)),
-                       first);
+    cvxr_newton_search(s, phi, cvxr_summed(core->data->ranks,
+                                           cvxr_vector_dot(core, s->g, s->dx)), first);
     return 0;
 }
 
 /* Start of a column: from zero, or from the support given, with xi at its residual. */
-static void cvxr_newton_begin(cvxr_newton *s, const cvxr_rows *start, double sigma) {
+static void cvxr_newton_begin(cvxr_newton *s, const cvxr_rows *start, const double *y,
+                              double sigma) {
     const size_t n = s->core->data->n, dp = s->core->data->dp, P = s->core->patterns->count;
-    double most, scale;
+    double most, scale, *xi = s->core->z;
     size_t i, j;
     s->support_count = cvxr_min_z(start->m, s->capacity);
     for (j = 0; j < s->support_count; j++)
         s->support[j] = start->pattern[j] * s->sides + (s->sides > 1 && start->sign[j] < 0);
     memcpy(s->support_u, start->u, s->support_count * dp * sizeof(double));
-    if (start->m) cvxr_predict_rows(s->core, start, s->core->z);
-    for (i = 0; i < n; i++) s->at.xi[i] = (start->m ? s->core->z[i] : 0.0) - s->y[i];
+    if (start->m) cvxr_predict_rows(s->core, start, xi);
+    for (i = 0; i < n; i++) xi[i] = (start->m ? xi[i] : 0.0) - y[i];
+    s->y = cvxr_vector_of(s->core, y, s->y_there);
+    cvxr_combine(s->core, 1, cvxr_vector_of(s->core, xi, s->at.xi), 0, NULL, s->at.xi);
     s->best_primal = HUGE_VAL;
     cvxr_newton_remember(s, 0.5 * cvxr_summed(s->core->data->ranks,
-                                              cvxr_sum_squares(n, s->at.xi, NULL))
+                                              cvxr_sum_squares(n, xi, NULL))
                                 + s->lam
                                       * cvxr_neuron_value_f64(s->support_count, dp,
                                                               s->support_u));
     cvxr_newton_sweep(s);
     most = cvxr_largest(s->groups, s->g_norm);
     scale = most > s->lam ? s->lam / most : 1;
-    for (i = 0; i < n; i++) s->at.xi[i] *= scale;
+    cvxr_combine(s->core, scale, s->at.xi, 0, NULL, s->at.xi);
     for (j = 0; j < P * dp; j++) s->G[j] *= scale;
     for (j = 0; j < s->groups; j++) s->g_norm[j] *= scale;
     s->sigma = cvxr_max(sigma, s->sigma_min);
@@ -11883,9 +12061,9 @@ static void cvxr_newton_output(cvxr_newton *s) {
     for (;;) {
         double g2;
         int small, closed, first = 0;
+        if (cvxr_lost(s->core)) return;
         cvxr_newton_prox(s);
-        g2 = 0.5 * cvxr_summed(s->core->data->ranks,
-                               cvxr_sum_squares(s->core->data->n, s->g, NULL));
+        g2 = 0.5 * cvxr_summed(s->core->data->ranks, cvxr_vector_square(s->core, s->g));
         cvxr_newton_gap_on_W(s);
         small = s->gap <= s->tol * s->primal || s->steps >= s->limit;
         closed = g2 <= CVXR_RATIO * (s->inner > 3 ? ldexp(1.0, s->inner - 3) : 1.0)
@@ -11953,12 +12131,11 @@ static void cvxr_newton_outputs(cvxr_newton *s, cvxr_weights *weights,
     for (k = 0; k < core->data->c; k++) {
         cvxr_rows rows = cvxr_weights_rows(start, k);
         if (k > 0) s->rest = cvxr_max(0, s->rest - cvxr_newton_value(core, &rows, k));
-        s->y = core->data->Y + k * core->data->n;
         if (s->again && sigma[k] >= 0) {
             cvxr_newton_skip(s, &rows, k, weights);
             continue;
         }
-        cvxr_newton_begin(s, &rows, s->again ? 0 : sigma[k]);
+        cvxr_newton_begin(s, &rows, core->data->Y + k * core->data->n, s->again ? 0 : sigma[k]);
         if (!core->stop) cvxr_newton_output(s);
         cvxr_newton_recall(s);
         s->done += s->primal;
@@ -12018,7 +12195,7 @@ static void cvxr_rescue_take(cvxr_rescue *s, const cvxr_core *core, size_t p, co
 static void cvxr_rescue_choose(cvxr_rescue *s, cvxr_core *core, const cvxr_rows *rows,
                                const double *y) {
     const size_t dp = core->data->dp, P = core->patterns->count;
-    size_t p, q = 0, all[CVXR_BLOCK];
+    size_t p, q = 0;
     cvxr_penalty_sums sums;
     cvxr_predict_rows(core, rows, core->z);
     core->loss->dual(core->data->n, core->z, y, core->theta);
@@ -12026,14 +12203,9 @@ static void cvxr_rescue_choose(cvxr_rescue *s, cvxr_core *core, const cvxr_rows 
     s->count = s->weights.m = 0;
     for (p = 0; p < P; p++) {
         const double *g = core->panel + p % CVXR_BLOCK * dp;
-        if (p % CVXR_BLOCK == 0) {
-            cvxr_select panel;
-            memset(&panel, 0, sizeof panel);
-            panel.idx = all;
-            for (; panel.count < cvxr_min_z(CVXR_BLOCK, P - p); panel.count++)
-                all[panel.count] = p + panel.count;
-            cvxr_gradient_f64(&core->op, &panel, core->theta, core->panel);
-        }
+        if (p % CVXR_BLOCK == 0)
+            cvxr_device_gradient64(core, p, cvxr_min_z(CVXR_BLOCK, P - p),
+                                   p ? NULL : core->theta, core->panel);
         if (q < rows->m && rows->pattern[q] == p)
             cvxr_rescue_take(s, core, p, rows->u + q++ * dp);
         else if (s->count + (rows->m - q) < s->capacity
@@ -12076,7 +12248,7 @@ static double cvxr_rescue_others(cvxr_core *core, const cvxr_rows *rows, size_t 
     return cvxr_max(0, total - cvxr_newton_value(core, rows, k)) / core->units;
 }
 
-/* R-FISTA on output k over the chosen set. */
+/* R-FISTA on output k over the chosen set, on the CPU: a device has the whole problem. */
 static void cvxr_rescue_solve(cvxr_rescue *s, cvxr_core *core, size_t k, double others) {
     cvxrelu_options opt = *core->opt;
     cvxr_data data = *core->data;
@@ -12098,6 +12270,8 @@ static void cvxr_rescue_solve(cvxr_rescue *s, cvxr_core *core, size_t k, double 
     sub.report = &report;
     sub.data = &data;
     sub.patterns = &patterns;
+    sub.foreign = NULL;
+    sub.newton = NULL;
     sub.best_bound = 0;
     sub.op.bits = s->bits;
     sub.op.patterns = s->count;
@@ -12720,7 +12894,7 @@ static cvxrelu_stop cvxr_newton_solve(cvxr_core *core, cvxr_weights *weights,
     if (!cvxr_newton_run(core, weights, start, sigma, 0)) return CVXRELU_STOP_NONE;
     if (cvxr_newton_unproven(core, sigma)) {
         stop = CVXRELU_STOP_ITERATIONS;
-        if (most >= CVXR_STEPS && core->opt->tol > 0 && !core->stop) {
+        if (most >= CVXR_STEPS && core->opt->tol > 0 && !core->stop && !cvxr_lost(core)) {
             if (core->kind == CVXRELU_RELU) cvxr_newton_alternate(core, weights, start, sigma);
             else cvxr_newton_rescue(core, weights, start, sigma);
             stop = core->kind == CVXRELU_RELU && !cvxr_newton_unproven(core, sigma)
@@ -12735,6 +12909,7 @@ static cvxrelu_stop cvxr_newton_solve(cvxr_core *core, cvxr_weights *weights,
 
 #undef CVXR_ATOM_VECTORS
 #undef CVXR_NEWTON_VECTORS
+#undef CVXR_NEWTON_HANDLES
 #undef CVXR_POINT_VECTORS
 /* ==== S15 AUGMENTED LAGRANGIAN ===========================================================
    C-ReLU by the method of multipliers [MSP22 4.3, G.2], and CD-A [MSP22 eq. 9]: both minimise
@@ -18367,7 +18542,7 @@ static size_t cvxr_search_bytes(size_t n, size_t d, size_t c, size_t width, size
            + cvxr_max_z(cvxr_descent_bytes(n, d, width, n),
                         cvxr_core_bytes(n, dp, threads)
                             + cvxr_core_cone_bytes(n, d, dp, room, threads)
-                            + cvxr_newton_bytes(n, dp, room, cap, max_factor, CVXRELU_RELU));
+                            + cvxr_newton_bytes(n, dp, room, cap, max_factor, CVXRELU_RELU, 0));
 }
 
 static int cvxr_patterns_room(cvxr_mem *mem, const cvxr_data *data, size_t capacity,
@@ -19244,7 +19419,7 @@ static size_t cvxr_solver_bytes(const cvxr_shape *q, const cvxr_plan *plan,
     if (plan->solver == CVXRELU_SOLVER_NEWTON) {
         size_t cap =
             cvxr_newton_capacity(q->all, q->P * cvxr_newton_sides(q->kind), max_working_set);
-        bytes = cvxr_newton_bytes(q->n, dp, q->P, cap, plan->max_factor, q->kind);
+        bytes = cvxr_newton_bytes(q->n, dp, q->P, cap, plan->max_factor, q->kind, q->device);
         if (q->kind == CVXRELU_GATED)
             bytes = cvxr_max_z(bytes, cvxr_rescue_bytes(q->n, dp, cap));
     } else if (q->device) bytes = cvxr_fista_sizes(q->n, 0, 2 * q->P, 0, 1) + 4096 + 24 * dp;
@@ -19327,15 +19502,41 @@ static void cvxr_plan_size(const cvxr_shape *q, const cvxrelu_problem *p,
                            const cvxrelu_options *o, cvxr_plan *plan) {
     cvxr_plan_bytes(q, o, 1, plan);
     if (cvxr_searches(p)) cvxr_plan_search(q, p, o, plan);
+    if (q->device && plan->solver == CVXRELU_SOLVER_NEWTON
+        && o->solver == CVXRELU_SOLVER_AUTO) { /* the device may have no room for it */
+        cvxr_plan other = *plan;
+        other.solver = CVXRELU_SOLVER_FISTA;
+        cvxr_plan_bytes(q, o, 1, &other);
+        plan->bytes = cvxr_max_z(plan->bytes, other.bytes);
+    }
 }
 
-/* Devices have the first-order methods at strengths above 0, over patterns that are known. */
-static cvxrelu_result cvxr_plan_device(const cvxrelu_problem *p, const cvxrelu_options *o,
-                                       int least_squares, cvxr_plan *plan, char *message) {
-    if (o->solver == CVXRELU_SOLVER_NEWTON)
-        return cvxr_fail(message, CVXRELU_ERR_UNSUPPORTED,
-                         "options.device has no Newton solver: use auto, FISTA (gated) or AL "
-                         "(ReLU)");
+/* AUTO is Newton on a device up to so many rows: the factor is n x n. */
+#define CVXR_DEVICE_ROWS 20000
+
+/* Why the device has no Newton for this fit; NULL: it has. */
+static const char *cvxr_plan_no_newton(const cvxrelu_problem *p, const cvxrelu_options *o) {
+    if (o->device->newton == NULL)
+        return "options.device has no Newton solver: use auto, FISTA (gated) or AL (ReLU)";
+    if (p->kind == CVXRELU_RELU)
+        return "options.device has Newton for gated networks only: use auto or AL";
+    if (o->precision != CVXRELU_FLOAT64)
+        return "Newton on options.device works in float64: set options.precision to "
+               "CVXRELU_FLOAT64, or use auto or FISTA";
+    if (o->ranks.size > 1)
+        return "Newton with options.ranks runs on the CPU: leave options.device out, or use "
+               "auto or FISTA";
+    return NULL;
+}
+
+/* Devices have Newton for gated networks, and the first-order methods; all at strengths above
+   0, over patterns that are known. */
+static cvxrelu_result cvxr_plan_device(const cvxr_shape *q, const cvxrelu_problem *p,
+                                       const cvxrelu_options *o, int least_squares,
+                                       cvxr_plan *plan, char *message) {
+    const char *why = cvxr_plan_no_newton(p, o);
+    if (o->solver == CVXRELU_SOLVER_NEWTON && why)
+        return cvxr_fail(message, CVXRELU_ERR_UNSUPPORTED, "%s", why);
     if (p->kind == CVXRELU_RELU && (cvxr_searches(p) || p->search == CVXRELU_SEARCH_EXACT))
         return cvxr_fail(message, CVXRELU_ERR_UNSUPPORTED,
                          "options.device does not look for patterns: set problem.search to "
@@ -19343,7 +19544,9 @@ static cvxrelu_result cvxr_plan_device(const cvxrelu_problem *p, const cvxrelu_o
     if (least_squares)
         return cvxr_fail(message, CVXRELU_ERR_UNSUPPORTED,
                          "lambda is 0: options.device needs strengths above 0");
-    plan->solver = p->kind == CVXRELU_RELU ? CVXRELU_SOLVER_AL : CVXRELU_SOLVER_FISTA;
+    if (p->kind == CVXRELU_RELU) plan->solver = CVXRELU_SOLVER_AL;
+    else if (why || (o->solver == CVXRELU_SOLVER_AUTO && q->all > CVXR_DEVICE_ROWS))
+        plan->solver = CVXRELU_SOLVER_FISTA;
     return CVXRELU_OK;
 }
 
@@ -19375,12 +19578,12 @@ static cvxrelu_result cvxr_plan_make(const cvxr_shape *q, const cvxrelu_problem 
     if (o->solver == CVXRELU_SOLVER_AUTO)
         plan->solver =
             p->penalty == CVXRELU_PENALTY_NEURON ? CVXRELU_SOLVER_NEWTON : CVXRELU_SOLVER_FISTA;
-    if (o->device) result = cvxr_plan_device(p, o, least_squares, plan, message);
+    if (o->device) result = cvxr_plan_device(q, p, o, least_squares, plan, message);
     if (result) return result;
     if (o->ranks.size > 1 && p->kind == CVXRELU_RELU) plan->solver = CVXRELU_SOLVER_AL;
     cvxr_plan_size(q, p, o, plan);
     while (o->memory_limit && plan->bytes > o->memory_limit
-           && plan->solver == CVXRELU_SOLVER_NEWTON && plan->max_factor > q->d) {
+           && plan->solver == CVXRELU_SOLVER_NEWTON && plan->max_factor > q->d && !q->device) {
         plan->max_factor = cvxr_min_z(plan->max_factor, q->all) / 2;
         cvxr_plan_size(q, p, o, plan);
     }
@@ -19507,14 +19710,44 @@ static cvxrelu_result cvxr_fit_open_device(cvxr_fit *f, char *message) {
     return cvxr_device_open(&f->core, f->opt.precision, message);
 }
 
+static void cvxr_fit_open_weights(cvxr_fit *f) {
+    cvxr_weights_open(&f->mem, &f->weights, cvxr_plan_second(&f->plan), f->data.dp);
+    cvxr_weights_open(&f->mem, &f->start, f->plan.capacity, f->data.dp);
+}
+
+/* Newton's part of the device. Where there is no room for it AUTO goes on as FISTA. */
+static cvxrelu_result cvxr_fit_open_newton(cvxr_fit *f, char *message) {
+    const cvxrelu_device *device = f->opt.device;
+    cvxrelu_options first_order = f->opt;
+    cvxrelu_result result;
+    if (f->plan.solver != CVXRELU_SOLVER_NEWTON || device == NULL) return CVXRELU_OK;
+    if (device->newton->open(device->self, cvxr_newton_capacity(f->data.n, f->patterns.count,
+                                                                f->opt.max_working_set))) {
+        f->core.newton = device->newton;
+        return CVXRELU_OK;
+    }
+    result = device->status(device->self, message);
+    if (result) return result;
+    if (f->opt.solver == CVXRELU_SOLVER_NEWTON)
+        return cvxr_fail(message, CVXRELU_ERR_LIMIT,
+                         "options.device has no room for Newton's %z x %z matrix: use FISTA",
+                         f->data.n, f->data.n);
+    first_order.solver = CVXRELU_SOLVER_FISTA;
+    result = cvxr_plan_make(&f->shape, &f->problem, &first_order, 0, &f->plan, message);
+    if (result) return result;
+    cvxr_weights_close(&f->mem, &f->start);
+    cvxr_weights_close(&f->mem, &f->weights);
+    cvxr_fit_open_weights(f);
+    return cvxr_mem_result(&f->mem, message);
+}
+
 static cvxrelu_result cvxr_fit_open_solver(cvxr_fit *f, cvxrelu_report *report) {
     cvxrelu_result result;
     f->opt.max_factor = f->plan.max_factor;
     cvxr_fit_core(f, report);
     f->open = 1;
     cvxr_core_open(&f->core);
-    cvxr_weights_open(&f->mem, &f->weights, cvxr_plan_second(&f->plan), f->data.dp);
-    cvxr_weights_open(&f->mem, &f->start, f->plan.capacity, f->data.dp);
+    cvxr_fit_open_weights(f);
     f->sigma = (double *)cvxr_alloc_zero(&f->mem, f->data.c, sizeof(double));
     f->best = (double *)cvxr_alloc(&f->mem, 2 * f->data.n, sizeof(double));
     if (f->plan.solver == CVXRELU_SOLVER_FISTA && f->opt.precision == CVXRELU_FLOAT32
@@ -19522,7 +19755,8 @@ static cvxrelu_result cvxr_fit_open_solver(cvxr_fit *f, cvxrelu_report *report) 
         cvxr_fit_float32(f);
     (void)cvxr_mem_agree(&f->mem);
     result = cvxr_mem_result(&f->mem, report->message);
-    return result ? result : cvxr_fit_open_device(f, report->message);
+    if (!result) result = cvxr_fit_open_device(f, report->message);
+    return result ? result : cvxr_fit_open_newton(f, report->message);
 }
 
 /* All patterns, and the plan for as many as there are. */

@@ -1,7 +1,8 @@
 /* Devices: a fill of the public table whose arrays lie where no pointer may be followed. It
    keeps the CPU's entries over a copy of the task and adds a distance to every address it hands
    out, so that a solver that touched an array itself would stop the program; and its answers
-   are the CPU's to the last bit. It fails on request, at any of its calls.                   */
+   are the CPU's to the last bit. Newton's table is another program: plain loops over the bits,
+   a dense matrix and its Cholesky factor. It fails on request, at any of its calls.          */
 
 #define S22_FAR ((uintptr_t)1 << (8 * sizeof(void *) - 2))
 
@@ -22,6 +23,14 @@ typedef struct s22_far {
     size_t gates, doubtful;        /* whose signs were asked for; with doubts */
     double passes, flops;
     cvxrelu_result failed;
+    cvxrelu_device_newton newton;
+    size_t begun, ended;           /* of newton: opened, closed */
+    size_t room;                   /* largest n x groups that it takes; 0 = any */
+    size_t count, *active;         /* the active set */
+    double *a, *zh, *L;            /* L: n x n, the last factor */
+    size_t groups, factors, solves;
+    size_t indefinite;             /* so many factors are refused from now on */
+    int factored;
 } s22_far;
 
 /* Counts a call. Is the device at work? */
@@ -366,6 +375,230 @@ static void s22_far_work(void *self, double *passes, double *flops) {
         *passes += ops[i]->passes, *flops += ops[i]->flops;
         ops[i]->passes = ops[i]->flops = 0;
     }
+    *passes += f->passes, *flops += f->flops;
+    f->passes = f->flops = 0;
+}
+
+/* ---- Newton's part. */
+
+/* Is row i active in pattern p? */
+static int s22_far_on(const s22_far *f, size_t p, size_t i) {
+    return (int)(f->patterns.bits[p * f->patterns.words + i / 64] >> i % 64 & 1);
+}
+
+static void s22_far_count(s22_far *f, size_t patterns) {
+    f->passes += (double)patterns / (double)f->patterns.count;
+    f->flops += 2.0 * (double)f->data.n * (double)f->data.d * (double)patterns;
+}
+
+static int s22_far_begin(void *self, size_t groups) {
+    s22_far *f = (s22_far *)self;
+    const size_t n = f->data.n;
+    if (!s22_works(f) || (f->room && n * groups > f->room)) return 0;
+    CHECK(f->begun == f->ended && groups >= 1 && groups <= f->patterns.count);
+    CHECK(f->core.type == CVXRELU_FLOAT64 && f->core.kind == CVXRELU_GATED);
+    f->begun++;
+    f->groups = groups;
+    f->active = (size_t *)malloc(groups * sizeof *f->active);
+    f->a = (double *)malloc(groups * sizeof *f->a);
+    f->zh = (double *)malloc(groups * f->data.dp * sizeof *f->zh);
+    f->L = (double *)malloc(n * n * sizeof *f->L);
+    f->count = f->factors = f->solves = 0, f->factored = 0;
+    return 1;
+}
+
+static void s22_far_end(void *self) {
+    s22_far *f = (s22_far *)self;
+    CHECK(f->arrays == 0 && f->begun == f->ended + 1 && f->opened == f->closed + 1);
+    f->ended++;
+    free(f->active), free(f->a), free(f->zh), free(f->L);
+}
+
+static void *s22_far_vector(void *self) {
+    s22_far *f = (s22_far *)self;
+    return s22_works(f) ? s22_away(f, calloc(f->data.n, sizeof(double))) : NULL;
+}
+
+static void s22_far_drop(void *self, void *v) {
+    if (v == NULL) return;
+    ((s22_far *)self)->arrays--;
+    free(s22_near(v));
+}
+
+static void s22_far_send(void *self, const double *from, void *v) {
+    s22_far *f = (s22_far *)self;
+    if (s22_works(f)) memcpy(s22_near(v), from, f->data.n * sizeof *from);
+}
+
+static void s22_far_fetch(void *self, const void *v, double *to) {
+    s22_far *f = (s22_far *)self;
+    if (s22_works(f)) memcpy(to, s22_near(v), f->data.n * sizeof *to);
+    else memset(to, 0, f->data.n * sizeof *to);
+}
+
+static void s22_far_combine(void *self, double a, const void *x, double b, const void *y,
+                            void *out) {
+    s22_far *f = (s22_far *)self;
+    const double *u = (const double *)s22_near(x), *v = (const double *)s22_near(y);
+    size_t i;
+    if (!s22_works(f)) return;
+    for (i = 0; i < f->data.n; i++)
+        ((double *)s22_near(out))[i] = (a != 0 ? a * u[i] : 0) + (b != 0 ? b * v[i] : 0);
+}
+
+static double s22_far_product(void *self, const void *x, const void *y) {
+    s22_far *f = (s22_far *)self;
+    const double *u = (const double *)s22_near(x), *v = (const double *)s22_near(y);
+    double sum = 0;
+    size_t i;
+    if (!s22_works(f)) return 0;
+    for (i = f->data.n; i-- > 0;) sum += u[i] * v[i];
+    return sum;
+}
+
+/* z += D_p X u; g = X^T (D_p v). */
+static void s22_far_add(const s22_far *f, size_t p, const double *u, double *z) {
+    size_t i, j;
+    for (i = 0; i < f->data.n; i++)
+        for (j = 0; s22_far_on(f, p, i) && j < f->data.d; j++)
+            z[i] += f->data.X[i * f->data.dp + j] * u[j];
+}
+
+static void s22_far_collect(const s22_far *f, size_t p, const double *v, double *g) {
+    size_t i, j;
+    for (j = 0; j < f->data.dp; j++) g[j] = 0;
+    for (i = 0; i < f->data.n; i++)
+        for (j = 0; s22_far_on(f, p, i) && j < f->data.d; j++)
+            g[j] += f->data.X[i * f->data.dp + j] * v[i];
+}
+
+static void s22_far_sum(void *self, size_t count, const size_t *patterns, const double *U,
+                        void *z) {
+    s22_far *f = (s22_far *)self;
+    size_t k;
+    if (!s22_works(f)) return;
+    memset(s22_near(z), 0, f->data.n * sizeof(double));
+    for (k = 0; k < count; k++)
+        s22_far_add(f, patterns[k], U + k * f->data.dp, (double *)s22_near(z));
+    s22_far_count(f, count);
+}
+
+static void s22_far_slopes(void *self, size_t count, const size_t *patterns, const void *v,
+                           double *G) {
+    s22_far *f = (s22_far *)self;
+    const int works = s22_works(f);
+    size_t k;
+    if (!works) memset(G, 0, count * f->data.dp * sizeof *G);
+    for (k = 0; works && k < count; k++)
+        s22_far_collect(f, patterns ? patterns[k] : k, (const double *)s22_near(v),
+                        G + k * f->data.dp);
+    if (works) s22_far_count(f, count);
+}
+
+static void s22_far_active(void *self, size_t count, const size_t *patterns, const double *a,
+                           const double *zh) {
+    s22_far *f = (s22_far *)self;
+    size_t k;
+    CHECK(count >= 1 && count <= f->groups);
+    if (!s22_works(f)) return;
+    f->count = count;
+    memcpy(f->active, patterns, count * sizeof *patterns);
+    memcpy(f->a, a, count * sizeof *a);
+    memcpy(f->zh, zh, count * f->data.dp * sizeof *zh);
+    for (k = 0; k < count; k++) {
+        CHECK(a[k] > 0 && a[k] <= 1 && patterns[k] < f->patterns.count);
+        CHECK_NEAR(cvxr_row_square_f64(f->data.dp, zh + k * f->data.dp), 1, 1e-13);
+    }
+}
+
+/* t = J_k t. */
+static void s22_far_jacobian(const s22_far *f, size_t k, double *t) {
+    const double *zh = f->zh + k * f->data.dp;
+    double along = 0;
+    size_t j;
+    for (j = 0; j < f->data.d; j++) along += zh[j] * t[j];
+    for (j = 0; j < f->data.d; j++) t[j] = f->a[k] * t[j] + (1 - f->a[k]) * along * zh[j];
+}
+
+static void s22_far_apply(void *self, double sigma, const void *v, void *out) {
+    s22_far *f = (s22_far *)self;
+    double t[64], *to = (double *)s22_near(out);
+    size_t k, i;
+    CHECK(v != out && f->count > 0 && f->data.dp <= 64);
+    if (!s22_works(f)) return;
+    memset(to, 0, f->data.n * sizeof *to);
+    for (k = 0; k < f->count; k++) {
+        s22_far_collect(f, f->active[k], (const double *)s22_near(v), t);
+        s22_far_jacobian(f, k, t);
+        s22_far_add(f, f->active[k], t, to);
+    }
+    for (i = 0; i < f->data.n; i++) to[i] = ((const double *)s22_near(v))[i] + sigma * to[i];
+    s22_far_count(f, 2 * f->count);
+}
+
+/* Column i of H is H e_i. */
+static int s22_far_factor(void *self, double sigma, double jitter) {
+    s22_far *f = (s22_far *)self;
+    const size_t n = f->data.n, dp = f->data.dp;
+    double t[64], *L = f->L;
+    size_t i, j, k, q;
+    CHECK(f->count > 0 && jitter >= 0 && dp <= 64);
+    f->factored = 0;
+    if (!s22_works(f)) return 0;
+    f->flops += 2.0 * (double)(n * n * f->count) + (double)(n * n * n) / 3;
+    f->factors++;
+    if (f->indefinite > 0) return f->indefinite--, 0;
+    for (i = 0; i < n; i++)
+        for (j = 0; j < n; j++) L[i * n + j] = i == j ? 1 + jitter : 0;
+    for (k = 0; k < f->count; k++)
+        for (i = 0; i < n; i++) {
+            if (!s22_far_on(f, f->active[k], i)) continue;
+            memcpy(t, f->data.X + i * dp, dp * sizeof *t);
+            s22_far_jacobian(f, k, t);
+            for (j = 0; j < n; j++)
+                for (q = 0; s22_far_on(f, f->active[k], j) && q < f->data.d; q++)
+                    L[i * n + j] += sigma * t[q] * f->data.X[j * dp + q];
+        }
+    for (j = 0; j < n; j++)
+        for (i = j; i < n; i++) {
+            for (k = 0; k < j; k++) L[i * n + j] -= L[i * n + k] * L[j * n + k];
+            if (i == j && !(L[j * n + j] > 0)) return 0;
+            L[i * n + j] = i == j ? sqrt(L[j * n + j]) : L[i * n + j] / L[j * n + j];
+        }
+    return f->factored = 1;
+}
+
+static void s22_far_solve(void *self, const void *v, void *out) {
+    s22_far *f = (s22_far *)self;
+    const size_t n = f->data.n;
+    const double *L = f->L;
+    double *x = (double *)s22_near(out);
+    size_t i, k;
+    CHECK(v != out && (f->factored || f->failed));
+    if (!s22_works(f)) return;
+    for (i = 0; i < n; i++) {
+        for (x[i] = ((const double *)s22_near(v))[i], k = 0; k < i; k++)
+            x[i] -= L[i * n + k] * x[k];
+        x[i] /= L[i * n + i];
+    }
+    for (i = n; i-- > 0;) {
+        for (k = i + 1; k < n; k++) x[i] -= L[k * n + i] * x[k];
+        x[i] /= L[i * n + i];
+    }
+    f->flops += 2.0 * (double)(n * n);
+    f->solves++;
+}
+
+static void s22_far_make_newton(s22_far *f) {
+    cvxrelu_device_newton *t = &f->newton;
+    t->open = s22_far_begin, t->close = s22_far_end;
+    t->vector = s22_far_vector, t->release = s22_far_drop;
+    t->send = s22_far_send, t->fetch = s22_far_fetch;
+    t->combine = s22_far_combine, t->dot = s22_far_product;
+    t->forward = s22_far_sum, t->gradient = s22_far_slopes;
+    t->active = s22_far_active, t->apply = s22_far_apply;
+    t->factor = s22_far_factor, t->solve = s22_far_solve;
+    f->table.newton = t;
 }
 
 static int s22_bare;
@@ -391,6 +624,7 @@ static const cvxrelu_device *s22_far_make(s22_far *f) {
     t->hinges_value = s22_far_hinges_value, t->hinges_excess = s22_far_hinges_excess;
     t->hinges_gap = s22_far_hinges_gap, t->work = s22_far_work;
     if (s22_bare) t->predict64 = NULL, t->sweep64 = NULL;
+    s22_far_make_newton(f);
     return t;
 }
 
@@ -508,7 +742,208 @@ TEST(decomposition_by_cda_runs_on_the_device) {
     }
 }
 
-TEST(auto_on_a_device_is_a_first_order_method_and_paths_start_where_they_ended) {
+/* ---- Newton. */
+
+/* A fit of the device, beside that of the CPU with the same options: the same optimum, proven.
+   Returns the device's report. */
+static cvxrelu_report s22_far_newton(const cvxrelu_problem *p, cvxrelu_options o) {
+    cvxrelu_report here, there;
+    cvxrelu_model *a = NULL, *b = NULL;
+    s22_far far;
+    o.tol = 1e-10;
+    CHECK(cvxrelu_fit(p, &o, NULL, &a, &here) == CVXRELU_OK);
+    o.device = s22_far_make(&far);
+    CHECK(cvxrelu_fit(p, &o, NULL, &b, &there) == CVXRELU_OK);
+    CHECK_TEXT(there.message, "");
+    CHECK(far.opened == 1 && far.closed == 1 && far.begun == 1 && far.ended == 1);
+    CHECK(there.solver == CVXRELU_SOLVER_NEWTON && there.stop == here.stop);
+    CHECK(there.gap <= 1e-10 || there.objective < 1e-20);
+    CHECK_NEAR(there.objective, here.objective, 1e-9 * here.objective);
+    CHECK_NEAR(there.train_error, here.train_error, 1e-4 * here.train_error + 1e-20);
+    CHECK(there.lambda_max == here.lambda_max && (size_t)there.factors == far.factors);
+    CHECK(s22_bytes(p, &o) >= there.peak_bytes && there.peak_bytes <= here.peak_bytes);
+    s14_check_report(p, b, &there);
+    cvxrelu_model_free(a);
+    cvxrelu_model_free(b);
+    return there;
+}
+
+TEST(newton_on_a_device_reaches_the_optimum_of_the_cpu) {
+    static const size_t shapes[6][4] = { { 70, 5, 1, 40 }, { 64, 4, 3, 60 },
+                                         { 33, 3, 2, 400 }, { 130, 9, 1, 30 },
+                                         { 1, 2, 1, 10 },   { 90, 8, 2, 200 } };
+    size_t k, j;
+    for (k = 0; k < 6; k++)
+        for (j = 0; j < 3; j++) {
+            cvxrelu_problem p = s14_problem(shapes[k][0], shapes[k][1], shapes[k][2],
+                                            shapes[k][3]);
+            cvxrelu_report r;
+            if (j) p.no_bias = 0, p.scale = CVXRELU_SCALE_STANDARD;
+            p.lambda = (j == 2 ? 1e-3 : 0.05) * s14_lambda_max(&p);
+            r = s22_far_newton(&p, s14_options(j ? CVXRELU_SOLVER_AUTO : CVXRELU_SOLVER_NEWTON,
+                                               0));
+            CHECK(r.iterations > 0 && r.passes > 1 && r.flops > 0);
+            CHECK(k == 4 || (r.cg_iterations > r.iterations && (j < 2 || r.factors > 0)));
+        }
+}
+
+TEST(newton_on_a_device_takes_degenerate_data) {
+    cvxrelu_problem p = s14_problem(60, 4, 2, 50);
+    size_t i, j;
+    p.lambda = 0.003;
+    for (i = 0; i < 60; i++) s14_Y[2 * i + 1] = 3; /* an output that is constant */
+    (void)s22_far_newton(&p, s14_options(CVXRELU_SOLVER_NEWTON, 0));
+    for (i = 30; i < 60; i++) /* equal rows, and a column of zeros */
+        for (j = 0; j < 4; j++) s14_X[i * 4 + j] = s14_X[(i - 30) * 4 + j];
+    for (i = 0; i < 60; i++) s14_X[i * 4 + 2] = 0;
+    (void)s22_far_newton(&p, s14_options(CVXRELU_SOLVER_NEWTON, 0));
+    p.lambda = 2 * s14_lambda_max(&p);
+    (void)s22_far_newton(&p, s14_options(CVXRELU_SOLVER_NEWTON, 0));
+}
+
+TEST(path_and_start_on_a_device_go_on_by_newton) {
+    cvxrelu_problem p = s14_problem(80, 5, 2, 60);
+    cvxrelu_options o = s14_options(CVXRELU_SOLVER_AUTO, 1e-10);
+    cvxrelu_path_options path;
+    cvxrelu_report here[4], there[4], cold, warm;
+    cvxrelu_model *models[4], *again = NULL;
+    char message[CVXRELU_MESSAGE_SIZE];
+    s22_far far;
+    size_t i;
+    memset(&path, 0, sizeof path);
+    path.count = 4, path.ratio = 0.01;
+    CHECK(cvxrelu_path(&p, &o, &path, NULL, here, message) == CVXRELU_OK);
+    o.device = s22_far_make(&far);
+    CHECK(cvxrelu_path(&p, &o, &path, models, there, message) == CVXRELU_OK);
+    CHECK(far.opened == 1 && far.closed == 1 && far.begun == 1 && far.ended == 1);
+    for (i = 1; i < 4; i++) {
+        CHECK(there[i].solver == CVXRELU_SOLVER_NEWTON && there[i].gap <= 1e-10);
+        CHECK_NEAR(there[i].objective, here[i].objective, 1e-9 * here[i].objective);
+    }
+    p.lambda = 0.5 * there[3].lambda;
+    CHECK(cvxrelu_fit(&p, &o, models[3], &again, &warm) == CVXRELU_OK && warm.gap <= 1e-10);
+    cvxrelu_model_free(again);
+    CHECK(cvxrelu_fit(&p, &o, NULL, &again, &cold) == CVXRELU_OK && cold.gap <= 1e-10);
+    cvxrelu_model_free(again);
+    CHECK(warm.iterations < cold.iterations && warm.solver == CVXRELU_SOLVER_NEWTON);
+    CHECK_NEAR(warm.objective, cold.objective, 1e-9 * cold.objective);
+    for (i = 0; i < 4; i++) cvxrelu_model_free(models[i]);
+}
+
+TEST(cross_validation_on_a_device_chooses_what_the_cpu_does) {
+    cvxrelu_problem p = s14_problem(60, 4, 1, 30);
+    cvxrelu_options o = s14_options(CVXRELU_SOLVER_AUTO, 1e-9);
+    cvxrelu_path_options path;
+    cvxrelu_cv_point here[5], there[5];
+    cvxrelu_report report;
+    cvxrelu_model *model = NULL;
+    s22_far far;
+    size_t chosen[2], i;
+    memset(&path, 0, sizeof path);
+    path.count = 5, path.ratio = 1e-3, path.folds = 3;
+    CHECK(cvxrelu_cross_validate(&p, &o, &path, here, &chosen[0], &model, &report)
+          == CVXRELU_OK);
+    cvxrelu_model_free(model);
+    o.device = s22_far_make(&far);
+    CHECK(cvxrelu_cross_validate(&p, &o, &path, there, &chosen[1], &model, &report)
+          == CVXRELU_OK);
+    cvxrelu_model_free(model);
+    CHECK(chosen[0] == chosen[1] && report.solver == CVXRELU_SOLVER_NEWTON);
+    for (i = 0; i < 5; i++) CHECK_NEAR(there[i].error, here[i].error, 1e-4 * here[i].error);
+    CHECK(far.opened == 5 && far.closed == 5 && far.ended == 5);
+}
+
+/* Matrices that are not positive definite: jitter, then conjugate gradients alone. */
+TEST(indefinite_matrix_of_a_device_leaves_conjugate_gradients) {
+    static const size_t refused[3] = { 1, 4, 1000000 };
+    cvxrelu_problem p = s14_problem(70, 5, 1, 60);
+    cvxrelu_options o = s14_options(CVXRELU_SOLVER_NEWTON, 1e-8);
+    size_t k;
+    p.lambda = 1e-3 * s14_lambda_max(&p);
+    for (k = 0; k < 3; k++) {
+        cvxrelu_report r;
+        cvxrelu_model *model = NULL;
+        s22_far far;
+        o.device = s22_far_make(&far);
+        far.indefinite = refused[k];
+        CHECK(cvxrelu_fit(&p, &o, NULL, &model, &r) == CVXRELU_OK && r.gap <= 1e-8);
+        CHECK((size_t)r.factors == far.factors && far.factors > refused[k] % 1000000);
+        CHECK((far.solves == 0) == (k == 2));
+        cvxrelu_model_free(model);
+    }
+}
+
+/* As on the CPU: test_s14_newton.c. */
+TEST(unproven_output_of_a_device_is_improved_by_fista) {
+    cvxrelu_problem p = s14_problem(60, 4, 2, 100);
+    cvxrelu_options o = s14_options(CVXRELU_SOLVER_NEWTON, 0);
+    cvxrelu_report alone, helped;
+    cvxrelu_model *model = NULL;
+    s22_far far;
+    p.lambda = 0.01 * s14_lambda_max(&p);
+    o.device = s22_far_make(&far);
+    o.max_working_set = 4;
+    o.max_iters = 499;
+    CHECK(cvxrelu_fit(&p, &o, NULL, &model, &alone) == CVXRELU_OK);
+    CHECK(alone.stop == CVXRELU_STOP_ITERATIONS && alone.gap > 1e-6);
+    cvxrelu_model_free(model);
+    o.max_iters = 0;
+    CHECK(cvxrelu_fit(&p, &o, NULL, &model, &helped) == CVXRELU_OK);
+    CHECK(helped.stop == CVXRELU_STOP_STALLED && helped.gap > 1e-6 && helped.neurons <= 8);
+    CHECK(helped.objective <= alone.objective * (1 + 1e-12) && helped.passes > alone.passes);
+    CHECK(s22_bytes(&p, &o) >= helped.peak_bytes && far.ended == 2);
+    s14_check_report(&p, model, &helped);
+    cvxrelu_model_free(model);
+}
+
+TEST(device_without_room_for_newton_leaves_auto_to_fista) {
+    cvxrelu_problem p = s14_problem(50, 4, 2, 40);
+    cvxrelu_options o = s14_options(CVXRELU_SOLVER_AUTO, 1e-4);
+    cvxrelu_report r;
+    cvxrelu_model *model = NULL;
+    s22_far far;
+    p.lambda = 0.01;
+    o.device = s22_far_make(&far);
+    far.room = 50 * 40 - 1;
+    CHECK(cvxrelu_fit(&p, &o, NULL, &model, &r) == CVXRELU_OK);
+    CHECK(r.solver == CVXRELU_SOLVER_FISTA && r.gap <= 1e-4 && far.begun == 0);
+    CHECK(s22_bytes(&p, &o) >= r.peak_bytes);
+    s14_check_report(&p, model, &r);
+    cvxrelu_model_free(model);
+    o.solver = CVXRELU_SOLVER_NEWTON;
+    CHECK(cvxrelu_fit(&p, &o, NULL, &model, &r) == CVXRELU_ERR_LIMIT && model == NULL);
+    CHECK_TEXT(r.message,
+               "options.device has no room for Newton's 50 x 50 matrix: use FISTA");
+    CHECK(far.opened == 2 && far.closed == 2);
+    far.room = 50 * 40;
+    CHECK(cvxrelu_fit(&p, &o, NULL, &model, &r) == CVXRELU_OK && r.gap <= 1e-4);
+    cvxrelu_model_free(model);
+}
+
+/* A refused allocation of the host, each in turn, leaves nothing behind on either side. */
+TEST(refused_memory_of_newton_on_a_device_is_an_error) {
+    cvxrelu_problem p = s14_problem(40, 3, 2, 20);
+    cvxrelu_options o = s14_options(CVXRELU_SOLVER_NEWTON, 0);
+    cvxrelu_report r;
+    cvxrelu_model *model = NULL;
+    s22_heap heap;
+    s22_far far;
+    size_t refuse;
+    cvxrelu_result result = CVXRELU_ERR_MEMORY;
+    p.lambda = 0.01;
+    o.device = s22_far_make(&far);
+    for (refuse = 1; result != CVXRELU_OK && refuse < 1000; refuse++) {
+        memset(&heap, 0, sizeof heap);
+        s22_use_heap(&o, &heap, refuse);
+        result = cvxrelu_fit(&p, &o, NULL, &model, &r);
+        CHECK(result == CVXRELU_OK || (result == CVXRELU_ERR_MEMORY && heap.held == 0));
+        CHECK((model != NULL) == (result == CVXRELU_OK) && far.opened == far.closed);
+    }
+    CHECK(refuse > 30 && refuse < 1000 && far.begun == far.ended && far.X == NULL);
+    cvxrelu_model_free(model);
+}
+
+TEST(auto_on_a_device_without_newton_is_a_first_order_method) {
     cvxrelu_problem p = s14_problem(50, 4, 1, 40);
     cvxrelu_options o = s14_options(CVXRELU_SOLVER_AUTO, 1e-4);
     cvxrelu_report r[4];
@@ -519,6 +954,7 @@ TEST(auto_on_a_device_is_a_first_order_method_and_paths_start_where_they_ended) 
     memset(&path, 0, sizeof path);
     path.count = 4, path.ratio = 0.05;
     o.device = s22_far_make(&far);
+    far.table.newton = NULL;
     CHECK(cvxrelu_path(&p, &o, &path, NULL, r, message) == CVXRELU_OK);
     for (i = 0; i < 4; i++) CHECK(r[i].solver == CVXRELU_SOLVER_FISTA && r[i].gap <= 1e-4);
     for (i = 1; i < 4; i++) CHECK(r[i].passes > 0 && r[i].flops > 0);
@@ -619,9 +1055,24 @@ TEST(what_a_device_cannot_do_is_named) {
     s22_far far;
     p.lambda = 0.01;
     o.device = s22_far_make(&far);
-    CHECK(cvxrelu_fit(&p, &o, NULL, &model, &r) == CVXRELU_ERR_UNSUPPORTED);
-    CHECK_TEXT(r.message, "options.device has no Newton solver: use auto, FISTA (gated) or AL "
-                          "(ReLU)");
+    far.table.newton = NULL;
+    s22_refused(&p, &o, CVXRELU_ERR_UNSUPPORTED,
+                "options.device has no Newton solver: use auto, FISTA (gated) or AL (ReLU)");
+    (void)s22_far_make(&far);
+    p.penalty = CVXRELU_PENALTY_L1;
+    s22_refused(&p, &o, CVXRELU_ERR_UNSUPPORTED, "the Newton solver takes the neuron penalty");
+    p.penalty = CVXRELU_PENALTY_NEURON;
+    p.kind = CVXRELU_RELU, p.search = CVXRELU_SEARCH_OFF;
+    s22_refused(&p, &o, CVXRELU_ERR_UNSUPPORTED,
+                "options.device has Newton for gated networks only: use auto or AL");
+    p.kind = CVXRELU_GATED, p.search = CVXRELU_SEARCH_AUTO;
+#ifndef CVXRELU_NO_FLOAT32
+    o.precision = CVXRELU_FLOAT32;
+    s22_refused(&p, &o, CVXRELU_ERR_UNSUPPORTED,
+                "Newton on options.device works in float64: set options.precision to "
+                "CVXRELU_FLOAT64, or use auto or FISTA");
+    o.precision = CVXRELU_FLOAT64;
+#endif
     o.solver = CVXRELU_SOLVER_AUTO;
     p.lambda = 0;
     CHECK(cvxrelu_fit(&p, &o, NULL, &model, &r) == CVXRELU_ERR_UNSUPPORTED);
@@ -653,6 +1104,7 @@ static void s22_far_fail(const cvxrelu_problem *p, cvxrelu_options o) {
         CHECK(cvxrelu_fit(p, &o, NULL, &model, &r) == CVXRELU_ERR_DEVICE);
         CHECK(model == NULL && strncmp(r.message, "far device: ", 12) == 0);
         CHECK(far.opened == far.closed && far.calls < calls + 200 && far.X == NULL);
+        CHECK(far.begun == far.ended);
     }
 }
 
@@ -662,6 +1114,12 @@ TEST(failing_device_ends_the_fit_with_its_own_words) {
     o.max_iters = 25;
     p.lambda = 0.01;
     s22_far_fail(&p, o);
+    o.solver = CVXRELU_SOLVER_AUTO;
+    o.max_iters = 0;
+    s22_far_fail(&p, o);
+    o.max_working_set = 3; /* so that R-FISTA goes on, on the CPU */
+    s22_far_fail(&p, o);
+    o.max_working_set = 0;
     p = s15_problem(30, 3, 1, 10, 0.01);
     o.solver = CVXRELU_SOLVER_AL;
     o.max_iters = 60;
@@ -708,7 +1166,15 @@ SUITE(s22_device) {
     RUN(augmented_lagrangian_on_a_device_is_that_on_the_cpu);
     RUN(cda_on_a_device_is_cda_on_the_cpu);
     RUN(decomposition_by_cda_runs_on_the_device);
-    RUN(auto_on_a_device_is_a_first_order_method_and_paths_start_where_they_ended);
+    RUN(newton_on_a_device_reaches_the_optimum_of_the_cpu);
+    RUN(newton_on_a_device_takes_degenerate_data);
+    RUN(path_and_start_on_a_device_go_on_by_newton);
+    RUN(cross_validation_on_a_device_chooses_what_the_cpu_does);
+    RUN(indefinite_matrix_of_a_device_leaves_conjugate_gradients);
+    RUN(unproven_output_of_a_device_is_improved_by_fista);
+    RUN(device_without_room_for_newton_leaves_auto_to_fista);
+    RUN(refused_memory_of_newton_on_a_device_is_an_error);
+    RUN(auto_on_a_device_without_newton_is_a_first_order_method);
     RUN(patterns_of_a_device_are_those_of_the_cpu);
     RUN(device_without_signs_leaves_patterns_to_the_cpu);
     RUN(what_a_device_cannot_do_is_named);
