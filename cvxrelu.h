@@ -695,7 +695,7 @@ typedef struct cvxrelu_device_task {
     size_t ldx, words;
     size_t ld;                     /* elements from a row of weights to the next, >= d, a whole
                                       number of 64 bytes                                      */
-    size_t sides;                  /* groups a pattern: 1, or 2 (RELU: of sign +1, -1; CD-A)   */
+    size_t sides;                  /* groups a pattern: 1, or 2 (RELU: of sign +1, -1; CD-A)  */
     cvxrelu_type    type;          /* of every array of the device                            */
     cvxrelu_loss    loss;
     cvxrelu_penalty penalty;
