@@ -348,11 +348,11 @@
      Gated networks: NEWTON (no n x n factor), FISTA, lambda = 0. ReLU: AL (AUTO too), over the
      recipe's or given patterns; the rows that a projection on a cone needs are copied to all
      ranks as it meets them, at most max(8192, 8 dp). Paths of both. Each rank may have a
-     device for FISTA: the bits are those of ranks on the CPU where the device's are; gradients
-     are summed by ranks.on_device where they lie, or in the host's memory. UNSUPPORTED are a
-     search, active_share, AL on a device, and the other calls.
+     device for FISTA, whose bits are those of ranks on the CPU where the device's are, and AL;
+     gradients are summed by ranks.on_device where they lie, or in the host's memory.
+     UNSUPPORTED are a search, active_share, and the other calls.
      What a rank hands to the hook (report.reduced_bytes; a ring moves 2 (R - 1) / R of it each
-     way), dp as in MEMORY, e = 8 or 4 by FISTA's precision:
+     way), dp as in MEMORY, e = 8 or 4 by options.precision:
        FISTA       e c P dp + 8 an iteration, 8 a trial step, 8 c (P dp + 4) a look at the gap;
                    with devices 16 an iteration and 8 a trial step more
        NEWTON      of an output: 8 P dp a sweep, two or three sweeps a round; 8 w dp + 40 a step
@@ -362,7 +362,8 @@
        lambda = 0  8 (P dp + 2) a step and output
        AL          8 (c P + k) dp a gradient with k groups that are not zero, one or two an
                    iteration, 8 more, and 16 a trial step; 16 a group and round of a projection,
-                   8 dp + P / 4 a row that it meets
+                   8 dp + P / 4 a row that it meets; with devices 2 e c P dp a gradient, 16 an
+                   iteration and 8 a trial step more, 8 for 256 groups to project
        before      512 for 64 ranks, 320 for 8 columns, 256 for a panel of 8 gates, 8 d, 300
 
    UNITS AND LAYOUTS
@@ -8502,21 +8503,21 @@ static void cvxr_device_reduce(cvxr_core *core, size_t count) {
     for (i = 0; i < count; i++) core->panel[i] = (double)single[i];
 }
 
-/* G = -f' for `rows` groups. With ranks a device's share is summed where it is, when the dot
-   product says that it is there; or it is fetched, summed and put back. */
-static void cvxr_device_gradient(cvxr_core *core, size_t rows, const void *r, void *G) {
+/* A gradient of `rows` groups: with ranks a device has this rank's share, which is summed where
+   it is, when the dot product says that it is there; or it is fetched, summed and put back. */
+static void cvxr_device_gather(cvxr_core *core, size_t rows, void *G) {
     const cvxrelu_device *dev = cvxr_device(core);
     const size_t dp = core->data->dp;
     double *packed = core->panel + CVXR_BLOCK * dp;
     size_t g, j, some, count;
-    dev->gradient(cvxr_self(core), r, G);
-    if (cvxr_shared(core) && core->data->ranks->hook.on_device) {
+    if (!cvxr_shared(core)) return;
+    if (core->data->ranks->hook.on_device) {
         (void)dev->dot(cvxr_self(core), 1, G, G, G, G);
         cvxr_reduce_there(core->data->ranks, 1, G, rows * core->op_work.dp, core->type,
                           CVXRELU_SUM);
         return;
     }
-    for (g = 0; cvxr_shared(core) && g < rows; g += some) {
+    for (g = 0; g < rows; g += some) {
         void *at = cvxr_at(core, G, g * core->op_work.dp);
         some = cvxr_min_z(CVXR_BLOCK, rows - g);
         count = dev->take(cvxr_self(core), some, at, core->panel_index, packed);
@@ -9709,7 +9710,8 @@ static void cvxr_grelu_gradient(cvxr_fista *s, void *W, void *zs) {
     const cvxrelu_device *dev = cvxr_device(s->core);
     (void)W;
     dev->residual(cvxr_self(s->core), zs, s->r);
-    cvxr_device_gradient(s->core, s->outputs * s->groups, s->r, s->G);
+    dev->gradient(cvxr_self(s->core), s->r, s->G);
+    cvxr_device_gather(s->core, s->outputs * s->groups, s->G);
 }
 
 /* f(V) - f(Y) - <f'(Y), V - Y> in the manual's units. */
@@ -13451,24 +13453,30 @@ static size_t cvxr_al_bytes(size_t n, size_t dp, size_t c, size_t P) {
            + cvxr_bytes(dp, sizeof(double));
 }
 
+/* Of the loss and the quadratics together: ranks sum it once. */
 static void cvxr_al_gradient(cvxr_fista *s, void *W, void *z) {
     const cvxr_al *al = (const cvxr_al *)s->self;
-    cvxr_grelu_gradient(s, W, z);
-    cvxr_device(s->core)->hinges_gradient(cvxr_self(s->core), al->hinges, al->delta,
-                                          1 / s->core->units, W, s->G);
+    const cvxrelu_device *dev = cvxr_device(s->core);
+    void *self = cvxr_self(s->core);
+    dev->residual(self, z, s->r);
+    dev->gradient(self, s->r, s->G);
+    dev->hinges_gradient(self, al->hinges, al->delta, 1 / s->core->units, W, s->G);
+    cvxr_device_gather(s->core, s->outputs * s->groups, s->G);
 }
 
 static double cvxr_al_excess(cvxr_fista *s) {
     const cvxr_al *al = (const cvxr_al *)s->self;
-    const double sum = cvxr_device(s->core)->hinges_excess(cvxr_self(s->core), al->hinges,
-                                                           al->delta, s->V, s->Y);
+    const double sum = cvxr_device_sum(
+        s->core, cvxr_device(s->core)->hinges_excess(cvxr_self(s->core), al->hinges, al->delta,
+                                                     s->V, s->Y));
     return cvxr_loss_excess(s) + 1 / s->core->units * sum / (2 * al->delta);
 }
 
 static double cvxr_al_value(cvxr_fista *s) {
     const cvxr_al *al = (const cvxr_al *)s->self;
-    const double sum = cvxr_device(s->core)->hinges_value(cvxr_self(s->core), al->hinges,
-                                                          al->delta, s->U);
+    const double sum = cvxr_device_sum(
+        s->core, cvxr_device(s->core)->hinges_value(cvxr_self(s->core), al->hinges, al->delta,
+                                                    s->U));
     return cvxr_loss_value(s) + 1 / s->core->units * sum / (2 * al->delta);
 }
 
@@ -13581,7 +13589,8 @@ static double cvxr_al_project_group(cvxr_al *al, size_t g, const double *u,
     return raw;
 }
 
-/* Project the iterate, certify it, and keep it when it is the best so far. */
+/* Project the iterate, certify it, and keep it when it is the best so far. Ranks go on as long
+   as the devices of all of them answer: they then have the same rows. */
 static void cvxr_al_look(cvxr_al *al) {
     const cvxr_fista *s = &al->fista;
     cvxr_core *core = s->core;
@@ -13595,6 +13604,7 @@ static void cvxr_al_look(cvxr_al *al) {
         count = cvxr_device(core)->take(cvxr_self(core), cvxr_min_z(CVXR_BLOCK, groups - g),
                                         cvxr_at(core, s->U, g * core->op_work.dp),
                                         core->panel_index, core->panel);
+        if (cvxr_shared(core) && cvxr_lost(core)) return;
         for (j = 0; j < count; j++)
             raw = cvxr_max(raw, cvxr_al_project_group(al, g + core->panel_index[j],
                                                       core->panel + j * out->dp, out));
@@ -13631,7 +13641,8 @@ static cvxrelu_stop cvxr_al_inner(cvxr_al *al) {
     cvxr_fista_restart(s);
     stop = cvxr_fista_run(s, left < CVXR_AL_INNER ? left : CVXR_AL_INNER);
     if (!(s->eta > 1e-100)) s->eta = eta;
-    al->gap = cvxr_device(s->core)->hinges_gap(cvxr_self(s->core), al->hinges, s->U);
+    al->gap = cvxr_device_sum(
+        s->core, cvxr_device(s->core)->hinges_gap(cvxr_self(s->core), al->hinges, s->U));
     return stop;
 }
 
@@ -19947,9 +19958,6 @@ static cvxrelu_result cvxr_ranks_check(const cvxr_fit *f, char *message) {
         return cvxr_fail(message, CVXRELU_ERR_UNSUPPORTED,
                          "with options.ranks ReLU networks are trained by AL: set solver to "
                          "auto or AL");
-    if (f->opt.device && p->kind == CVXRELU_RELU)
-        return cvxr_fail(message, CVXRELU_ERR_UNSUPPORTED,
-                         "options.ranks with options.device trains gated networks only");
     return CVXRELU_OK;
 }
 

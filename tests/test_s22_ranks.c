@@ -280,14 +280,16 @@ static void ranks_compare(const cvxrelu_problem *p, const cvxrelu_options *o,
     cvxrelu_model_free(one);
 }
 
-/* 150 rows, 6 columns, 2 outputs, with bias and standard scaling. */
-static cvxrelu_problem ranks_problem(void) {
-    cvxrelu_problem p = s14_problem(150, 6, 2, 120);
+/* With bias and standard scaling. */
+static cvxrelu_problem ranks_scaled(size_t n, size_t d, size_t c, size_t P) {
+    cvxrelu_problem p = s14_problem(n, d, c, P);
     p.scale = CVXRELU_SCALE_STANDARD;
     p.no_bias = 0;
     p.lambda = 1e-3;
     return p;
 }
+
+static cvxrelu_problem ranks_problem(void) { return ranks_scaled(150, 6, 2, 120); }
 
 TEST(newton_has_the_optimum_of_one_process) {
     cvxrelu_problem p = ranks_problem();
@@ -423,13 +425,7 @@ static double ranks_nan(void) {
 }
 
 /* A small problem over three ranks. */
-static cvxrelu_problem ranks_small(void) {
-    cvxrelu_problem p = s14_problem(60, 4, 1, 40);
-    p.scale = CVXRELU_SCALE_STANDARD;
-    p.no_bias = 0;
-    p.lambda = 1e-3;
-    return p;
-}
+static cvxrelu_problem ranks_small(void) { return ranks_scaled(60, 4, 1, 40); }
 static const size_t ranks_three[RANKS_MOST] = { 25, 1, 34, 0, 0 };
 
 /* The culprit has this result, the others are told of it. */
@@ -642,14 +638,12 @@ TEST(a_path_from_rank_to_rank_is_that_of_one_process) {
 
 /* ReLU networks by anything but AL over patterns that are known. */
 TEST(what_ranks_cannot_do_is_said_on_all_of_them) {
-    static const char *const said[5] = { "search", "search", "AL", "active_share", "device" };
+    static const char *const said[4] = { "search", "search", "AL", "active_share" };
     const cvxrelu_problem p = ranks_small();
     const cvxrelu_options o = s14_options(CVXRELU_SOLVER_AUTO, 1e-6);
-    cvxrelu_device device;
     size_t way;
     int r;
-    memset(&device, 0, sizeof device);
-    for (way = 0; way < 5; way++) {
+    for (way = 0; way < 4; way++) {
         ranks_world w;
         ranks_member m[RANKS_MOST];
         ranks_open(&w, m, &p, &o, 3, ranks_three);
@@ -659,10 +653,6 @@ TEST(what_ranks_cannot_do_is_said_on_all_of_them) {
             if (way == 2) m[r].problem.search = CVXRELU_SEARCH_OFF;
             if (way == 2) m[r].options.solver = CVXRELU_SOLVER_NEWTON;
             if (way == 3) m[r].problem.gates.active_share = 0.5;
-            if (way == 4) m[r].options.device = &device;
-            if (way == 4) m[r].options.solver = CVXRELU_SOLVER_AL;
-            if (way == 4) m[r].problem.kind = CVXRELU_RELU;
-            if (way == 4) m[r].problem.search = CVXRELU_SEARCH_OFF;
         }
         ranks_run(&w, m);
         for (r = 0; r < 3; r++) {
@@ -710,13 +700,24 @@ TEST(calls_that_need_all_rows_refuse_ranks) {
     ranks_close(&w, m);
 }
 
-/* Every rank with a device of its own (test_s22_device.c): R-FISTA as on the CPU. A device that
-   fails at any of its calls ends all ranks. */
+/* ---- Every rank with a device of its own (test_s22_device.c). */
+
 static s22_far ranks_far[3];
 
-static void ranks_with_devices(ranks_member *m) {
+/* The hook for arrays of the tests' devices. */
+static int ranks_allreduce_far(void *context, void *buffer, size_t count, cvxrelu_type type,
+                               cvxrelu_reduction op) {
+    ((ranks_member *)context)->there += count;
+    return ranks_allreduce(context, s22_near(buffer), count, type, op);
+}
+
+/* Gradients are summed where they are, or cross. */
+static void ranks_with_devices(const ranks_world *w, ranks_member *m, int there) {
     int r;
-    for (r = 0; r < 3; r++) m[r].options.device = s22_far_make(&ranks_far[r]);
+    for (r = 0; r < w->size; r++) {
+        m[r].options.device = s22_far_make(&ranks_far[r]);
+        m[r].options.ranks.on_device = there ? ranks_allreduce_far : NULL;
+    }
 }
 
 TEST(devices_of_ranks_are_summed_over) {
@@ -732,7 +733,7 @@ TEST(devices_of_ranks_are_summed_over) {
         o.tol = type ? 1e-4 : 1e-9;
         cvxrelu_model_free(s14_fit(&p, &o, &alone));
         ranks_open(&w, m, &p, &o, 3, ranks_shards[2]);
-        ranks_with_devices(m);
+        ranks_with_devices(&w, m, 0);
         ranks_run(&w, m);
         ranks_check_models(&w, m, 1);
         CHECK(m->reports->stop == CVXRELU_STOP_GAP);
@@ -741,13 +742,6 @@ TEST(devices_of_ranks_are_summed_over) {
         CHECK_NEAR(m->reports->lambda_max, alone.lambda_max, 1e-12 * alone.lambda_max);
         ranks_close(&w, m);
     }
-}
-
-/* The hook for arrays of the tests' devices. */
-static int ranks_allreduce_far(void *context, void *buffer, size_t count, cvxrelu_type type,
-                               cvxrelu_reduction op) {
-    ((ranks_member *)context)->there += count;
-    return ranks_allreduce(context, s22_near(buffer), count, type, op);
 }
 
 /* Ranks on the CPU, with devices whose gradients cross, and are summed where they are. */
@@ -763,9 +757,7 @@ TEST(devices_of_ranks_have_the_bits_of_their_cpus) {
         o.tol = type ? 1e-3 : 1e-6;
         for (way = 0; way < 3; way++) {
             ranks_open(&w[way], m[way], &p, &o, 3, ranks_shards[2]);
-            if (way > 0) ranks_with_devices(m[way]);
-            for (r = 0; r < 3 && way == 2; r++)
-                m[way][r].options.ranks.on_device = ranks_allreduce_far;
+            if (way > 0) ranks_with_devices(&w[way], m[way], way == 2);
             ranks_run(&w[way], m[way]);
             ranks_check_models(&w[way], m[way], 1);
             for (r = 0; r < 3; r++) CHECK((m[way][r].there > 0) == (way == 2));
@@ -777,18 +769,61 @@ TEST(devices_of_ranks_have_the_bits_of_their_cpus) {
     }
 }
 
+/* The augmented Lagrangian on the devices of 1 to 3 ranks, whose gradients cross or not. */
+TEST(al_on_devices_of_ranks_has_the_optimum_of_one_process) {
+    static const size_t shards[3][RANKS_MOST] = { { 40, 0, 0, 0, 0 },
+                                                  { 1, 39, 0, 0, 0 },
+                                                  { 12, 8, 20, 0, 0 } };
+    cvxrelu_problem p = s14_problem(40, 4, 2, 12);
+    cvxrelu_options o = s14_options(CVXRELU_SOLVER_AL, 1e-10);
+    cvxrelu_report alone;
+    int size, there, r;
+    p.kind = CVXRELU_RELU, p.search = CVXRELU_SEARCH_OFF, p.lambda = 0.1;
+    o.subgradient_tol = o.al.constraint_tol = 1e-24;
+    cvxrelu_model_free(s14_fit(&p, &o, &alone));
+    CHECK(alone.stop == CVXRELU_STOP_GAP);
+    for (size = 1; size <= 3; size++) {
+        ranks_world w[2];
+        ranks_member m[2][RANKS_MOST];
+        for (there = 0; there < 2; there++) {
+            const cvxrelu_report *report = m[there]->reports;
+            ranks_open(&w[there], m[there], &p, &o, size, shards[size - 1]);
+            ranks_with_devices(&w[there], m[there], there);
+            ranks_run(&w[there], m[there]);
+            ranks_check_models(&w[there], m[there], 1);
+            for (r = 0; r < size; r++)
+                CHECK((m[there][r].there > 0) == (there && size > 1));
+            CHECK(ranks_same_models(m[0]->models[0], m[there]->models[0]));
+            CHECK(report->solver == CVXRELU_SOLVER_AL && report->stop == CVXRELU_STOP_GAP);
+            CHECK_NEAR(report->objective, alone.objective, 1e-10 * alone.objective);
+            CHECK_NEAR(report->lambda_max, alone.lambda_max, 1e-12 * alone.lambda_max);
+            CHECK(report->constraint_violation <= 1e-11 && report->raw_violation > 0);
+        }
+        for (there = 0; there < 2; there++) ranks_close(&w[there], m[there]);
+    }
+}
+
+/* A short run by FISTA, or by AL with its projections. */
+static cvxrelu_problem ranks_short(int relu, cvxrelu_options *o) {
+    cvxrelu_problem p = ranks_small();
+    *o = s14_options(relu ? CVXRELU_SOLVER_AL : CVXRELU_SOLVER_FISTA, 1e-2);
+    if (!relu) return p;
+    p.kind = CVXRELU_RELU, p.search = CVXRELU_SEARCH_OFF, p.lambda = 0.05, p.gates.count = 8;
+    o->max_iters = 12, o->al.delta = 10;
+    return p;
+}
+
 /* A hook that fails, wherever the array is, ends all ranks. */
 TEST(hook_for_devices_that_fails_ends_all_ranks) {
-    const cvxrelu_problem p = ranks_small();
-    const cvxrelu_options o = s14_options(CVXRELU_SOLVER_FISTA, 1e-2);
     size_t at;
-    for (at = 1; at < 80; at += 3) {
+    for (at = 1; at < 160; at += 3) {
+        cvxrelu_options o;
+        const cvxrelu_problem p = ranks_short(at % 2 > 0, &o);
         ranks_world w;
         ranks_member m[RANKS_MOST];
         int r;
         ranks_open(&w, m, &p, &o, 3, ranks_three);
-        ranks_with_devices(m);
-        for (r = 0; r < 3; r++) m[r].options.ranks.on_device = ranks_allreduce_far;
+        ranks_with_devices(&w, m, 1);
         m[at % 3].fail_at = at;
         ranks_run(&w, m);
         for (r = 0; r < 3; r++) {
@@ -799,9 +834,10 @@ TEST(hook_for_devices_that_fails_ends_all_ranks) {
     }
 }
 
-TEST(a_device_that_fails_ends_all_ranks) {
-    const cvxrelu_problem p = ranks_small();
-    const cvxrelu_options o = s14_options(CVXRELU_SOLVER_FISTA, 1e-2);
+/* A device that fails at any of its calls ends all ranks. */
+static void ranks_break_devices(int relu, int there) {
+    cvxrelu_options o;
+    const cvxrelu_problem p = ranks_short(relu, &o);
     size_t at, last = 1;
     for (at = 0; at <= last; at += 1 + at / 16) { /* none fails at 0 */
         ranks_world w;
@@ -809,7 +845,7 @@ TEST(a_device_that_fails_ends_all_ranks) {
         const int culprit = (int)(at % 3);
         int r;
         ranks_open(&w, m, &p, &o, 3, ranks_three);
-        ranks_with_devices(m);
+        ranks_with_devices(&w, m, there);
         ranks_far[culprit].fail = at;
         ranks_run(&w, m);
         if (at == 0) last = ranks_far[0].calls - 1;
@@ -821,13 +857,19 @@ TEST(a_device_that_fails_ends_all_ranks) {
     CHECK(last > 50);
 }
 
+TEST(a_device_that_fails_ends_all_ranks) {
+    int way;
+    for (way = 0; way < 4; way++) ranks_break_devices(way / 2, way % 2);
+}
+
 /* What a rank holds is below what cvxrelu_fit_bytes says, which is the same on all of them,
    and a limit of that much is enough. */
 TEST(bytes_of_ranks_bound_what_they_hold) {
-    static const cvxrelu_solver solvers[4] = { CVXRELU_SOLVER_NEWTON, CVXRELU_SOLVER_FISTA,
-                                               CVXRELU_SOLVER_AUTO, CVXRELU_SOLVER_AL };
+    static const cvxrelu_solver solvers[5] = { CVXRELU_SOLVER_NEWTON, CVXRELU_SOLVER_FISTA,
+                                               CVXRELU_SOLVER_AUTO, CVXRELU_SOLVER_AL,
+                                               CVXRELU_SOLVER_AL };
     int way, r;
-    for (way = 0; way < 4; way++) {
+    for (way = 0; way < 5; way++) {
         cvxrelu_problem p = ranks_small();
         cvxrelu_options o = s14_options(solvers[way], 1e-4);
         ranks_world w;
@@ -835,8 +877,9 @@ TEST(bytes_of_ranks_bound_what_they_hold) {
         size_t room = 0;
         if (way == 1) p.gates.sampler = CVXRELU_SAMPLER_POINTS;
         if (way == 2) p.lambda = 0;
-        if (way == 3) p.kind = CVXRELU_RELU, p.search = CVXRELU_SEARCH_OFF, o.max_iters = 200;
+        if (way > 2) p.kind = CVXRELU_RELU, p.search = CVXRELU_SEARCH_OFF, o.max_iters = 200;
         ranks_open(&w, m, &p, &o, 3, ranks_three);
+        if (way == 4) ranks_with_devices(&w, m, 1);
         for (r = 0; r < 3; r++) m[r].bytes_only = 1;
         ranks_run(&w, m);
         for (r = 0; r < 3; r++) {
@@ -847,6 +890,7 @@ TEST(bytes_of_ranks_bound_what_they_hold) {
         ranks_close(&w, m);
         o.memory_limit = room;
         ranks_open(&w, m, &p, &o, 3, ranks_three);
+        if (way == 4) ranks_with_devices(&w, m, 1);
         ranks_run(&w, m);
         ranks_check_models(&w, m, 1);
         for (r = 0; r < 3; r++) CHECK(m[r].reports->peak_bytes <= room);
@@ -950,6 +994,44 @@ TEST(al_sends_what_the_model_says) {
     ranks_close(&w, m);
 }
 
+/* On devices a gradient is summed whole, once or twice an iteration: with a fixed step always
+   twice, else at every 50th, the steps being long. Single numbers are three an iteration and
+   three a trial step; up to the last gradient some of the last iteration are missing. */
+static void ranks_al_traffic(cvxrelu_step_rule rule) {
+    static ranks_sent log[RANKS_LOG];
+    cvxrelu_problem p = s14_problem(150, 13, 2, 40);
+    cvxrelu_options o = s14_options(CVXRELU_SOLVER_AL, -1);
+    ranks_world w;
+    ranks_member m[RANKS_MOST];
+    size_t i, gradients = 0, singles = 0, all = 0, whole;
+    const int fixed = rule == CVXRELU_STEP_FIXED;
+    p.kind = CVXRELU_RELU, p.search = CVXRELU_SEARCH_OFF, p.lambda = 5e-2;
+    o.step_rule = rule, o.step_first = 1e-3;
+    o.max_iters = 60, o.al.delta = 100, o.subgradient_tol = 1e-30;
+    ranks_open(&w, m, &p, &o, 3, ranks_shards[2]);
+    ranks_with_devices(&w, m, 1);
+    w.log = log;
+    ranks_run(&w, m);
+    ranks_check_models(&w, m, 1);
+    CHECK(m->reports->iterations == 60 && w.logged < RANKS_LOG);
+    whole = 2 * m->reports->c * m->reports->patterns * 16;
+    CHECK(m->there == whole * (m->there / whole));
+    for (i = 0; i < w.logged && log[i].count != whole; i++) continue;
+    for (; i < w.logged && (log[i].count == 1 || log[i].count == whole); i++) {
+        CHECK(log[i].type == CVXRELU_FLOAT64 && (log[i].count == 1 || !log[i].op));
+        if (log[i].count == 1) all++;
+        else gradients++, singles = all;
+    }
+    CHECK(gradients == m->there / whole && gradients == (fixed ? 120 : 61));
+    CHECK(fixed ? singles == 3 * 60 - 1 : singles % 3 == 0 && singles >= 6 * 59);
+    ranks_close(&w, m);
+}
+
+TEST(al_on_devices_sends_what_the_model_says) {
+    ranks_al_traffic(CVXRELU_STEP_FIXED);
+    ranks_al_traffic(CVXRELU_STEP_TIGHTNESS);
+}
+
 /* Every message of a Newton run of one output is one that the model names. What comes in
    float32 are new rays, q (q + 1) / 2 numbers, as often as the report has factors, and q of
    every CG step with them; a CG step is such a message, or the mean mask's dp, then <r, q>, a
@@ -1015,12 +1097,14 @@ SUITE(s22_ranks) {
     RUN(bytes_of_ranks_bound_what_they_hold);
     RUN(devices_of_ranks_are_summed_over);
     RUN(devices_of_ranks_have_the_bits_of_their_cpus);
+    RUN(al_on_devices_of_ranks_has_the_optimum_of_one_process);
     RUN(hook_for_devices_that_fails_ends_all_ranks);
     RUN(a_device_that_fails_ends_all_ranks);
     RUN(threads_of_a_rank_change_nothing);
     RUN(r_fista_sends_what_the_model_says);
     RUN(newton_sends_what_the_model_says);
     RUN(al_sends_what_the_model_says);
+    RUN(al_on_devices_sends_what_the_model_says);
 }
 #else
 TEST(ranks_as_threads) { SKIP("no POSIX threads"); }
