@@ -759,19 +759,24 @@ static int cvxr_cuda_list(cvxr_gpu *g, size_t c, size_t per, const uint32_t *fla
 
 /* ---- Rows by their numbers -------------------------------------------------------------- */
 
-template <typename T> struct cvxr_f_gather {
-    size_t dp;
-    const uint32_t *at;
-    const T *U;
-    T *to;
-    __device__ void operator()(size_t i) const { to[i] = U[(size_t)at[i / dp] * dp + i % dp]; }
+/* Row to[i] of y = d columns of row from[i] of x, and zeros up to ldb; NULL: row i. */
+template <typename A, typename B> struct cvxr_f_rows {
+    size_t d, lda, ldb;
+    const uint32_t *from, *to;
+    const A *x;
+    B *y;
+    __device__ void operator()(size_t i) const {
+        const size_t row = i / ldb, j = i % ldb;
+        const A *at = x + (from ? from[row] : row) * lda;
+        y[(to ? to[row] : row) * ldb + j] = j < d ? (B)at[j] : (B)0;
+    }
 };
 
 /* Row j of `to` = row at[j] of U. */
 template <typename T>
 static int cvxr_cuda_gather(cvxr_gpu *g, size_t count, size_t dp, const uint32_t *at,
                             const T *U, T *to) {
-    cvxr_f_gather<T> f = { dp, at, U, to };
+    cvxr_f_rows<T, T> f = { dp, dp, dp, at, NULL, U, to };
     return cvxr_gpu_each(g, count * dp, f);
 }
 
@@ -834,59 +839,27 @@ static int cvxr_cuda_rest_squares(cvxr_gpu *g, size_t rows, size_t dp, const uin
 
 /* ---- Rows of another stride and type ---------------------------------------------------- */
 
-template <typename A, typename B> struct cvxr_f_restride {
-    size_t d, lda, ldb;
-    const A *x;
-    B *y;
-    __device__ void operator()(size_t i) const {
-        const size_t j = i % ldb;
-        y[i] = j < d ? (B)x[i / ldb * lda + j] : (B)0;
-    }
-};
-
 /* Row i of y (ldb apart) = d columns of row i of x (lda apart), and zeros. */
 template <typename A, typename B>
 static int cvxr_cuda_restride(cvxr_gpu *g, size_t rows, size_t d, size_t lda, const A *x,
                               size_t ldb, B *y) {
-    cvxr_f_restride<A, B> f = { d, lda, ldb, x, y };
+    cvxr_f_rows<A, B> f = { d, lda, ldb, NULL, NULL, x, y };
     return cvxr_gpu_each(g, rows * ldb, f);
 }
-
-template <typename T> struct cvxr_f_place {
-    size_t d, lda, ldb;
-    const uint32_t *at;
-    const double *x;
-    T *y;
-    __device__ void operator()(size_t i) const {
-        const size_t j = i % ldb;
-        y[(size_t)at[i / ldb] * ldb + j] = j < d ? (T)x[i / ldb * lda + j] : (T)0;
-    }
-};
 
 /* The same for row at[i] of y, from float64; the rows differ. */
 template <typename T>
 static int cvxr_cuda_place(cvxr_gpu *g, size_t rows, size_t d, size_t lda, const double *x,
                            const uint32_t *at, size_t ldb, T *y) {
-    cvxr_f_place<T> f = { d, lda, ldb, at, x, y };
+    cvxr_f_rows<double, T> f = { d, lda, ldb, NULL, at, x, y };
     return cvxr_gpu_each(g, rows * ldb, f);
 }
-
-template <typename T> struct cvxr_f_pick {
-    size_t d, lda, ldb;
-    const uint32_t *at;
-    const T *x;
-    double *y;
-    __device__ void operator()(size_t i) const {
-        const size_t j = i % ldb;
-        y[i] = j < d ? (double)x[(size_t)at[i / ldb] * lda + j] : 0.0;
-    }
-};
 
 /* And row i of y = row at[i] of x, in float64. */
 template <typename T>
 static int cvxr_cuda_pick(cvxr_gpu *g, size_t rows, size_t d, size_t lda, const T *x,
                           const uint32_t *at, size_t ldb, double *y) {
-    cvxr_f_pick<T> f = { d, lda, ldb, at, x, y };
+    cvxr_f_rows<T, double> f = { d, lda, ldb, at, NULL, x, y };
     return cvxr_gpu_each(g, rows * ldb, f);
 }
 
