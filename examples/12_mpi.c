@@ -20,7 +20,7 @@
 #include <mpi.h>
 #include <stdio.h>
 
-enum { ROWS = 997, COLUMNS = 12, LINE = 1 << 16 };
+enum { ROWS = 997, COLUMNS = 12 };
 
 typedef struct link { MPI_Comm ranks; int broken; } link;
 
@@ -51,25 +51,54 @@ static size_t make_rows(int rank, int size, double *X, double *Y) {
     return held;
 }
 
+/* The next line of a file, however long, in *line, which grows; 0 at the end. */
+static int read_line(FILE *file, char **line, size_t *size) {
+    size_t used = 0;
+    for (;;) {
+        if (*size - used < 2) {
+            *line = (char *)realloc(*line, *size = 2 * *size + 4096);
+            if (*line == NULL) return 0;
+        }
+        if (fgets(*line + used, (int)(*size - used), file) == NULL) return used > 0;
+        used += strlen(*line + used);
+        if (used && (*line)[used - 1] == '\n') return 1;
+    }
+}
+
+/* The numbers of a line, the first `most` of them in x; returns how many there are. */
+static size_t read_numbers(const char *line, size_t most, double *x) {
+    size_t count = 0;
+    char *end;
+    for (;; line = end + (*end == ',' || *end == ';')) {
+        const double value = strtod(line, &end);
+        if (end == line) return count;
+        if (count++ < most) x[count - 1] = value;
+    }
+}
+
 /* Rows `first` to `last` of a file of numbers; with X = NULL they are only counted. Returns how
-   many there are; *columns is the number of numbers in a row. */
+   many there are; *columns is the number of numbers in each. Ends all ranks where it cannot. */
 static size_t read_rows(const char *path, size_t first, size_t last, size_t *columns,
                         double *X) {
     FILE *file = fopen(path, "r");
-    char *line = (char *)malloc(LINE);
-    size_t i = 0;
-    while (file && line && fgets(line, LINE, file)) {
-        char *at = line, *end;
-        size_t j = 0;
-        double x;
-        for (; x = strtod(at, &end), end != at; at = end + (*end == ',' || *end == ';'), j++)
-            if (X && i >= first && i < last && j < *columns) X[(i - first) * *columns + j] = x;
-        if (j == 0) continue; /* a heading or an empty line */
-        if (X == NULL) *columns = j;
+    char *line = NULL;
+    size_t i = 0, size = 0, count = 0;
+    while (file && read_line(file, &line, &size)) {
+        const int here = X && i >= first && i < last;
+        count = read_numbers(line, here ? *columns : 0, here ? X + (i - first) * *columns : X);
+        if (count == 0) continue; /* a heading or an empty line */
+        if (i == 0 && X == NULL) *columns = count;
+        if (count != *columns) break;
         i++;
     }
+    if (i == 0 || line == NULL || (count && count != *columns)) {
+        if (i && line) fprintf(stderr, "%s: row %d has %d numbers, the first has %d\n", path,
+                               (int)i + 1, (int)count, (int)*columns);
+        else fprintf(stderr, "%s: no rows of numbers can be read\n", path);
+        MPI_Abort(MPI_COMM_WORLD, 1);
+    }
     free(line);
-    if (file) fclose(file);
+    fclose(file);
     return i;
 }
 

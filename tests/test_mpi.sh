@@ -50,6 +50,16 @@ awk 'BEGIN { srand(1); print "a,b,c,target"
 for number in 1 2 4; do ranks $number made; done
 for number in 1 2 4; do ranks $number given "$dir/rows.csv"; done
 
+# Lines of 75,000 characters are read whole; a row of another length is named.
+awk -F, 'NR > 1 { printf "%s,%25000s,%25000s,%25000s\n", $1, $2, $3, $4 }' "$dir/rows.csv" \
+    >"$dir/wide.csv"
+ranks 2 wide "$dir/wide.csv"
+sed '$s/,[^,]*$//' "$dir/rows.csv" >"$dir/ragged.csv"
+if timeout 60 "$MPIRUN" $flags -n 2 "$dir/12_mpi" "$dir/ragged.csv" >"$dir/ragged.out" 2>&1
+then fail "a row that lacks a number is taken"
+elif grep -q 'row 211 has 3 numbers, the first has 4' "$dir/ragged.out"; then pass
+else fail "a row that lacks a number is not named"; fi
+
 # The last row, which is the last rank's, is not finite.
 sed '$s/^[^,]*/nan/' "$dir/rows.csv" >"$dir/bad.csv"
 timeout 60 "$MPIRUN" $flags -n 4 "$dir/12_mpi" "$dir/bad.csv" >"$dir/bad.out" 2>&1
