@@ -160,7 +160,7 @@
               data or targets it stops far from the optimum, as the gap then says. For
               ablations, and where Newton does not fit.
      AUTO     NEWTON where the penalty is the neuron one and it fits memory_limit, else FISTA,
-              or AL for ReLU networks.
+              or AL for ReLU networks; with options.device as DEVICES says.
      lambda = 0, whatever the solver and the penalty: the least-squares solution of minimum norm
      by conjugate gradients in float64. There is no dual bound then; `stationarity` judges it.
      lambda >= lambda_max (no L2 penalty): the zero network, at once. Starts (a model, a path)
@@ -191,6 +191,9 @@
      ends without its proof hands back the point of least objective; one that stalled, or used
      up the default 500 steps, goes on by R-FISTA over its working set
      (at most 2000 iterations).
+
+     On a device the same steps; the preconditioner is the identity, then a factor of all of H,
+     made anew when CG since the last has cost a quarter of its price.
 
      ReLU: a group is a pattern with a sign, prox the projection on its cone (S11, started at
      the face that it last ended on) followed by the shrink, so that every iterate is feasible
@@ -264,7 +267,9 @@
        Newton      8 dp (P + 16 W) + n (W + min(W, N/d))/8 + 144 W + 16 P + 120 n + 262144 +
                    8 dp^2, and the largest factor so far: 4 (n + q) q as a rule, q = k + d for
                    k active groups rounded up to 16 (twice that where float32 did not do), at
-                   most 8 N^2; of all of H 8 n^2 + 1024 n, or 8 (k d)^2 + 1024 n by Woodbury
+                   most 8 N^2; of all of H 8 n^2 + 1024 n, or 8 (k d)^2 + 1024 n by Woodbury.
+                   On a device 8 dp (P + 14 W) + 128 W + 16 P, or W (40 dp + n/8) + 40 n where
+                   that is more
        FISTA       4 c P dp e + 4 c n e + 8 n + 8 P; in float32 4 n dp more for X. With
                    the best network, which a stop at any time hands back, 5 c P dp reals
        lambda = 0  24 P dp + 16 n
@@ -318,11 +323,16 @@
 
    DEVICES
      FISTA, AL and CD-A touch weights, predictions and multipliers through one table of
-     functions alone (cvxrelu_device); all scalar decisions are the host's. options.device is
-     another fill of that table than the CPU's: cvxrelu_cuda.cuh has one. A fit copies data,
-     targets and bits to it, and keeps them here too. Certificates ask it for float64 products.
-     precision says which type it works in. AUTO is FISTA, or AL for ReLU networks; Newton,
-     lambda = 0 and the search are UNSUPPORTED. A device that fails ends the call with
+     functions alone (cvxrelu_device), NEWTON its vectors of n numbers and its matrix through
+     another (its member newton); all scalar decisions are the host's, and NEWTON's small arrays
+     with a row a group. options.device is another fill of these tables than the CPU's:
+     cvxrelu_cuda.cuh has one. A fit copies data, targets and bits to it, and keeps them here
+     too. Certificates ask it for float64 products. precision says which type it works in.
+     NEWTON on a device: gated networks, neuron penalty, precision FLOAT64, no ranks, room for
+     an n x n factor there (LIMIT where there is none). The R-FISTA that goes on with an
+     unproven output runs on the CPU. AUTO is NEWTON where all that holds and n <= 20000, else
+     FISTA, or AL for ReLU networks. lambda = 0, the search and NEWTON for ReLU networks are
+     UNSUPPORTED. A device that fails ends the call with
      CVXRELU_ERR_DEVICE, or MEMORY or LIMIT, and its sentence. Patterns are the CPU's to the
      bit: the device has the signs with a margin, the CPU what is in doubt, and gates that their
      products move (POINTS, active_share). cvxrelu_fit, _path, _cross_validate and _lambda_max
@@ -704,9 +714,10 @@ typedef struct cvxrelu_device_task {
 
 /* Newton's part of a device (gated networks, squared loss, neuron penalty, no ranks; task.type
    is float64): entries take the device's self. Vectors are n numbers of float64 of the device,
-   named by pointers that the library never follows. Groups come and go as the host's arrays:
-   pattern numbers, in any order and rows of ldx doubles, zero beyond d. Failures are kept as
-   those of the device are. All entries are set.                                              */
+   named by pointers that the library never follows, some 15 at a time. Groups come and go as
+   the host's arrays: pattern numbers, in any order and rows of ldx doubles, zero beyond d.
+   Failures are kept as those of the device are. Its work counts these entries too: apply as
+   two products, factor and solve as flops. All entries are set.                              */
 typedef struct cvxrelu_device_newton {
     /* Room for active sets of up to `groups` patterns and a factor of order n, after the
        device's open: 1; or 0 where there is no room for that, which is no failure: nothing is
@@ -732,9 +743,9 @@ typedef struct cvxrelu_device_newton {
     void   (*active)(void *self, size_t count, const size_t *patterns, const double *a,
                      const double *zh);
     void   (*apply)(void *self, double sigma, const void *v, void *out);          /* H v      */
-    /* The factor of H + jitter I takes the place of the last one: 1; or 0 where that is not
-       positive definite: then there is none. solve: out (not v) = (H + jitter I)^-1 v by the
-       last factor, whatever set is active by now.                                            */
+    /* The factor of H + jitter I, n x n or what serves as well (by Woodbury), takes the place
+       of the last one: 1; or 0 where that is not positive definite: then there is none. solve:
+       out (not v) = (H + jitter I)^-1 v by the last factor, whatever set is active by now.   */
     int    (*factor)(void *self, double sigma, double jitter);
     void   (*solve)(void *self, const void *v, void *out);
 } cvxrelu_device_newton;
@@ -836,7 +847,8 @@ typedef struct cvxrelu_device {
 /* ---- Options: a struct of zeros is a good configuration --------------------------------- */
 
 typedef enum cvxrelu_solver {
-    CVXRELU_SOLVER_AUTO = 0,       /* Newton for the neuron penalty if it fits, else FISTA    */
+    CVXRELU_SOLVER_AUTO = 0,       /* Newton for the neuron penalty if it fits, else FISTA;
+                                      RELU else AL                                            */
     CVXRELU_SOLVER_NEWTON = 1,     /* certified semismooth Newton; neuron penalty only        */
     CVXRELU_SOLVER_FISTA = 2,      /* R-FISTA [MSP22 4.1.1, G.1], every penalty; GATED only   */
     CVXRELU_SOLVER_AL = 3          /* augmented Lagrangian [MSP22 4.3, G.2]; RELU only        */
@@ -905,7 +917,8 @@ typedef struct cvxrelu_options {
     size_t   max_working_set;      /* groups in Newton's working set, an output; 0 = min(P,
                                       max(2 n, 64)); fewer than the optimum has neurons keeps
                                       Newton from reaching it                                 */
-    size_t   max_factor;           /* order of the largest matrix Newton factors; 0 = 6144    */
+    size_t   max_factor;           /* order of the largest matrix Newton factors on the CPU;
+                                      0 = 6144                                                */
     int      threads;              /* 0 = 1, at most 1024; results do not depend on it        */
     cvxrelu_step_rule step_rule;   /* FISTA's switches, for ablations [MSP22 D.4, D.5]        */
     double   step_first;           /* eta_0 > 0; 0 = 1                                        */
@@ -921,8 +934,8 @@ typedef struct cvxrelu_options {
     cvxrelu_blas      blas;        /* each NULL entry = built in                              */
     cvxrelu_parallel  parallel;    /* NULL = OpenMP where compiled with it                    */
     cvxrelu_clock     clock;       /* NULL = see CLOCK                                        */
-    const cvxrelu_device *device;  /* NULL = the CPU; FISTA and AL of a fit, path, cross-
-                                      validation and lambda_max, CD-A: DEVICES; borrowed      */
+    const cvxrelu_device *device;  /* NULL = the CPU; Newton, FISTA and AL of a fit, path,
+                                      cross-validation, lambda_max, CD-A: DEVICES; borrowed   */
     cvxrelu_ranks     ranks;       /* zero = one process; which calls take it: RANKS          */
     /* Called as the run goes on, or NULL; a return other than 0 stops the run.               */
     int    (*progress)(void *user, const cvxrelu_progress *progress);
@@ -1060,7 +1073,7 @@ typedef struct cvxrelu_model cvxrelu_model;    /* opaque; freed by cvxrelu_model
  *   UNSUPPORTED  NEWTON or kind RELU with another penalty; RELU with FISTA or at lambda = 0;
  *                GATED with AL or a search; float32 left out of the build; what manual,
  *                DEVICES, says a device cannot do
- *   DEVICE       options.device failed
+ *   DEVICE       options.device failed (no room there for Newton's matrix: LIMIT)
  *   RANKS        another rank failed, or options.ranks.allreduce; what ranks cannot do is
  *                UNSUPPORTED, what they must agree on and do not ARGUMENT: manual, RANKS
  *   CLOCK        a time_limit without a clock
@@ -9998,9 +10011,10 @@ static cvxrelu_stop cvxr_least_squares(cvxr_core *core, cvxr_weights *weights) {
    and active set; a new one when the work in CG since the last exceeds its price: of the rays
    (order k + d, float32, or float64 after CVXR_SINGLE steps of CG with new ones), or, where
    those were tried for long, of all of H, n x n by K o (E diag(a) E^T) + V diag(1-a) V^T or
-   (k d) x (k d) by Woodbury. The rest is float64. Uses S05-S13. Used by S22.
-   Tests: tests/test_s14_newton.c. Source: [LST18] for the family,
-   the manual's NEWTON entry for what differs. */
+   (k d) x (k d) by Woodbury. The rest is float64. On a device (gated groups) vectors of n
+   numbers and the matrix are the device's, everything else is the host's. Uses S05-S13. Used by
+   S22. Tests: tests/test_s14_newton.c, test_s22_device.c. Source: [LST18] for the family, the
+   manual's NEWTON entry for what differs. */
 
 #define CVXR_SIGMA_START 0.1 /* sigma_0 = this * n / trace(K) */
 #define CVXR_SIGMA_GROW  3.0
