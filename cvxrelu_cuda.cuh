@@ -9,14 +9,15 @@
 
        cvxrelu_cuda *cuda;
        if (cvxrelu_cuda_open(NULL, &cuda, message) != CVXRELU_OK) ...  // no card: message
-       options.device = cvxrelu_cuda_device(cuda);                     // R-FISTA, AL, CD-A
-       options.precision = CVXRELU_FLOAT32;                            // certificates: float64
+       options.device = cvxrelu_cuda_device(cuda);           // Newton, R-FISTA, AL, CD-A
+       options.precision = CVXRELU_FLOAT32;                  // R-FISTA, AL; zero: float64
        cvxrelu_fit(&problem, &options, NULL, &model, &report);
        cvxrelu_cuda_close(cuda);
 
        nvcc -O2 -arch=native -I. train.cu -o train -lcublas -lcusolver
 
-   The implementation of cvxrelu.h may be in the same file or in another, of C or C++. Newton,
+   The implementation of cvxrelu.h may be in the same file or in another, of C or C++. Newton
+   is for gated networks in float64 whose n x n matrices, two of them, the card has room for;
    lambda = 0 and the pattern search are UNSUPPORTED on a card: a ReLU network needs
    problem.search = CVXRELU_SEARCH_OFF, or gates (manual of cvxrelu.h, DEVICES).
 
@@ -25,7 +26,7 @@
      C03 GROUPS                          C04 PATTERNS
      C05 MODEL OPERATOR                  C06 ONE-SIDED QUADRATICS
      C07 NEWTON'S MATRIX                 C08 THE OBJECT
-     C09 THE TABLE OF A FIT            C10 NEWTON'S TABLE
+     C09 THE TABLE OF A FIT              C10 NEWTON'S TABLE
      C11 OPEN AND CLOSE
 
    TESTED
@@ -34,9 +35,9 @@
      and cuSOLVER by plain loops; each kernel is compared with its twin in cvxrelu.h at odd
      sizes. nvcc compiles all of it for sm_75 to sm_90. NONE OF IT HAS RUN ON A CARD: the
      speeds that the design aims at are not measured, nor from which width on panels beat fused
-     kernels (192 features, by reckoning). For a card: `make cuda-test` (the same tests), `cuda-bench` (speed of the kernels),
-     `cuda-solve` (whole fits beside the reference package, MNIST). No fit uses C07:
-     Newton stays on the CPU.
+     kernels (192 features, by reckoning). For a card: `make cuda-test` (the same tests),
+     `cuda-bench` (speed of the kernels and of Newton's pieces), `cuda-solve` (whole fits beside
+     the reference package, MNIST).
 
    PRECISION
      float64 work uses float64 products. float32 work multiplies in one of three ways:

@@ -15,7 +15,7 @@ if $CC $1 "$BUILD/probe.c" -o "$BUILD/probe" 2>/dev/null && "$BUILD/probe"; then
           sh tests/test_cli.sh $BUILD/cvxrelu_asan"
     examples="CFLAGS='$1' BUILD=$BUILD/asan sh tests/test_examples.sh"
     emulate="sh tests/cuda/emulate.sh -O0 -g -fsanitize=address,undefined -fno-sanitize-recover=all"
-    cuda=$emulate fits="FILTER='sizes cda little card_that machine failing full keeps' PROGRAM=fit_cuda $emulate"
+    cuda=$emulate fits="FILTER='sizes cda little card_that machine failing full keeps newton_s' PROGRAM=fit_cuda $emulate"
 else
     main=$(skip "no address and undefined behaviour sanitizers") tool=$main examples=$main
     cuda=$main fits=$main

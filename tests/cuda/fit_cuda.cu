@@ -250,6 +250,43 @@ TEST(classes_and_starts_and_paths_run_on_the_card) {
     cvxrelu_cuda_close(cuda);
 }
 
+/* Proven on both to a gap of 1e-10; factors of H and by Woodbury, one and two outputs. */
+TEST(newton_ends_where_the_cpu_does) {
+    static const size_t sizes[5][4] = {
+        { 1, 1, 1, 3 }, { 31, 3, 2, 7 }, { 64, 33, 1, 20 }, { 65, 5, 1, 300 }, { 130, 4, 2, 33 }
+    };
+    size_t k;
+    for (k = 0; k < 5; k++) {
+        cvxrelu_problem p =
+            fit_problem(sizes[k][0], sizes[k][1], sizes[k][2], sizes[k][3], 0.003);
+        cvxrelu_report r;
+        p.scale = k ? CVXRELU_SCALE_AUTO : CVXRELU_SCALE_NONE;
+        r = fit_compare(&p, fit_options(CVXRELU_SOLVER_AUTO, 1e-10, 0), NULL, 1e-9);
+        CHECK(r.solver == CVXRELU_SOLVER_NEWTON && r.gap <= 1e-10);
+        CHECK(r.cg_iterations > 0 && (k == 0 || r.factors > 3));
+    }
+}
+
+TEST(newton_s_path_ends_where_the_cpu_s_does) {
+    cvxrelu_problem p = fit_problem(33, 5, 2, 20, 0.02);
+    cvxrelu_options o = fit_options(CVXRELU_SOLVER_NEWTON, 1e-9, 0);
+    cvxrelu_report here[3], there[3];
+    cvxrelu_path_options strengths;
+    cvxrelu_cuda *cuda = NULL;
+    size_t i;
+    memset(&strengths, 0, sizeof strengths);
+    strengths.count = 3, strengths.ratio = 0.05;
+    CHECK(cvxrelu_path(&p, &o, &strengths, NULL, here, NULL) == CVXRELU_OK);
+    CHECK(cvxrelu_cuda_open(NULL, &cuda, NULL) == CVXRELU_OK);
+    o.device = cvxrelu_cuda_device(cuda);
+    CHECK(cvxrelu_path(&p, &o, &strengths, NULL, there, NULL) == CVXRELU_OK);
+    for (i = 0; i < 3; i++) {
+        CHECK(there[i].gap <= 1e-9 && there[i].solver == CVXRELU_SOLVER_NEWTON);
+        CHECK_NEAR(there[i].objective / here[i].objective, 1, 2e-9);
+    }
+    cvxrelu_cuda_close(cuda);
+}
+
 /* CD-A of random rows, on the CPU or on a card, into w (m x dp). */
 static size_t fit_cda(const cvxrelu_device *device, double *w) {
     cvxrelu_problem p = fit_relu(30, 4, 2, 9, 0.01);
@@ -447,6 +484,31 @@ TEST(little_memory_makes_small_panels_and_then_an_error) {
     cvxrelu_cuda_close(cuda);
 }
 
+/* Smaller panels of the matrix; then Newton that was asked for is refused, AUTO is FISTA. */
+TEST(little_memory_leaves_no_room_for_newton) {
+    cvxrelu_problem p = fit_problem(150, 3, 1, 40, 0.01);
+    cvxrelu_options o = fit_options(CVXRELU_SOLVER_AUTO, 1e-2, 0);
+    cvxrelu_cuda_options card;
+    cvxrelu_cuda *cuda = NULL;
+    cvxrelu_model *model = NULL;
+    cvxrelu_report r;
+    memset(&card, 0, sizeof card);
+    CHECK(fit_compare(&p, o, &card, 1e-2).solver == CVXRELU_SOLVER_NEWTON);
+    card.memory_limit = fit_peak / 4 * 3;
+    CHECK(fit_compare(&p, o, &card, 1e-2).solver == CVXRELU_SOLVER_NEWTON);
+    CHECK(fit_peak <= card.memory_limit);
+    card.memory_limit = 2 * 150 * 150 * sizeof(double);
+    CHECK(cvxrelu_cuda_open(&card, &cuda, NULL) == CVXRELU_OK);
+    o.device = cvxrelu_cuda_device(cuda);
+    CHECK(cvxrelu_fit(&p, &o, NULL, &model, &r) == CVXRELU_OK && r.gap <= 1e-2);
+    CHECK(r.solver == CVXRELU_SOLVER_FISTA && cvxrelu_cuda_peak(cuda) <= card.memory_limit);
+    cvxrelu_model_free(model);
+    o.solver = CVXRELU_SOLVER_NEWTON;
+    CHECK(cvxrelu_fit(&p, &o, NULL, &model, &r) == CVXRELU_ERR_LIMIT && model == NULL);
+    CHECK(strstr(r.message, "no room for Newton") != NULL);
+    cvxrelu_cuda_close(cuda);
+}
+
 TEST(card_that_is_not_there_is_an_error) {
     cvxrelu_cuda_options card;
     cvxrelu_cuda *cuda = NULL;
@@ -478,9 +540,9 @@ static void fit_fail(const cvxrelu_problem *p, cvxrelu_options o) {
     cvxrelu_report r;
     cvxrelu_model *model = NULL;
     cvxrelu_cuda *cuda = NULL;
-    size_t errors = 0;
+    size_t errors = 0, refusals = 0;
     long at, calls = 0;
-    for (at = 0; at >= 0; at = calls ? -1 : at + (at < 90 ? 1 : 53)) {
+    for (at = 0; at >= 0; at = calls ? -1 : at + (at < 130 ? 1 : 53)) {
         cvxrelu_result result;
         emu.fail_in = at;
         result = cvxrelu_cuda_open(NULL, &cuda, r.message);
@@ -492,8 +554,10 @@ static void fit_fail(const cvxrelu_problem *p, cvxrelu_options o) {
         emu.fail_in = -1;
         CHECK((result == CVXRELU_OK) == (calls > 0));
         CHECK(result == CVXRELU_OK || result == CVXRELU_ERR_DEVICE
-              || result == CVXRELU_ERR_MEMORY);
-        CHECK(result == CVXRELU_OK || strncmp(r.message, "CUDA: ", 6) == 0);
+              || result == CVXRELU_ERR_MEMORY || strstr(r.message, "no room for Newton"));
+        CHECK(result == CVXRELU_OK || result == CVXRELU_ERR_LIMIT
+              || strncmp(r.message, "CUDA: ", 6) == 0);
+        refusals += result == CVXRELU_ERR_LIMIT;
         CHECK((model == NULL) == (result != CVXRELU_OK));
         errors += result != CVXRELU_OK;
         cvxrelu_model_free(model);
@@ -501,7 +565,7 @@ static void fit_fail(const cvxrelu_problem *p, cvxrelu_options o) {
         model = NULL, cuda = NULL;
         CHECK(emu.used == 0 && emu.streams == 0 && emu.allocations.empty());
     }
-    CHECK(errors > 80);
+    CHECK(errors > 80 && (refusals > 9) == (o.solver == CVXRELU_SOLVER_NEWTON));
 }
 
 TEST(failing_card_ends_the_fit_in_order) {
@@ -513,6 +577,8 @@ TEST(failing_card_ends_the_fit_in_order) {
     o = fit_options(CVXRELU_SOLVER_AL, -1, 0);
     o.max_iters = 3;
     fit_fail(&p, o);
+    p = fit_problem(20, 3, 1, 6, 0.001);
+    fit_fail(&p, fit_options(CVXRELU_SOLVER_NEWTON, 1e-3, 0));
 }
 
 TEST(full_card_is_a_refusal_of_memory) {
@@ -541,11 +607,14 @@ SUITE(cuda_fit) {
     RUN(augmented_lagrangian_keeps_to_the_memory_limit);
     RUN(sizes_around_words_and_warps_are_solved);
     RUN(classes_and_starts_and_paths_run_on_the_card);
+    RUN(newton_ends_where_the_cpu_does);
+    RUN(newton_s_path_ends_where_the_cpu_s_does);
     RUN(cda_ends_where_the_cpu_does);
     RUN(decomposition_by_cda_ends_where_the_cpu_does);
     RUN(patterns_are_those_of_the_cpu);
     RUN(little_memory_makes_the_same_patterns);
     RUN(little_memory_makes_small_panels_and_then_an_error);
+    RUN(little_memory_leaves_no_room_for_newton);
     RUN(card_that_is_not_there_is_an_error);
 #ifdef CVXRELU_CUDA_EMULATED
     RUN(machine_without_a_card_is_an_error);
