@@ -47,7 +47,8 @@ check-stranger: $(BUILD)/cvxrelu $(BUILD)/bench ## recompute the benchmark resul
 
 cuda-emulate: ## the CUDA kernels on the CPU under the sanitizers; needs no card, no nvcc
 	@$(SH) tests/cuda/emulate.sh -O0 -g -fsanitize=address,undefined -fno-sanitize-recover=all
-	@FILTER='sizes cda little card_that machine failing full keeps newton_s' PROGRAM=fit_cuda $(SH) \
+	@FILTER='sizes cda little card_that cards machine failing full keeps newton_s' \
+	    PROGRAM=fit_cuda $(SH) \
 	    tests/cuda/emulate.sh -O0 -g -fsanitize=address,undefined -fno-sanitize-recover=all
 
 cuda-compile: ## the CUDA companion by nvcc for sm_75 to sm_90; needs no card

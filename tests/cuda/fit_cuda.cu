@@ -8,6 +8,10 @@
 #include "../../cvxrelu.h"
 #include "../../cvxrelu_cuda.cuh"
 #include "../runner.h"
+#ifdef CVXRELU_CUDA_EMULATED
+#include <sys/wait.h>
+#include <unistd.h>
+#endif
 
 static double fit_X[1 << 16], fit_Y[1 << 12];
 static size_t fit_peak;  /* bytes of the card that the last comparison took */
@@ -526,6 +530,154 @@ TEST(card_that_is_not_there_is_an_error) {
 }
 
 #ifdef CVXRELU_CUDA_EMULATED
+/* ---- Two ranks with a card each: processes, as the emulation has one card and one thread.
+   Rank 1 sends its numbers to rank 0 and gets the result back. */
+
+typedef struct fit_link { int rank, to, from; long fail; } fit_link;
+
+static int fit_move(int file, void *buffer, size_t bytes, int out) {
+    char *at = (char *)buffer;
+    while (bytes > 0) {
+        const ssize_t some = out ? write(file, at, bytes) : read(file, at, bytes);
+        if (some <= 0) return 1;
+        at += some, bytes -= (size_t)some;
+    }
+    return 0;
+}
+
+template <typename T>
+static void fit_sum(T *mine, const T *other, size_t count, cvxrelu_reduction op) {
+    size_t i;
+    for (i = 0; i < count; i++)
+        if (op == CVXRELU_SUM) mine[i] += other[i];
+        else if (other[i] > mine[i]) mine[i] = other[i];
+}
+
+static int fit_allreduce(void *context, void *buffer, size_t count, cvxrelu_type type,
+                         cvxrelu_reduction op) {
+    const fit_link *link = (const fit_link *)context;
+    const size_t bytes = count * (type == CVXRELU_FLOAT64 ? 8 : 4);
+    std::vector<double> other(count);
+    if (link->rank)
+        return fit_move(link->to, buffer, bytes, 1) || fit_move(link->from, buffer, bytes, 0);
+    if (fit_move(link->from, other.data(), bytes, 0)) return 1;
+    if (type == CVXRELU_FLOAT64) fit_sum((double *)buffer, other.data(), count, op);
+    else fit_sum((float *)buffer, (const float *)(void *)other.data(), count, op);
+    return fit_move(link->to, buffer, bytes, 1);
+}
+
+static int fit_allreduce_there(void *context, void *buffer, size_t count, cvxrelu_type type,
+                               cvxrelu_reduction op) {
+    const size_t bytes = count * (type == CVXRELU_FLOAT64 ? 8 : 4);
+    std::vector<double> host(count);
+    int failed;
+    cudaMemcpy(host.data(), buffer, bytes, cudaMemcpyDeviceToHost);
+    failed = fit_allreduce(context, host.data(), count, type, op);
+    cudaMemcpy(buffer, host.data(), bytes, cudaMemcpyHostToDevice);
+    return failed;
+}
+
+/* This rank's fit on rows `first` to `last` with a card, of which a call fails if that is the
+   rank's lot; its weights add up to *sum. */
+static cvxrelu_report fit_rank(cvxrelu_problem p, cvxrelu_options o, fit_link *link,
+                               size_t first, size_t last, int there, double *sum) {
+    cvxrelu_cuda *cuda = NULL;
+    cvxrelu_model *model = NULL;
+    cvxrelu_report r;
+    size_t i;
+    p.X.data = (const double *)p.X.data + first * p.X.cols;
+    p.Y.data = (const double *)p.Y.data + first * p.Y.cols;
+    p.X.rows = p.Y.rows = last - first;
+    o.ranks.allreduce = fit_allreduce, o.ranks.context = link;
+    o.ranks.rank = link->rank, o.ranks.size = 2;
+    if (there) o.ranks.on_device = fit_allreduce_there;
+    memset(&r, 0, sizeof r);
+    *sum = 0;
+    if (cvxrelu_cuda_open(NULL, &cuda, r.message) != CVXRELU_OK) return r;
+    o.device = cvxrelu_cuda_device(cuda);
+    emu.fail_in = link->fail;
+    if (cvxrelu_fit(&p, &o, NULL, &model, &r) != CVXRELU_OK) r.objective = 0;
+    emu.fail_in = -1;
+    for (i = 0; model && i < model->m * model->d; i++)
+        *sum += (double)(i % 7 + 1) * model->u[i];
+    cvxrelu_model_free(model);
+    cvxrelu_cuda_close(cuda);
+    return r;
+}
+
+/* Both ranks; the report of rank 0. *same: rank 1 ended well too, with the same weights. Its
+   `fail`-th call of CUDA fails, or none (-1). */
+static cvxrelu_report fit_two(const cvxrelu_problem *p, const cvxrelu_options *o, int there,
+                              long fail, int *same) {
+    int down[2], up[2], status = 1;
+    double sum, other = 0;
+    cvxrelu_report r;
+    pid_t child;
+    CHECK(pipe(down) == 0 && pipe(up) == 0);
+    fflush(stdout);
+    child = fork();
+    if (child == 0) {
+        fit_link link = { 1, up[1], down[0], fail };
+        close(down[1]), close(up[0]);
+        r = fit_rank(*p, *o, &link, 13, p->X.rows, there, &sum);
+        _exit(fit_move(up[1], &sum, sizeof sum, 1) || r.objective == 0);
+    }
+    close(down[0]), close(up[1]);
+    fit_link link = { 0, down[1], up[0], -1 };
+    r = fit_rank(*p, *o, &link, 0, 13, there, &sum);
+    *same = fit_move(up[0], &other, sizeof other, 0) == 0 && sum == other && sum != 0;
+    close(down[1]), close(up[0]);
+    CHECK(waitpid(child, &status, 0) == child);
+    *same = *same && status == 0;
+    return r;
+}
+
+/* One process on the CPU, then two with cards: the same objective. */
+static void fit_ranks(const cvxrelu_problem *p, cvxrelu_options o, double by) {
+    cvxrelu_report alone;
+    cvxrelu_model *model = NULL;
+    int there, same;
+    CHECK(cvxrelu_fit(p, &o, NULL, &model, &alone) == CVXRELU_OK);
+    cvxrelu_model_free(model);
+    for (there = 0; there < 2; there++) {
+        const cvxrelu_report r = fit_two(p, &o, there, -1, &same);
+        CHECK_TEXT(r.message, "");
+        CHECK(same && r.n == alone.n && r.solver == alone.solver);
+        CHECK(r.iterations == alone.iterations);
+        CHECK_NEAR(r.objective / alone.objective, 1, by);
+        CHECK_NEAR(r.dual_bound / alone.dual_bound, 1, by);
+        CHECK_NEAR(r.lambda_max, alone.lambda_max, 1e-12 * alone.lambda_max);
+    }
+}
+
+TEST(cards_of_two_ranks_are_summed_over) {
+    int single;
+    for (single = 0; single < 2; single++) {
+        cvxrelu_problem p = fit_problem(40, 3, 2, 20, 0.02);
+        cvxrelu_options o = fit_options(CVXRELU_SOLVER_FISTA, -1, single);
+        o.max_iters = 20;
+        fit_ranks(&p, o, single ? 1e-4 : 1e-9);
+        p = fit_relu(40, 3, 2, 6, 0.02);
+        o.solver = CVXRELU_SOLVER_AL;
+        o.al.delta = 30;
+        fit_ranks(&p, o, single ? 1e-4 : 1e-8);
+    }
+}
+
+TEST(card_that_fails_on_one_rank_ends_both) {
+    cvxrelu_problem p = fit_relu(40, 3, 1, 6, 0.02);
+    cvxrelu_options o = fit_options(CVXRELU_SOLVER_AL, -1, 0);
+    long at;
+    int same;
+    o.max_iters = 3, o.al.delta = 30;
+    for (at = same = 0; !same; at += 1 + at / 6) { /* until there are fewer calls */
+        const cvxrelu_report r = fit_two(&p, &o, at % 2 > 0, at, &same);
+        CHECK(same == (r.objective > 0));
+        CHECK(same || strstr(r.message, "rank 1 of 2 failed") != NULL);
+    }
+    CHECK(at > 350);
+}
+
 TEST(machine_without_a_card_is_an_error) {
     cvxrelu_cuda *cuda = NULL;
     char message[CVXRELU_MESSAGE_SIZE];
@@ -617,6 +769,8 @@ SUITE(cuda_fit) {
     RUN(little_memory_leaves_no_room_for_newton);
     RUN(card_that_is_not_there_is_an_error);
 #ifdef CVXRELU_CUDA_EMULATED
+    RUN(cards_of_two_ranks_are_summed_over);
+    RUN(card_that_fails_on_one_rank_ends_both);
     RUN(machine_without_a_card_is_an_error);
     RUN(failing_card_ends_the_fit_in_order);
     RUN(full_card_is_a_refusal_of_memory);
