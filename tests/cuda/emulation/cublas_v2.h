@@ -37,16 +37,10 @@ EMU_UNUSED static const char *cublasGetStatusString(cublasStatus_t s) {
                                               : "the function failed to launch on the GPU";
 }
 EMU_UNUSED static cublasStatus_t cublasCreate(cublasHandle_t *h) {
-    *h = NULL;
-    if (emu.devices == 0) return CUBLAS_STATUS_NOT_INITIALIZED;
-    if (emu_fails()) return CUBLAS_STATUS_ALLOC_FAILED;
-    *h = new emu_blas();
-    emu.streams++;
-    return CUBLAS_STATUS_SUCCESS;
+    return emu_create(h, CUBLAS_STATUS_NOT_INITIALIZED, CUBLAS_STATUS_ALLOC_FAILED);
 }
 EMU_UNUSED static cublasStatus_t cublasDestroy(cublasHandle_t h) {
-    if (h) emu.streams--;
-    delete h;
+    emu_destroy(h);
     return CUBLAS_STATUS_SUCCESS;
 }
 EMU_UNUSED static cublasStatus_t cublasSetStream(cublasHandle_t, cudaStream_t) {

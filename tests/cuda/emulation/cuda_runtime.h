@@ -168,6 +168,20 @@ static int emu_fails(void) {
     return emu.fail_in-- == 0;
 }
 
+/* Streams and handles of libraries: where there is a card, and room. */
+template <typename H, typename S> static S emu_create(H **handle, S no_card, S no_room) {
+    *handle = NULL;
+    if (emu.devices == 0) return no_card;
+    if (emu_fails()) return no_room;
+    *handle = new H();
+    emu.streams++;
+    return (S)0;
+}
+template <typename H> static void emu_destroy(H *handle) {
+    if (handle) emu.streams--;
+    delete handle;
+}
+
 /* Memory of the device is the host's only within calls and launches. */
 static void emu_protect(EMU_UNUSED int on) {
 #ifdef EMU_ASAN
@@ -647,19 +661,13 @@ EMU_UNUSED static cudaError_t cudaMemset(void *p, int value, size_t bytes) {
     return cudaMemsetAsync(p, value, bytes);
 }
 EMU_UNUSED static cudaError_t cudaStreamCreate(cudaStream_t *s) {
-    *s = NULL;
-    if (emu.devices == 0) return cudaErrorNoDevice;
-    if (emu_fails()) return cudaErrorMemoryAllocation;
-    *s = new emu_stream();
-    emu.streams++;
-    return cudaSuccess;
+    return emu_create(s, cudaErrorNoDevice, cudaErrorMemoryAllocation);
 }
 EMU_UNUSED static cudaError_t cudaStreamCreateWithFlags(cudaStream_t *s, unsigned) {
     return cudaStreamCreate(s);
 }
 EMU_UNUSED static cudaError_t cudaStreamDestroy(cudaStream_t s) {
-    if (s) emu.streams--;
-    delete s;
+    emu_destroy(s);
     return cudaSuccess;
 }
 EMU_UNUSED static cudaError_t cudaStreamSynchronize(cudaStream_t) {

@@ -16,16 +16,10 @@ typedef struct emu_solver {
 } * cusolverDnHandle_t;
 
 EMU_UNUSED static cusolverStatus_t cusolverDnCreate(cusolverDnHandle_t *h) {
-    *h = NULL;
-    if (emu.devices == 0) return CUSOLVER_STATUS_NOT_INITIALIZED;
-    if (emu_fails()) return CUSOLVER_STATUS_ALLOC_FAILED;
-    *h = new emu_solver();
-    emu.streams++;
-    return CUSOLVER_STATUS_SUCCESS;
+    return emu_create(h, CUSOLVER_STATUS_NOT_INITIALIZED, CUSOLVER_STATUS_ALLOC_FAILED);
 }
 EMU_UNUSED static cusolverStatus_t cusolverDnDestroy(cusolverDnHandle_t h) {
-    if (h) emu.streams--;
-    delete h;
+    emu_destroy(h);
     return CUSOLVER_STATUS_SUCCESS;
 }
 EMU_UNUSED static cusolverStatus_t cusolverDnSetStream(cusolverDnHandle_t, cudaStream_t) {
