@@ -719,9 +719,9 @@ typedef struct cvxrelu_device_task {
    Failures are kept as those of the device are. Its work counts these entries too: apply as
    two products, factor and solve as flops. All entries are set.                              */
 typedef struct cvxrelu_device_newton {
-    /* Room for active sets of up to `groups` patterns and a factor of order n, after the
-       device's open: 1; or 0 where there is no room for that, which is no failure: nothing is
-       held then, and close is not called. close comes after all vectors were released.       */
+    /* Room for active sets of up to `groups` patterns and for factors, after the device's open:
+       1; or 0 where there is no room for that, which is no failure: nothing is held then, and
+       close is not called. close comes after all vectors were released.                      */
     int    (*open)(void *self, size_t groups);
     void   (*close)(void *self);
     void  *(*vector)(void *self);                       /* zeros; NULL is a failure           */
@@ -744,8 +744,9 @@ typedef struct cvxrelu_device_newton {
                      const double *zh);
     void   (*apply)(void *self, double sigma, const void *v, void *out);          /* H v      */
     /* The factor of H + jitter I, n x n or what serves as well (by Woodbury), takes the place
-       of the last one: 1; or 0 where that is not positive definite: then there is none. solve:
-       out (not v) = (H + jitter I)^-1 v by the last factor, whatever set is active by now.   */
+       of the last one: 1; or 0 where that is not positive definite, or has no room: then there
+       is none. solve: out (not v) = (H + jitter I)^-1 v by the last factor, whatever set is
+       active by now.                                                                         */
     int    (*factor)(void *self, double sigma, double jitter);
     void   (*solve)(void *self, const void *v, void *out);
 } cvxrelu_device_newton;

@@ -1889,7 +1889,9 @@ typedef struct cvxr_dev_newton { /* of C10, while it is open */
     double sigma, shift;         /* of Woodbury's factor; shift: 1 + jitter */
     size_t columns;              /* of a panel */
     double *T;                   /* active.room x ldx: small vectors */
-    double *K, *H, *E;           /* n x n; the factor's place; n x columns */
+    size_t order;                /* of the largest factor */
+    double *K, *H, *E;           /* n x n, or NULL: only Woodbury's factors have room; order x
+                                    order: the factor's place; n x columns */
     int has_K;
     double *work;                /* work_size, of the factor */
     size_t work_size;
@@ -2802,11 +2804,13 @@ static double cvxr_dev_hinges_gap(void *self, void *hinges, const void *W) {
    The entries of cvxrelu_device_newton: C07 with the memory and the exact operator of the
    object, vectors of n numbers on the card. The factor is of H, n x n, or by Woodbury of order
    k d, whichever takes fewer flops. The matrix takes 2 n^2 doubles, taken at open, and panels
-   of a few hundred groups. Tests: tests/cuda/test_cuda.cu, fit_cuda.cu.                      */
+   of a few hundred groups; where they have no room Woodbury's factors are the only ones, as
+   large as there is room for. Tests: tests/cuda/test_cuda.cu, fit_cuda.cu.                   */
 
 #define CVXR_DEV_COLUMNS 512   /* groups of a panel of the matrix, at most */
 #define CVXR_DEV_FEW     32    /* and at least, as long as there are so many */
 #define CVXR_DEV_ORDER   46340 /* of a factor: n^2 < 2^31, cuSOLVER counts in int */
+#define CVXR_DEV_LEAST   2048  /* order of Woodbury's where H has no room: less is not worth it */
 #define CVXR_DEV_VECTORS 64    /* vectors that there must be room for beside the matrix */
 
 /* Memory of `count` elements; no room is no failure. */
@@ -2833,47 +2837,71 @@ static void cvxr_dev_set_give(cvxrelu_cuda *c, cvxr_dev_set *s) {
     cvxr_dev_give(c, s->at, s->room * sizeof(uint32_t));
 }
 
+/* Gives back what the factor takes. */
+static void cvxr_dev_newton_give(cvxrelu_cuda *c) {
+    cvxr_dev_newton *s = &c->newton;
+    const size_t n = c->task.n;
+    cvxr_dev_give(c, s->E, n * s->columns * sizeof(double));
+    cvxr_dev_give(c, s->work, s->work_size * sizeof(double));
+    cvxr_dev_give(c, s->H, s->order * s->order * sizeof(double));
+    cvxr_dev_give(c, s->K, n * n * sizeof(double));
+    s->E = s->work = s->H = s->K = NULL;
+}
+
 static void cvxr_dev_newton_close(void *self) {
     cvxrelu_cuda *c = (cvxrelu_cuda *)self;
     cvxr_dev_newton *s = &c->newton;
-    const size_t n = c->task.n;
     (void)cudaSetDevice(c->options.device);
+    cvxr_dev_newton_give(c);
     cvxr_dev_give(c, s->info, sizeof(int));
-    cvxr_dev_give(c, s->work, s->work_size * sizeof(double));
-    cvxr_dev_give(c, s->E, n * s->columns * sizeof(double));
-    cvxr_dev_give(c, s->H, n * n * sizeof(double));
-    cvxr_dev_give(c, s->K, n * n * sizeof(double));
     cvxr_dev_give(c, s->T, s->active.room * c->task.ldx * sizeof(double));
     cvxr_dev_set_give(c, &s->held);
     cvxr_dev_set_give(c, &s->active);
     memset(s, 0, sizeof *s);
 }
 
-/* Everything but the panel, which becomes smaller until there is room for vectors too. */
+/* A factor of this order, of H with K; the panel becomes smaller until there is room for
+   vectors too. */
+static int cvxr_dev_newton_room(cvxrelu_cuda *c, size_t order, int whole) {
+    cvxr_dev_newton *s = &c->newton;
+    const size_t n = c->task.n;
+    const double vectors = 8.0 * CVXR_DEV_VECTORS * (double)n;
+    s->order = order;
+    s->columns = cvxr_gpu_min(s->active.room, whole ? CVXR_DEV_COLUMNS : CVXR_DEV_FEW);
+    if (order <= CVXR_DEV_ORDER && (!whole || cvxr_dev_newton_take(c, n * n, &s->K))
+        && cvxr_dev_newton_take(c, order * order, &s->H)
+        && !cvxr_cuda_factor_size(&c->gpu, order, s->H, &s->work_size)
+        && cvxr_dev_newton_take(c, s->work_size, &s->work)) {
+        while (s->columns > CVXR_DEV_FEW
+               && cvxr_dev_free(c) < vectors + 8.0 * (double)n * (double)s->columns)
+            s->columns /= 2;
+        if (cvxr_dev_free(c) >= vectors + 8.0 * (double)n * (double)s->columns
+            && cvxr_dev_newton_take(c, n * s->columns, &s->E))
+            return 1;
+    }
+    cvxr_dev_newton_give(c);
+    return 0;
+}
+
 static int cvxr_dev_newton_make(cvxrelu_cuda *c, size_t groups) {
     cvxr_dev_newton *s = &c->newton;
-    const size_t n = c->task.n, few = n / c->task.d; /* more make no smaller factor */
-    const double vectors = 8.0 * CVXR_DEV_VECTORS * (double)n;
+    const size_t n = c->task.n, d = c->task.d, size = groups * c->task.ldx;
+    size_t order = cvxr_gpu_min(cvxr_gpu_min(groups * d, n), CVXR_DEV_ORDER);
+    const size_t least = cvxr_gpu_min(order, CVXR_DEV_LEAST);
     if (!cvxr_dev_set_make(c, &s->active, groups)
-        || !cvxr_dev_set_make(c, &s->held, cvxr_gpu_min(groups, few))
-        || !cvxr_dev_newton_take(c, groups * c->task.ldx, &s->T)
-        || !cvxr_dev_newton_take(c, n * n, &s->K) || !cvxr_dev_newton_take(c, n * n, &s->H)
-        || !cvxr_dev_newton_take(c, 1, &s->info)
-        || cvxr_cuda_factor_size(&c->gpu, n, s->H, &s->work_size)
-        || !cvxr_dev_newton_take(c, s->work_size, &s->work))
+        || !cvxr_dev_set_make(c, &s->held, cvxr_gpu_min(groups, order / d))
+        || !cvxr_dev_newton_take(c, size, &s->T) || !cvxr_dev_newton_take(c, 1, &s->info))
         return 0;
-    s->columns = cvxr_gpu_min(groups, CVXR_DEV_COLUMNS);
-    while (cvxr_dev_free(c) < vectors + 8.0 * (double)n * (double)s->columns) {
-        if (c->gpu.failed || s->columns <= CVXR_DEV_FEW) return 0;
-        s->columns /= 2;
-    }
-    return cvxr_dev_newton_take(c, n * s->columns, &s->E);
+    if (cvxr_dev_newton_room(c, n, 1)) return 1;
+    for (; order >= least && order >= d && !c->gpu.failed; order -= (order + 7) / 8)
+        if (cvxr_dev_newton_room(c, order, 0)) return 1;
+    return 0;
 }
 
 static int cvxr_dev_newton_open(void *self, size_t groups) {
     cvxrelu_cuda *c = cvxr_dev(self);
     memset(&c->newton, 0, sizeof c->newton);
-    if (c->gpu.failed || c->exact.block < c->task.n || c->task.n > CVXR_DEV_ORDER
+    if (c->gpu.failed || c->exact.block < c->task.n
         || (double)groups * (double)c->task.ldx > 1e15)
         return 0;
     if (cvxr_dev_newton_make(c, cvxr_gpu_max(groups, 1))) return 1;
@@ -3032,15 +3060,15 @@ static void cvxr_dev_newton_groups(cvxrelu_cuda *c, double sigma, double jitter)
     c->flops += (double)c->task.n * (double)m * ((double)m + 3);
 }
 
-/* Does Woodbury's factor, of order m, take fewer flops? It may need more workspace. */
+/* Is Woodbury's factor, of order m, the one to take? It may need more workspace. */
 static int cvxr_dev_newton_fewer(cvxrelu_cuda *c, size_t m) {
-    const double n = (double)c->task.n, k = (double)c->newton.active.count, o = (double)m;
+    const cvxr_dev_newton *s = &c->newton;
+    const double n = (double)c->task.n, k = (double)s->active.count, o = (double)m;
     size_t size = 0;
-    if (m > c->task.n || c->newton.active.count > c->newton.held.room
-        || n * o * (o + 3) + o * o * o / 3 >= 2 * n * (n * k + o) + n * n * n / 3)
+    if (m > s->order || s->active.count > s->held.room) return 0;
+    if (s->K && n * o * (o + 3) + o * o * o / 3 >= 2 * n * (n * k + o) + n * n * n / 3)
         return 0;
-    return !cvxr_cuda_factor_size(&c->gpu, m, c->newton.H, &size)
-           && size <= c->newton.work_size;
+    return !cvxr_cuda_factor_size(&c->gpu, m, s->H, &size) && size <= s->work_size;
 }
 
 static int cvxr_dev_newton_factor(void *self, double sigma, double jitter) {
@@ -3049,6 +3077,7 @@ static int cvxr_dev_newton_factor(void *self, double sigma, double jitter) {
     size_t order = s->active.count * c->task.d;
     int info = 1;
     s->whole = !cvxr_dev_newton_fewer(c, order);
+    if (s->whole && s->K == NULL) return 0;
     if (s->whole) cvxr_dev_newton_rows(c, sigma, jitter), order = c->task.n;
     else cvxr_dev_newton_groups(c, sigma, jitter);
     cvxr_cuda_factor(&c->gpu, order, s->H, s->work, s->work_size, s->info);
