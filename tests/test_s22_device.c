@@ -30,6 +30,7 @@ typedef struct s22_far {
     double *a, *zh, *L;            /* L: n x n, the last factor */
     size_t groups, factors, solves;
     size_t indefinite;             /* so many factors are refused from now on */
+    double jitter;                 /* the largest that was asked for */
     int factored;
 } s22_far;
 
@@ -547,6 +548,7 @@ static int s22_far_factor(void *self, double sigma, double jitter) {
     if (!s22_works(f)) return 0;
     f->flops += 2.0 * (double)(n * n * f->count) + (double)(n * n * n) / 3;
     f->factors++;
+    f->jitter = cvxr_max(f->jitter, jitter);
     if (f->indefinite > 0) return f->indefinite--, 0;
     for (i = 0; i < n; i++)
         for (j = 0; j < n; j++) L[i * n + j] = i == j ? 1 + jitter : 0;
@@ -868,7 +870,8 @@ TEST(indefinite_matrix_of_a_device_leaves_conjugate_gradients) {
         far.indefinite = refused[k];
         CHECK(cvxrelu_fit(&p, &o, NULL, &model, &r) == CVXRELU_OK && r.gap <= 1e-8);
         CHECK((size_t)r.factors == far.factors && far.factors > refused[k] % 1000000);
-        CHECK((far.solves == 0) == (k == 2));
+        CHECK((far.solves == 0) == (k == 2) && far.jitter < 1e6);
+        CHECK(k == 0 ? far.jitter <= 1e-8 : k == 1 ? far.jitter > 1e-8 : far.jitter > 0.01);
         cvxrelu_model_free(model);
     }
 }
@@ -897,25 +900,28 @@ TEST(unproven_output_of_a_device_is_improved_by_fista) {
 }
 
 TEST(device_without_room_for_newton_leaves_auto_to_fista) {
-    cvxrelu_problem p = s14_problem(50, 4, 2, 40);
+    cvxrelu_problem p = s14_problem(50, 4, 3, 400);
     cvxrelu_options o = s14_options(CVXRELU_SOLVER_AUTO, 1e-4);
     cvxrelu_report r;
     cvxrelu_model *model = NULL;
     s22_far far;
     p.lambda = 0.01;
     o.device = s22_far_make(&far);
-    far.room = 50 * 40 - 1;
+    far.room = 1;
+    o.max_working_set = 3; /* FISTA's memory is the larger one then */
     CHECK(cvxrelu_fit(&p, &o, NULL, &model, &r) == CVXRELU_OK);
     CHECK(r.solver == CVXRELU_SOLVER_FISTA && r.gap <= 1e-4 && far.begun == 0);
     CHECK(s22_bytes(&p, &o) >= r.peak_bytes);
     s14_check_report(&p, model, &r);
     cvxrelu_model_free(model);
+    o.max_working_set = 0;
+    far.room = 50 * 100 - 1; /* of 2 n groups */
     o.solver = CVXRELU_SOLVER_NEWTON;
     CHECK(cvxrelu_fit(&p, &o, NULL, &model, &r) == CVXRELU_ERR_LIMIT && model == NULL);
     CHECK_TEXT(r.message,
                "options.device has no room for Newton's 50 x 50 matrix: use FISTA");
     CHECK(far.opened == 2 && far.closed == 2);
-    far.room = 50 * 40;
+    far.room = 50 * 100;
     CHECK(cvxrelu_fit(&p, &o, NULL, &model, &r) == CVXRELU_OK && r.gap <= 1e-4);
     cvxrelu_model_free(model);
 }

@@ -744,6 +744,27 @@ TEST(devices_of_ranks_are_summed_over) {
     }
 }
 
+TEST(newton_of_ranks_is_not_for_devices) {
+    cvxrelu_problem p = ranks_problem();
+    cvxrelu_options o = s14_options(CVXRELU_SOLVER_NEWTON, 1e-6);
+    ranks_world w;
+    ranks_member m[RANKS_MOST];
+    int way, r;
+    p.lambda = 1e-2;
+    for (way = 0; way < 2; way++) {
+        if (way) o.solver = CVXRELU_SOLVER_AUTO;
+        ranks_open(&w, m, &p, &o, 2, ranks_shards[1]);
+        ranks_with_devices(&w, m, 0);
+        ranks_run(&w, m);
+        for (r = 0; r < 2; r++) {
+            CHECK(m[r].result == (way ? CVXRELU_OK : CVXRELU_ERR_UNSUPPORTED));
+            CHECK(way || strstr(m[r].reports->message, "leave options.device out") != NULL);
+            CHECK(!way || m[r].reports->solver == CVXRELU_SOLVER_FISTA);
+        }
+        ranks_close(&w, m);
+    }
+}
+
 /* Ranks on the CPU, with devices whose gradients cross, and are summed where they are. */
 TEST(devices_of_ranks_have_the_bits_of_their_cpus) {
     cvxrelu_problem p = ranks_problem();
@@ -1096,6 +1117,7 @@ SUITE(s22_ranks) {
     RUN(calls_that_need_all_rows_refuse_ranks);
     RUN(bytes_of_ranks_bound_what_they_hold);
     RUN(devices_of_ranks_are_summed_over);
+    RUN(newton_of_ranks_is_not_for_devices);
     RUN(devices_of_ranks_have_the_bits_of_their_cpus);
     RUN(al_on_devices_of_ranks_has_the_optimum_of_one_process);
     RUN(hook_for_devices_that_fails_ends_all_ranks);
