@@ -329,16 +329,15 @@
      cvxrelu_cuda.cuh has one. A fit copies data, targets and bits to it, and keeps them here
      too. Certificates ask it for float64 products. precision says which type it works in.
      NEWTON on a device: gated networks, neuron penalty, precision FLOAT64, no ranks, room for
-     an n x n factor there (LIMIT where there is none). The R-FISTA that goes on with an
-     unproven output runs on the CPU. AUTO is NEWTON where all that holds and n <= 20000, else
-     FISTA, or AL for ReLU networks. lambda = 0, the search and NEWTON for ReLU networks are
-     UNSUPPORTED. A device that fails ends the call with
-     CVXRELU_ERR_DEVICE, or MEMORY or LIMIT, and its sentence. Patterns are the CPU's to the
-     bit: the device has the signs with a margin, the CPU what is in doubt, and gates that their
-     products move (POINTS, active_share). cvxrelu_fit, _path, _cross_validate and _lambda_max
-     use it, and cvxrelu_decompose by CD-A, always in float64; the other decompositions and
-     calls stay on the CPU. The CUDA companion is tested by emulation on a CPU; it has not run
-     on a card.
+     its factors there (LIMIT where there is none). The R-FISTA that goes on with an unproven
+     output runs on the CPU. AUTO is NEWTON where all that holds and n <= 20000, else FISTA, or
+     AL for ReLU networks. lambda = 0, the search and NEWTON for ReLU networks are UNSUPPORTED.
+     A device that fails ends the call with CVXRELU_ERR_DEVICE, or MEMORY or LIMIT, and its
+     sentence. Patterns are the CPU's to the bit: the device has the signs with a margin, the
+     CPU what is in doubt, and gates that their products move (POINTS, active_share).
+     cvxrelu_fit, _path, _cross_validate and _lambda_max use it, and cvxrelu_decompose by CD-A,
+     always in float64; the other decompositions and calls stay on the CPU. The CUDA companion
+     is tested by emulation on a CPU; it has not run on a card.
 
    RANKS
      options.ranks shares the rows out: every one of R processes hands its own rows of X and Y
@@ -19756,8 +19755,9 @@ static cvxrelu_result cvxr_fit_open_newton(cvxr_fit *f, char *message) {
     if (result) return result;
     if (f->opt.solver == CVXRELU_SOLVER_NEWTON)
         return cvxr_fail(message, CVXRELU_ERR_LIMIT,
-                         "options.device has no room for Newton's %z x %z matrix: use FISTA",
-                         f->data.n, f->data.n);
+                         "options.device has no room for Newton's factors of %z rows: use "
+                         "FISTA",
+                         f->data.n);
     first_order.solver = CVXRELU_SOLVER_FISTA;
     result = cvxr_plan_make(&f->shape, &f->problem, &first_order, 0, &f->plan, message);
     if (result) return result;

@@ -919,7 +919,7 @@ TEST(device_without_room_for_newton_leaves_auto_to_fista) {
     o.solver = CVXRELU_SOLVER_NEWTON;
     CHECK(cvxrelu_fit(&p, &o, NULL, &model, &r) == CVXRELU_ERR_LIMIT && model == NULL);
     CHECK_TEXT(r.message,
-               "options.device has no room for Newton's 50 x 50 matrix: use FISTA");
+               "options.device has no room for Newton's factors of 50 rows: use FISTA");
     CHECK(far.opened == 2 && far.closed == 2);
     far.room = 50 * 100;
     CHECK(cvxrelu_fit(&p, &o, NULL, &model, &r) == CVXRELU_OK && r.gap <= 1e-4);
