@@ -74,8 +74,8 @@ typedef struct cvxrelu_cuda_options {
     int    device;         /* as cudaSetDevice counts them                                    */
     cvxrelu_cuda_precision precision;  /* of options.precision CVXRELU_FLOAT32                */
     size_t memory_limit;   /* bytes of the card that a fit may hold; 0 = what is free. Panels,
-                              and the float64 copy of X, become smaller; less than vectors and
-                              data need is CVXRELU_ERR_LIMIT                                  */
+                              the float64 copy of X and Newton's factors become smaller; less
+                              than vectors and data need is CVXRELU_ERR_LIMIT                 */
     size_t panel_bytes;    /* of a panel of masked products; 0 = 32 MB: about a second-level
                               cache                                                           */
     int    panels;         /* TF32 and TF32X3: 1 in panels by cuBLAS, -1 fused, 0 fused below
@@ -2810,7 +2810,7 @@ static double cvxr_dev_hinges_gap(void *self, void *hinges, const void *W) {
 #define CVXR_DEV_COLUMNS 512   /* groups of a panel of the matrix, at most */
 #define CVXR_DEV_FEW     32    /* and at least, as long as there are so many */
 #define CVXR_DEV_ORDER   46340 /* of a factor: n^2 < 2^31, cuSOLVER counts in int */
-#define CVXR_DEV_LEAST   2048  /* order of Woodbury's where H has no room: less is not worth it */
+#define CVXR_DEV_LEAST   2048  /* of Woodbury's factor where H has no room */
 #define CVXR_DEV_VECTORS 64    /* vectors that there must be room for beside the matrix */
 
 /* Memory of `count` elements; no room is no failure. */

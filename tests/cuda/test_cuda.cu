@@ -1178,8 +1178,8 @@ TEST(every_call_that_fails_is_an_error_in_words) {
     emu.fail_in = -1;
 }
 
-/* Newton's part on a task, from opening to closing: 0 not there, 1 all of it, 2 without room for
-   a factor of H. */
+/* Newton's part on a task, from opening to closing: 0 not there, 1 all of it, 2 without room
+   for a factor of H. */
 static int newton_once(newton_case &c) {
     const newton_set set(3, c.d, c.ldx, c.P);
     doubles G(2 * c.ldx, 1.0), v(c.n, 1.0);
