@@ -824,6 +824,33 @@ TEST(al_on_devices_of_ranks_has_the_optimum_of_one_process) {
     }
 }
 
+/* A path begins with the projected network of the strength before. */
+TEST(al_on_devices_of_ranks_goes_along_a_path) {
+    static const size_t shards[RANKS_MOST] = { 12, 8, 20, 0, 0 };
+    cvxrelu_problem p = s14_problem(40, 4, 2, 12);
+    cvxrelu_options o = s14_options(CVXRELU_SOLVER_AL, 1e-8);
+    cvxrelu_path_options path;
+    cvxrelu_report alone[3];
+    ranks_world w;
+    ranks_member m[RANKS_MOST];
+    int r, i;
+    memset(&path, 0, sizeof path);
+    path.count = 3, path.ratio = 0.3;
+    p.kind = CVXRELU_RELU, p.search = CVXRELU_SEARCH_OFF;
+    o.subgradient_tol = o.al.constraint_tol = 1e-20;
+    CHECK(cvxrelu_path(&p, &o, &path, NULL, alone, NULL) == CVXRELU_OK);
+    ranks_open(&w, m, &p, &o, 3, shards);
+    ranks_with_devices(&w, m, 1);
+    for (r = 0; r < 3; r++) m[r].path = &path;
+    ranks_run(&w, m);
+    ranks_check_models(&w, m, 3);
+    for (i = 1; i < 3; i++) {
+        CHECK(m->reports[i].stop == CVXRELU_STOP_GAP && m->reports[i].neurons > 0);
+        CHECK_NEAR(m->reports[i].objective, alone[i].objective, 1e-8 * alone[i].objective);
+    }
+    ranks_close(&w, m);
+}
+
 /* A short run by FISTA, or by AL with its projections. */
 static cvxrelu_problem ranks_short(int relu, cvxrelu_options *o) {
     cvxrelu_problem p = ranks_small();
@@ -851,6 +878,25 @@ TEST(hook_for_devices_that_fails_ends_all_ranks) {
             CHECK(m[r].result == CVXRELU_ERR_RANKS && m[r].models[0] == NULL);
             CHECK(ranks_far[r].arrays == 0);
         }
+        ranks_close(&w, m);
+    }
+}
+
+/* A callback of one rank stops all of them, between projections too. */
+TEST(what_stops_one_rank_stops_the_devices_of_all) {
+    int culprit, r;
+    for (culprit = 0; culprit < 6; culprit++) {
+        cvxrelu_options o;
+        const cvxrelu_problem p = ranks_short(1, &o);
+        ranks_world w;
+        ranks_member m[RANKS_MOST];
+        ranks_open(&w, m, &p, &o, 3, ranks_three);
+        ranks_with_devices(&w, m, culprit % 2);
+        m[culprit / 2].options.progress = ranks_progress, m[culprit / 2].stop_at = 4;
+        ranks_run(&w, m);
+        ranks_check_models(&w, m, 1);
+        for (r = 0; r < 3; r++)
+            CHECK(m[r].reports->stop == CVXRELU_STOP_USER && m[r].reports->iterations == 4);
         ranks_close(&w, m);
     }
 }
@@ -1120,6 +1166,8 @@ SUITE(s22_ranks) {
     RUN(newton_of_ranks_is_not_for_devices);
     RUN(devices_of_ranks_have_the_bits_of_their_cpus);
     RUN(al_on_devices_of_ranks_has_the_optimum_of_one_process);
+    RUN(al_on_devices_of_ranks_goes_along_a_path);
+    RUN(what_stops_one_rank_stops_the_devices_of_all);
     RUN(hook_for_devices_that_fails_ends_all_ranks);
     RUN(a_device_that_fails_ends_all_ranks);
     RUN(threads_of_a_rank_change_nothing);
