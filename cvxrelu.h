@@ -705,7 +705,7 @@ typedef struct cvxrelu_device_task {
     size_t ldx, words;
     size_t ld;                     /* elements from a row of weights to the next, >= d, a whole
                                       number of 64 bytes                                      */
-    size_t sides;                  /* groups a pattern: 1, or 2 (RELU: of sign +1, -1; CD-A)  */
+    size_t sides;                  /* groups a pattern: 1, or 2 (RELU: sign +1, then -1)      */
     cvxrelu_type    type;          /* of every array of the device                            */
     cvxrelu_loss    loss;
     cvxrelu_penalty penalty;
@@ -824,8 +824,9 @@ typedef struct cvxrelu_device {
     int    (*sweep64)(void *self, cvxrelu_penalty penalty, const void *W, const double *theta,
                       double lambda, double sums[5]);
     /* One-sided quadratics delta/2 ||(gamma_g/delta - q_g)_+||^2, q_g = s (2D - I) X w_g, of
-       the groups of all outputs; or where `pattern` is given, of groups with these patterns and
-       s = +1. Multipliers gamma (groups x n) begin as 0. NULL is a failure.                  */
+       the groups of all outputs; or where `pattern` is given (CD-A, sides = 1), of groups with
+       these patterns and s = +1, at most outputs patterns. Multipliers gamma (groups x n) begin
+       as 0. NULL is a failure.                                                               */
     void  *(*hinges_open)(void *self, size_t groups, const size_t *pattern);
     void   (*hinges_close)(void *self, void *hinges);                   /* NULL: nothing      */
     void   (*hinges_update)(void *self, void *hinges, double delta, const void *W);
@@ -8876,8 +8877,10 @@ static size_t cvxr_work_stride(size_t d, cvxrelu_type type) {
     return type == CVXRELU_FLOAT32 ? (d + 15) / 16 * 16 : cvxr_pad(d);
 }
 
-/* options.device, when there is one, gets the problem and works on it in this type. */
-static cvxrelu_result cvxr_device_open(cvxr_core *core, cvxrelu_type type, char *message) {
+/* options.device, when there is one, gets the problem and works on it in this type, with this
+   many groups a pattern. */
+static cvxrelu_result cvxr_device_open(cvxr_core *core, size_t sides, cvxrelu_type type,
+                                       char *message) {
     const cvxrelu_device *device = core->opt->device;
     const cvxr_data *data = core->data;
     cvxrelu_device_task task;
@@ -8890,7 +8893,7 @@ static cvxrelu_result cvxr_device_open(cvxr_core *core, cvxrelu_type type, char 
     task.gates = core->patterns->gates, task.bits = core->patterns->bits;
     task.ldx = data->dp, task.words = core->patterns->words;
     task.ld = cvxr_work_stride(data->d, type);
-    task.sides = cvxr_sides(core);
+    task.sides = sides;
     task.type = type;
     task.loss = (cvxrelu_loss)(core->loss - cvxr_losses);
     task.penalty = (cvxrelu_penalty)(core->penalty - cvxr_penalties);
@@ -14415,7 +14418,7 @@ static cvxrelu_result cvxr_decompose_cda(cvxr_decomposition *s, char *message) {
     cvxr_core *core = s->core;
     const cvxrelu_options *opt = core->opt;
     cvxrelu_result result = CVXRELU_OK;
-    if (s->u->m > 0) result = cvxr_device_open(core, CVXRELU_FLOAT64, message);
+    if (s->u->m > 0) result = cvxr_device_open(core, 1, CVXRELU_FLOAT64, message);
     if (result || s->u->m == 0) return result;
     (void)cvxr_cda(core, s->u, s->about->rho,
                    opt->subgradient_tol > 0 ? opt->subgradient_tol : 1e-10,
@@ -19732,7 +19735,7 @@ static void cvxr_fit_core(cvxr_fit *f, cvxrelu_report *report) {
 /* The device, when there is one, gets the problem; that gives back what its signs hold. */
 static cvxrelu_result cvxr_fit_open_device(cvxr_fit *f, char *message) {
     f->signs = 0;
-    return cvxr_device_open(&f->core, f->opt.precision, message);
+    return cvxr_device_open(&f->core, cvxr_sides(&f->core), f->opt.precision, message);
 }
 
 static void cvxr_fit_open_weights(cvxr_fit *f) {

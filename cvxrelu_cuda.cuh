@@ -2648,6 +2648,14 @@ template <typename T> static void cvxr_dev_hinges_close(void *self, void *hinges
     free(h);
 }
 
+/* Bytes for panels: a part of those that open put aside. CD-A's groups, how many is known now,
+   were not among what it counted; nor are their weights there yet. */
+template <typename T> static size_t cvxr_dev_hinge_room(cvxrelu_cuda *c, size_t groups) {
+    const double row = ((double)cvxr_dev_tall(c->task.n) + 5 * (double)c->task.ld) * sizeof(T);
+    const double room = cvxr_dev_free(c) - (row + 4) * (double)groups - 65536;
+    return c->task.sides == 2 ? c->room / 4 : room > 0 ? (size_t)(room / 2) : 0;
+}
+
 template <typename T>
 static void *cvxr_dev_hinges_open(void *self, size_t groups, const size_t *pattern) {
     cvxrelu_cuda *c = cvxr_dev(self);
@@ -2665,7 +2673,7 @@ static void *cvxr_dev_hinges_open(void *self, size_t groups, const size_t *patte
     }
     h->groups = groups;
     h->ld = tall;
-    h->most = cvxr_gpu_min(4 * wish, c->room / 4) / one;
+    h->most = cvxr_gpu_min(4 * wish, cvxr_dev_hinge_room<T>(c, groups)) / one;
     h->most = cvxr_gpu_max(cvxr_gpu_min(h->most, groups), 1);
     if (pattern) {
         h->pattern = (uint32_t *)cvxr_dev_take(c, groups * sizeof(uint32_t));

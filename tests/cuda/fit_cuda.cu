@@ -337,8 +337,8 @@ TEST(cda_ends_where_the_cpu_does) {
 
 /* The same as a user's call: the split of a gated network. Steps and norms before the exact
    projections, the network after them. */
-TEST(decomposition_by_cda_ends_where_the_cpu_does) {
-    cvxrelu_problem p = fit_problem(40, 4, 2, 9, 0.01);
+static void fit_split(const cvxrelu_cuda_options *card, size_t n, size_t P) {
+    cvxrelu_problem p = fit_problem(n, 4, 2, P, 0.01);
     cvxrelu_options o = fit_options(CVXRELU_SOLVER_AUTO, 1e-9, 0);
     cvxrelu_model *gated = NULL, *relu[2] = { NULL, NULL };
     cvxrelu_report r[2];
@@ -346,14 +346,14 @@ TEST(decomposition_by_cda_ends_where_the_cpu_does) {
     cvxrelu_cuda *cuda = NULL;
     int i;
     CHECK(cvxrelu_fit(&p, &o, NULL, &gated, r) == CVXRELU_OK);
-    CHECK(cvxrelu_cuda_open(NULL, &cuda, NULL) == CVXRELU_OK);
+    CHECK(cvxrelu_cuda_open(card, &cuda, NULL) == CVXRELU_OK);
     o.max_iters = 40;
     for (i = 0; i < 2; i++) {
         o.device = i ? cvxrelu_cuda_device(cuda) : NULL;
         CHECK(cvxrelu_decompose(gated, p.X, p.Y, CVXRELU_DECOMPOSE_APPROXIMATE, 1e-3, &o,
                                 relu + i, r + i, about + i) == CVXRELU_OK);
     }
-    CHECK(cvxrelu_cuda_peak(cuda) > 0);
+    fit_peak = cvxrelu_cuda_peak(cuda);
     CHECK(about[0].steps > 5 && about[1].steps == about[0].steps);
     CHECK(about[0].raw_violation > 1e-6 && r[1].neurons == r[0].neurons);
     CHECK_NEAR(about[1].raw_norm / about[0].raw_norm, 1, 1e-9);
@@ -365,6 +365,16 @@ TEST(decomposition_by_cda_ends_where_the_cpu_does) {
     cvxrelu_model_free(relu[1]);
     cvxrelu_model_free(relu[0]);
     cvxrelu_model_free(gated);
+}
+
+TEST(decomposition_by_cda_ends_where_the_cpu_does) {
+    cvxrelu_cuda_options card;
+    fit_split(NULL, 40, 9);
+    memset(&card, 0, sizeof card);
+    fit_split(&card, 200, 60);
+    card.memory_limit = fit_peak * 4 / 5;
+    fit_split(&card, 200, 60);
+    CHECK(fit_peak > 0 && fit_peak <= card.memory_limit);
 }
 
 /* ---- Patterns. */
