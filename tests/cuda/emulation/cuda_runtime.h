@@ -14,6 +14,7 @@
 #ifndef CVXRELU_EMULATED_CUDA_RUNTIME_H
 #define CVXRELU_EMULATED_CUDA_RUNTIME_H
 
+#include <deque>
 #include <functional>
 #include <map>
 #include <set>
@@ -112,8 +113,9 @@ struct emu_fiber {
 };
 
 struct emu_warp {
-    unsigned arrived, turn;
+    unsigned arrived, turn, waits;
     int line;
+    emu_fiber *waiting[32]; /* `waits` lanes */
     uint64_t given[32][3], values[32][3];
 };
 
@@ -139,6 +141,7 @@ struct emu_state {
     long launches = 0, streams = 0;
     /* of the running block */
     std::vector<emu_fiber *> fibers;
+    std::deque<emu_fiber *> idle; /* of them */
     std::vector<emu_warp> warps;
     std::map<unsigned, std::vector<emu_async>> started; /* by thread */
     std::map<unsigned, std::vector<std::vector<emu_async>>> lots;
@@ -260,15 +263,18 @@ static void emu_worker(void) {
             emu.done++;
         }
         f->wait = EMU_IDLE;
+        emu.idle.push_back(f);
         emu_leave(f);
     }
 }
 
 static emu_fiber *emu_idle(void) {
-    size_t i;
     emu_fiber *f;
-    for (i = 0; i < emu.fibers.size(); i++)
-        if (emu.fibers[i]->wait == EMU_IDLE) return emu.fibers[i];
+    if (!emu.idle.empty()) {
+        f = emu.idle.front();
+        emu.idle.pop_front();
+        return f;
+    }
     f = new emu_fiber();
     f->stack.resize(1 << 17);
     f->wait = EMU_IDLE;
@@ -290,12 +296,11 @@ static void emu_pause(emu_wait why, int line) {
     emu_leave(f);
 }
 
-static void emu_release(emu_wait why, unsigned warp) {
+/* All who wait at the barrier go on. */
+static void emu_release(void) {
     size_t i;
     for (i = 0; i < emu.fibers.size(); i++)
-        if (emu.fibers[i]->wait == why
-            && (why == EMU_AT_BARRIER || emu.fibers[i]->thread / 32 == warp))
-            emu.fibers[i]->wait = EMU_RUNS;
+        if (emu.fibers[i]->wait == EMU_AT_BARRIER) emu.fibers[i]->wait = EMU_RUNS;
 }
 
 static void emu_block(void) {
@@ -325,7 +330,7 @@ static void emu_barrier(int line) {
     if (emu.barrier_line != line) emu_die("threads at two barriers");
     if (++emu.at_barrier == emu.threads) {
         emu.at_barrier = 0;
-        emu_release(EMU_AT_BARRIER, 0);
+        emu_release();
         return;
     }
     emu_pause(EMU_AT_BARRIER, line);
@@ -345,8 +350,11 @@ static emu_warp *emu_exchange(unsigned mask, const uint64_t *value, size_t count
     if (w->arrived == all) {
         memcpy(w->values, w->given, sizeof w->values);
         w->arrived = 0;
-        emu_release(EMU_AT_WARP, t / 32);
-    } else emu_pause(EMU_AT_WARP, line);
+        while (w->waits) w->waiting[--w->waits]->wait = EMU_RUNS;
+    } else {
+        w->waiting[w->waits++] = emu.now;
+        emu_pause(EMU_AT_WARP, line);
+    }
     return w;
 }
 
