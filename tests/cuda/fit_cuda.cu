@@ -520,7 +520,10 @@ TEST(little_memory_leaves_no_room_for_newton) {
             (card.memory_limit ? card.memory_limit : cvxrelu_cuda_peak(cuda)) / 4 * 3;
         newtons += r.solver == CVXRELU_SOLVER_NEWTON;
     } while (r.solver == CVXRELU_SOLVER_NEWTON && newtons < 99);
-    CHECK(newtons > 2 && r.solver == CVXRELU_SOLVER_FISTA);
+    CHECK(newtons > 0 && r.solver == CVXRELU_SOLVER_FISTA);
+#ifdef CVXRELU_CUDA_EMULATED /* cuSOLVER's workspace is small there */
+    CHECK(newtons > 2);
+#endif
     o.solver = CVXRELU_SOLVER_NEWTON;
     CHECK(cvxrelu_fit(&p, &o, NULL, &model, &r) == CVXRELU_ERR_LIMIT && model == NULL);
     CHECK(strstr(r.message, "no room for Newton") != NULL);

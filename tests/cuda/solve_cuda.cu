@@ -9,6 +9,7 @@
        --path K             K strengths from lambda_max down to L
        --precision W        float64, float32 (the default), tf32, tf32x3; --panels or --fused
        --al                 the ReLU network by the augmented Lagrangian, no search
+       --newton             by Newton, in float64
        --tol T --iterations N --seconds S --threads N      of cvxrelu_options
        --plain              X as it is: no scaling, no bias
        --cpu                the same on the CPU
@@ -121,6 +122,10 @@ static int take_option(job *j, char **a, int left) {
         j->problem.search = CVXRELU_SEARCH_OFF;
         j->options.solver = CVXRELU_SOLVER_AL;
         return (int)(j->problem.kind = CVXRELU_RELU);
+    }
+    if (strcmp(a[0], "--newton") == 0) {
+        j->options.precision = CVXRELU_FLOAT64;
+        return (int)(j->options.solver = CVXRELU_SOLVER_NEWTON);
     }
     if (strcmp(a[0], "--plain") == 0) {
         j->problem.scale = CVXRELU_SCALE_NONE;
