@@ -108,6 +108,7 @@ struct emu_fiber {
     std::vector<char> stack;
     void *fake; /* the sanitizer's */
     unsigned thread;
+    dim3 at;
     emu_wait wait;
     int line;
 };
@@ -233,7 +234,7 @@ EMU_JUMPS static void emu_leave(emu_fiber *f) { /* from a fiber to the scheduler
 EMU_JUMPS static void emu_enter(emu_fiber *f) {
     emu.now = f;
     f->wait = EMU_RUNS;
-    emu_place(f->thread);
+    threadIdx = f->at;
 #ifdef EMU_ASAN
     __sanitizer_start_switch_fiber(&emu.home_fake, f->stack.data(), f->stack.size());
 #endif
@@ -259,6 +260,7 @@ static void emu_worker(void) {
             f->thread = emu.backward ? emu.threads - 1 - emu.next : emu.next;
             emu.next++;
             emu_place(f->thread);
+            f->at = threadIdx;
             emu.body();
             emu.done++;
         }
@@ -406,17 +408,21 @@ static float emu_tf32(float x) {
 /* mma.m16n8k8 in TF32, by the layout that the PTX manual gives. */
 EMU_UNUSED static void emu_mma(float *d, const uint32_t *a, const uint32_t *b, int line) {
     uint64_t own[3];
+    float factors[6];
     const emu_warp *w;
     const unsigned row = emu_lane() / 4, column = emu_lane() % 4 * 2;
     unsigned e, k;
-    memcpy(own, a, 16), memcpy(own + 2, b, 8);
+    memcpy(factors, a, 16), memcpy(factors + 4, b, 8);
+    for (e = 0; e < 6; e++) factors[e] = emu_tf32(factors[e]);
+    memcpy(own, factors, sizeof own);
     w = emu_exchange(0xffffffffu, own, 3, line);
     for (e = 0; e < 4; e++)
-        for (k = 0; k < 8; k++) {
+        for (k = 0; k < 4; k++) {
             float x[4], y[2];
-            memcpy(x, w->values[row * 4 + k % 4], sizeof x);
-            memcpy(y, w->values[(column + e % 2) * 4 + k % 4] + 2, sizeof y);
-            d[e] += emu_tf32(x[e / 2 + k / 4 * 2]) * emu_tf32(y[k / 4]);
+            memcpy(x, w->values[row * 4 + k], sizeof x);
+            memcpy(y, w->values[(column + e % 2) * 4 + k] + 2, sizeof y);
+            d[e] += x[e / 2] * y[0];
+            d[e] += x[e / 2 + 2] * y[1];
         }
 }
 
