@@ -273,14 +273,16 @@
        FISTA       4 c P dp e + 4 c n e + 8 n + 8 P; in float32 4 n dp more for X. With
                    the best network, which a stop at any time hands back, 5 c P dp reals
        lambda = 0  24 P dp + 16 n
-       ReLU        2 P groups in the place of P in W, 19 W in the place of 16 W; 24 P d + 150 P
+       ReLU        2 P groups in the place of P in W, 19 W in the place of 16 W; 24 P d + 170 P
                    for the faces. Newton's bases twice min(8 w dp^2, 32 (n + dp) dp + 32 MB),
-                   w = max(2 n, 64); no float32 factor: 8 m^2 + 8 n m + 1024 n, m <= N the sum
-                   of the cones' ranks, or 8 n^2 + 1024 n. In the place of all that, where it
-                   ended short, directions: 8 m (n + 2 m) for m of them (half as many again
-                   where they grow), m <= w, and 16 w (dp + 5) + 48 P. AL 80 P c dp + 16 P n c
-                   + 8 P dp + 1024 (n + dp) + 8 n (4 c + 1). A search holds its network and two
-                   such fits over at most 2 n neurons an output: its bound is loose
+                   w = max(2 n, 64), and 4 W (dp + 3); factors of projections 2 P (16 dp^2 +
+                   68 dp + 56), at most 32 MB; no float32 factor: 8 m^2 + 8 n m + 1024 n, m <=
+                   N the sum of the cones' ranks, or 8 n^2 + 1024 n. In the place of all that,
+                   where it ended short, directions: 8 m (n + 2 m) for m of them (half as many
+                   again where they grow), m <= w, and 16 w (dp + 5) + 48 P. AL 80 P c dp +
+                   16 P n c + 8 P dp + 1024 (n + dp) + 8 n (4 c + 1). A search holds its
+                   network and two such fits over at most 2 n neurons an output: its bound is
+                   loose
      In float32 dp is d rounded up to 16. A path may need the larger of several lines. A model
      that came back holds 8 P d for the gates of all patterns (none once loaded, unless they
      were given) and 32 d + 41 a neuron.
@@ -7351,6 +7353,17 @@ typedef struct cvxr_face {
 /* Rows that the steps between two prices look at, a multiple of 4. */
 #define CVXR_CONE_CANDIDATES ((size_t)32)
 
+/* Rows that may leave a factor before it is made anew: rotations add up their rounding. */
+#define CVXR_CONE_DROPS 32
+
+/* The factor that a projection ended with, for the next one on the same cone from the face that
+   it left: half of the work is to make it. */
+typedef struct cvxr_cone_factor {
+    size_t k, drops; /* active rows; rows that have left */
+    double *Q, *R;   /* as those of the cone */
+    uint32_t *rows;  /* d */
+} cvxr_cone_factor;
+
 /* One object serves one thread. X is borrowed until close. */
 typedef struct cvxr_cone {
     size_t n, d, dp;
@@ -7372,6 +7385,7 @@ typedef struct cvxr_cone {
     unsigned char *active;      /* n flags */
     size_t ldr, k, candidate_count, steps;
     double rho;          /* the part of a row outside of the span */
+    cvxr_cone_factor *kept; /* of the next projection, the caller's, or NULL */
     /* the running call's */
     const cvxr_kernels_f64 *kernels;
     const uint64_t *bits;
@@ -7391,9 +7405,17 @@ typedef struct cvxr_cone {
 
 /* ---- Memory ----------------------------------------------------------------------------- */
 
+/* Rows of Q: products read some beyond the last. */
+static size_t cvxr_cone_span(size_t d) { return cvxr_pad(d) + 8; }
+
+/* Doubles of Q and R. */
+static size_t cvxr_cone_factor_reals(size_t d, size_t dp) {
+    return cvxr_cone_span(d) * dp + d * cvxr_pad(d);
+}
+
 static size_t cvxr_cone_reals(size_t n, size_t d, size_t dp) {
-    size_t k = cvxr_pad(d) + 8, m = CVXR_CONE_CANDIDATES;
-    return 3 * cvxr_pad(n) + k * dp + d * cvxr_pad(d) + 5 * k + 2 * dp + m * (dp + 2);
+    size_t k = cvxr_cone_span(d), m = CVXR_CONE_CANDIDATES;
+    return 3 * cvxr_pad(n) + cvxr_cone_factor_reals(d, dp) + 5 * k + 2 * dp + m * (dp + 2);
 }
 
 /* What open takes. */
@@ -7426,7 +7448,7 @@ static void cvxr_cone_measure(cvxr_cone *c, size_t i) {
 /* Returns 1, or 0 when memory is refused (the reason stays in mem). */
 CVXR_UNUSED static int cvxr_cone_open(cvxr_cone *c, cvxr_mem *mem, const double *X, size_t n,
                                       size_t d, size_t dp) {
-    size_t i, k = cvxr_pad(d) + 8;
+    size_t i, k = cvxr_cone_span(d);
     double *at;
     memset(c, 0, sizeof *c);
     c->n = n, c->d = d, c->dp = dp, c->X = X;
@@ -7753,6 +7775,7 @@ static int cvxr_cone_dependent(cvxr_cone *c) {
 /* The row j that was split enters. */
 static void cvxr_cone_append(cvxr_cone *c, size_t j, double gamma) {
     double *q = c->Q + c->k * c->dp, *row = c->R + c->k * c->ldr;
+    if (c->kept && c->k % 4 == 0) memset(q, 0, 4 * c->dp * sizeof *q); /* read, times 0 */
     memcpy(q, c->direction, c->dp * sizeof *q);
     c->kernels->scale(c->dp, 1 / c->rho, q);
     memcpy(row, c->g, c->k * sizeof *row);
@@ -7783,6 +7806,7 @@ static void cvxr_cone_drop(cvxr_cone *c, size_t at) {
     double *cosine = c->h, *sine = c->r, t;
     size_t i, j, ldr = c->ldr, k = --c->k;
     c->active[c->rows[at]] = 0;
+    if (c->kept) c->kept->drops++;
     for (i = at; i < k; i++) {
         memcpy(c->R + i * ldr, c->R + (i + 1) * ldr, (i + 2) * sizeof *c->R);
         c->rows[i] = c->rows[i + 1];
@@ -7804,10 +7828,27 @@ static void cvxr_cone_drop(cvxr_cone *c, size_t at) {
     cvxr_cone_turn(c, at, k - at);
 }
 
+/* Goes on with the kept factor, where it is that of the face. */
+static int cvxr_cone_resume(cvxr_cone *c, const cvxr_face *face) {
+    const cvxr_cone_factor *kept = c->kept;
+    size_t i;
+    if (kept == NULL || kept->k != face->count || kept->drops > CVXR_CONE_DROPS
+        || memcmp(kept->rows, face->rows, kept->k * sizeof *kept->rows) != 0)
+        return 0;
+    for (i = 0; i < kept->k; i++) {
+        c->rows[i] = kept->rows[i];
+        c->gamma[i] = 0;
+        c->active[kept->rows[i]] = 1;
+    }
+    c->k = kept->k;
+    return 1;
+}
+
 /* The rows of a face that are rows of the cone and independent of those before. */
 static void cvxr_cone_load(cvxr_cone *c, const cvxr_face *face) {
     size_t i;
-    c->k = 0;
+    if (cvxr_cone_resume(c, face)) return;
+    if (c->kept) c->kept->drops = 0;
     for (i = 0; i < face->count && c->k < c->d; i++) {
         size_t j = face->rows[i];
         if (j >= c->n || c->active[j] || c->inverse[j] == 0) continue;
@@ -8041,11 +8082,15 @@ static int cvxr_cone_finish(cvxr_cone *c, cvxr_face *face, int state) {
                              c->X + j * c->dp, c->v);
     }
     face->count = c->k;
+    if (c->kept) {
+        c->kept->k = state == CVXR_CONE_STALLED ? 0 : c->k;
+        memcpy(c->kept->rows, face->rows, c->kept->k * sizeof *face->rows);
+    }
     return state;
 }
 
-static int cvxr_cone_run(cvxr_cone *c, const uint64_t *bits, const double *b, const double *z,
-                         double enough, cvxr_face *face, double *v) {
+static int cvxr_cone_method(cvxr_cone *c, const uint64_t *bits, const double *b,
+                            const double *z, double enough, cvxr_face *face, double *v) {
     size_t most_steps = 200 + 50 * c->d, steps = SIZE_MAX;
     int state = CVXR_CONE_OK;
     CVXRELU_ASSERT(z != v);
@@ -8075,6 +8120,17 @@ static int cvxr_cone_run(cvxr_cone *c, const uint64_t *bits, const double *b, co
         if (state != CVXR_CONE_OK) break;
     }
     return cvxr_cone_finish(c, face, state);
+}
+
+/* A kept factor takes the place of the cone's own. */
+static int cvxr_cone_run(cvxr_cone *c, const uint64_t *bits, const double *b, const double *z,
+                         double enough, cvxr_face *face, double *v) {
+    double *Q = c->Q, *R = c->R;
+    int state;
+    if (c->kept) c->Q = c->kept->Q, c->R = c->kept->R;
+    state = cvxr_cone_method(c, bits, b, z, enough, face, v);
+    c->Q = Q, c->R = R;
+    return state;
 }
 
 /* v = the nearest point to z with t_j x_j.v >= b_j (b NULL: 0), t_j = +1 where bit j is set,
@@ -8217,9 +8273,18 @@ typedef struct cvxr_faces {
     double *gamma;          /* groups x d */
 } cvxr_faces;
 
+/* Factors of projections: a slot serves the groups with one remainder, the last of them. */
+typedef struct cvxr_factors {
+    size_t slots, turn;
+    cvxr_cone_factor *slot;
+    size_t *owner, *taken; /* slots: group + 1; the turn in which an item has it */
+    double *reals;
+    uint32_t *rows;
+} cvxr_factors;
+
 /* A vector to project on s K_p, group = 2 p + (s < 0). */
 typedef struct cvxr_cone_item {
-    size_t group;
+    size_t group, slot; /* slot: set by what projects; SIZE_MAX: none */
     const double *z;
     double *v;   /* the projection; NULL: not wanted */
     double norm; /* of z, then of the projection or a bound */
@@ -8257,6 +8322,7 @@ typedef struct cvxr_core {
     cvxr_cone cone, *cones;  /* RELU: projections; other threads' */
     cvxr_pool pool;
     cvxr_faces faces;
+    cvxr_factors *factors;   /* or NULL */
     double *cone_z, *cone_v; /* threads x dp */
     cvxr_cone_item *items;   /* a group each: what is to be projected; the norms found */
     double *exact;
@@ -8410,6 +8476,73 @@ static void cvxr_pool_close(cvxr_pool *pool, cvxr_mem *mem, const cvxr_data *dat
 /* Thread t's projections. */
 static cvxr_cone *cvxr_core_cone(cvxr_core *core, size_t t) {
     return t ? core->cones + t : &core->cone;
+}
+
+#define CVXR_FACTOR_REALS 4000000 /* doubles of all kept factors, at most */
+#define CVXR_FACTOR_LEAST 20      /* active rows: fewer are made anew sooner than fetched */
+
+/* Slots for so many groups; fewer where factors of Newton's systems are kept small. */
+static size_t cvxr_factors_slots(size_t dp, size_t groups, size_t max_factor) {
+    const size_t order = cvxr_min_z(max_factor, 2000),
+                 room = cvxr_min_z(CVXR_FACTOR_REALS, order * order);
+    return cvxr_min_z(groups, room / cvxr_cone_factor_reals(dp, dp));
+}
+
+static size_t cvxr_factors_bytes(size_t dp, size_t slots) {
+    return cvxr_bytes(slots, sizeof(cvxr_cone_factor)) + 2 * cvxr_bytes(slots, sizeof(size_t))
+           + cvxr_bytes(slots * cvxr_cone_factor_reals(dp, dp), sizeof(double))
+           + cvxr_bytes(slots * dp, sizeof(uint32_t));
+}
+
+static void cvxr_factors_open(cvxr_factors *f, cvxr_core *core, size_t slots) {
+    const size_t d = core->data->d, dp = core->data->dp, each = cvxr_cone_factor_reals(d, dp);
+    size_t i;
+    memset(f, 0, sizeof *f);
+    f->slots = slots;
+    f->slot = (cvxr_cone_factor *)cvxr_alloc_zero(core->mem, slots, sizeof(cvxr_cone_factor));
+    f->owner = (size_t *)cvxr_alloc_zero(core->mem, slots, sizeof(size_t));
+    f->taken = (size_t *)cvxr_alloc_zero(core->mem, slots, sizeof(size_t));
+    f->reals = (double *)cvxr_alloc(core->mem, slots * each, sizeof(double));
+    f->rows = (uint32_t *)cvxr_alloc(core->mem, slots * d, sizeof(uint32_t));
+    for (i = 0; i < slots && !core->mem->failed; i++) {
+        f->slot[i].Q = f->reals + i * each;
+        f->slot[i].R = f->slot[i].Q + cvxr_cone_span(d) * dp;
+        f->slot[i].rows = f->rows + i * d;
+    }
+    core->factors = f;
+}
+
+static void cvxr_factors_close(cvxr_factors *f, cvxr_core *core) {
+    const size_t d = core->data->d, each = cvxr_cone_factor_reals(d, core->data->dp);
+    core->factors = NULL;
+    cvxr_release(core->mem, f->rows, f->slots * d, sizeof(uint32_t));
+    cvxr_release(core->mem, f->reals, f->slots * each, sizeof(double));
+    cvxr_release(core->mem, f->taken, f->slots, sizeof(size_t));
+    cvxr_release(core->mem, f->owner, f->slots, sizeof(size_t));
+    cvxr_release(core->mem, f->slot, f->slots, sizeof(cvxr_cone_factor));
+}
+
+/* Which items may use which slots: one an item, whatever threads there are. */
+static void cvxr_factors_share(cvxr_core *core, cvxr_cone_item *items, size_t count) {
+    cvxr_factors *f = core->factors;
+    size_t i;
+    if (f) f->turn++;
+    for (i = 0; i < count; i++) {
+        const size_t slot = f && f->slots ? items[i].group % f->slots : SIZE_MAX;
+        const int free = slot != SIZE_MAX && f->taken[slot] != f->turn;
+        items[i].slot = free ? slot : SIZE_MAX;
+        if (free) f->taken[slot] = f->turn;
+    }
+}
+
+/* The factor in a slot, this group's or empty; NULL: none. */
+static cvxr_cone_factor *cvxr_factors_of(cvxr_core *core, size_t group, size_t slot) {
+    cvxr_factors *f = core->factors;
+    if (f == NULL || slot == SIZE_MAX || core->faces.count[group] < CVXR_FACTOR_LEAST)
+        return NULL;
+    if (f->owner[slot] != group + 1) f->slot[slot].k = 0;
+    f->owner[slot] = group + 1;
+    return &f->slot[slot];
 }
 
 /* Projections on the cones of core->patterns. */
@@ -9139,15 +9272,18 @@ static const uint64_t *cvxr_core_bits(const cvxr_core *core, size_t p) {
 /* v = the projection of z on s K_p with thread t's cone, all raw; the face is kept for the next
    time. Returns ||v||, which is an upper bound even where the projection stalled; or, v not
    being a projection, a bound that is at most `enough`. */
-static double cvxr_core_project(cvxr_core *core, size_t t, size_t p, int sign, double sigma,
-                                double enough, const double *z, double *v) {
+static double cvxr_core_project(cvxr_core *core, size_t t, size_t p, int sign, size_t slot,
+                                double sigma, double enough, const double *z, double *v) {
     const uint64_t *bits = cvxr_core_bits(core, p);
     const size_t dp = core->data->dp;
     cvxr_face face = cvxr_core_face(core, p, sign);
+    cvxr_cone *cone = cvxr_core_cone(core, t);
     double *to = core->cone_z + t * dp;
     size_t i;
     for (i = 0; i < dp; i++) to[i] = sign > 0 ? z[i] : -z[i];
-    (void)cvxr_cone_project_until(cvxr_core_cone(core, t), bits, to, enough, &face, v);
+    cone->kept = cvxr_factors_of(core, 2 * p + (sign < 0), slot);
+    (void)cvxr_cone_project_until(cone, bits, to, enough, &face, v);
+    cone->kept = NULL;
     core->faces.count[2 * p + (sign < 0)] = (uint32_t)face.count;
     for (i = 0; i < face.count; i++) face.gamma[i] /= sigma;
     for (i = 0; sign < 0 && i < dp; i++) v[i] = -v[i];
@@ -9188,14 +9324,15 @@ static void cvxr_cone_task(void *arg, size_t task) {
                 cvxr_min(item->norm, cvxr_core_bound(core, cvxr_core_cone(core, task), p, sign,
                                                      job->sigma, item->z, v));
         if (job->exact && item->norm > job->enough)
-            item->norm = cvxr_core_project(core, task, p, sign, job->sigma, job->enough,
-                                           item->z, v);
+            item->norm = cvxr_core_project(core, task, p, sign, item->slot, job->sigma,
+                                           job->enough, item->z, v);
     }
 }
 
 /* The items' norms, or bounds of them that are at most `enough`. */
 static void cvxr_core_project_here(cvxr_cone_job *job) {
     job->tasks = job->count < 8 ? 1 : (size_t)job->core->op.team.threads;
+    cvxr_factors_share(job->core, job->items, job->count);
     cvxr_team_run(&job->core->op.team, job->tasks, cvxr_cone_task, job);
 }
 
@@ -11285,6 +11422,12 @@ typedef struct cvxr_point {
     double *z, *v, *a, *norm, *w;
 } cvxr_point;
 
+/* Cones: groups of x and their faces, whose null spaces `lin` has. */
+typedef struct cvxr_kept_faces {
+    size_t count, *group;   /* capacity */
+    uint32_t *tight, *rows; /* capacity; capacity x d */
+} cvxr_kept_faces;
+
 typedef struct cvxr_newton {
     cvxr_core *core;
     cvxr_system system;
@@ -11300,6 +11443,8 @@ typedef struct cvxr_newton {
     double *x, *dw;             /* capacity x dp */
     cvxr_point at, trial, ref;
     cvxr_active act, lin;       /* active at z; linearised at x */
+    cvxr_kept_faces kept;
+    cvxr_factors factors;       /* of projections */
     size_t *act_at;             /* positions of the active groups in W */
     size_t *at_pattern;         /* capacity: patterns of the support */
     double *u, *t;              /* capacity x dp: packed prox; scratch */
@@ -11348,6 +11493,8 @@ static int cvxr_group_sign(const cvxr_newton *s, size_t g) {
     V(x, (cap * dp), double) V(dw, (cap * dp), double) V(u, (cap * dp), double)                \
     V(t, (cap * dp), double) V(support_u, (cap * dp), double)                                  \
     V(best, cap, size_t) V(best_u, (cap * dp), double)                                         \
+    V(kept.group, ((sides - 1) * cap), size_t) V(kept.tight, ((sides - 1) * cap), uint32_t)    \
+    V(kept.rows, ((sides - 1) * cap * dp), uint32_t)                                           \
     CVXR_POINT_VECTORS(V, at) CVXR_POINT_VECTORS(V, trial) CVXR_POINT_VECTORS(V, ref)
 #define CVXR_POINT_VECTORS(V, point)                                                           \
     V(point.z, (cap * dp), double) V(point.w, (cap * dp), double)                              \
@@ -11401,6 +11548,7 @@ static size_t cvxr_newton_bytes(size_t n, size_t dp, size_t P, size_t cap, size_
     const size_t sides = cvxr_newton_sides(kind), room = cvxr_newton_room(n, dp, sides);
     size_t sum = cvxr_active_bytes(n, dp, cap, room, device ? 0 : cap)
                  + cvxr_active_bytes(n, dp, cap, room, 0);
+    if (sides > 1) sum += cvxr_factors_bytes(dp, cvxr_factors_slots(dp, 2 * P, max_factor));
     if (!device)
         sum += cvxr_system_bytes(n, dp, cap, max_factor, sides > 1)
                + 11 * cvxr_bytes(n, sizeof(double));
@@ -11433,6 +11581,9 @@ static int cvxr_newton_open(cvxr_newton *s, cvxr_core *core) {
     s->member = (type *)cvxr_alloc(core->mem, count, sizeof(type));
     CVXR_NEWTON_VECTORS(CVXR_OPEN)
 #undef CVXR_OPEN
+    if (sides > 1)
+        cvxr_factors_open(&s->factors, core,
+                          cvxr_factors_slots(dp, 2 * P, core->opt->max_factor));
 #define CVXR_OPEN(member) s->member = cvxr_vector(core);
     CVXR_NEWTON_HANDLES(CVXR_OPEN)
 #undef CVXR_OPEN
@@ -11453,6 +11604,7 @@ static void cvxr_newton_close(cvxr_newton *s) {
         cvxr_vector_free(s->core, s->theta);
         cvxr_vector_free(s->core, s->y_there);
     }
+    if (sides > 1) cvxr_factors_close(&s->factors, s->core);
 #define CVXR_CLOSE(member) cvxr_vector_free(s->core, s->member);
     CVXR_NEWTON_HANDLES(CVXR_CLOSE)
 #undef CVXR_CLOSE
@@ -11586,6 +11738,15 @@ static cvxr_face cvxr_newton_face(const cvxr_newton *s, size_t j) {
     return cvxr_core_face(s->core, s->pattern[i], cvxr_group_sign(s, s->W[i]));
 }
 
+/* Is the face that of the kept group q? */
+static int cvxr_newton_known(const cvxr_newton *s, size_t q, size_t group, cvxr_face face) {
+    const cvxr_kept_faces *k = &s->kept;
+    return s->faces_of_x && q < k->count && k->group[q] == group && k->tight[q] == face.count
+           && s->lin.rank[q]
+           && memcmp(k->rows + q * s->core->data->d, face.rows, face.count * sizeof *face.rows)
+                  == 0;
+}
+
 typedef struct cvxr_basis_job {
     cvxr_newton *newton;
     size_t tasks;
@@ -11593,15 +11754,22 @@ typedef struct cvxr_basis_job {
 
 static void cvxr_basis_task(void *arg, size_t task) {
     const cvxr_basis_job *job = (const cvxr_basis_job *)arg;
-    const cvxr_active *act = &job->newton->act;
-    cvxr_core *core = job->newton->core;
+    const cvxr_newton *s = job->newton;
+    const cvxr_active *act = &s->act;
+    const size_t dp = s->core->data->dp;
     double *Z = act->basis;
-    size_t j;
-    for (j = 0; j < act->count; Z += act->rank[j++] * core->data->dp)
-        if (act->rank[j] && j % job->tasks == task) {
-            const cvxr_face face = cvxr_newton_face(job->newton, j);
-            cvxr_cone_null(cvxr_core_cone(core, task), &face, act->rank[j], Z);
-        }
+    const double *kept = s->lin.basis;
+    size_t j, q = 0;
+    for (j = 0; j < act->count; Z += act->rank[j++] * dp) {
+        const size_t group = s->W[s->act_at[j]];
+        const cvxr_face face = cvxr_newton_face(s, j);
+        for (; s->faces_of_x && q < s->kept.count && s->kept.group[q] < group; q++)
+            kept += s->lin.rank[q] * dp;
+        if (act->rank[j] == 0 || j % job->tasks != task) continue;
+        if (cvxr_newton_known(s, q, group, face))
+            memcpy(Z, kept, act->rank[j] * dp * sizeof *Z);
+        else cvxr_cone_null(cvxr_core_cone(s->core, task), &face, act->rank[j], Z);
+    }
 }
 
 /* The null spaces of the active groups' faces, whose rows are independent; a group for which
@@ -11636,7 +11804,6 @@ static void cvxr_newton_prox(cvxr_newton *s) {
         act->idx[act->count] = s->pattern[i];
         s->act_at[act->count++] = i;
     }
-    if (s->sides > 1) cvxr_newton_bases(s);
     cvxr_active_ready(act, &s->core->op);
     cvxr_vector_forward(s->core, &act->select, s->u, s->g);
     cvxr_combine(s->core, 1, s->y, -1, s->g, s->r);
@@ -11710,12 +11877,6 @@ static void cvxr_newton_keep(cvxr_newton *s) {
     size_t j;
     s->support_count = act->count;
     for (j = 0; j < act->count; j++) s->support[j] = s->W[s->act_at[j]];
-    if (act->rank) { /* the faces of x, for the steps linearised there */
-        memcpy(s->lin.rank, act->rank, act->count * sizeof(size_t));
-        memcpy(s->lin.basis, act->basis, act->used * s->core->data->dp * sizeof(double));
-        s->lin.used = act->used;
-        s->faces_of_x = 1;
-    }
     memcpy(s->support_u, s->u, s->act.count * s->core->data->dp * sizeof(double));
     cvxr_newton_remember(s, s->primal);
 }
@@ -11729,12 +11890,32 @@ static void cvxr_newton_recall(cvxr_newton *s) {
     memcpy(s->support_u, s->best_u, s->best_count * s->core->data->dp * sizeof(double));
 }
 
+/* The faces of x, just kept, for the steps linearised there. */
+static void cvxr_newton_keep_faces(cvxr_newton *s) {
+    const cvxr_active *act = &s->act;
+    const size_t d = s->core->data->d;
+    size_t j;
+    cvxr_newton_bases(s);
+    for (j = 0; j < act->count; j++) {
+        const cvxr_face face = cvxr_newton_face(s, j);
+        s->kept.group[j] = s->support[j];
+        s->kept.tight[j] = (uint32_t)face.count;
+        memcpy(s->kept.rows + j * d, face.rows, face.count * sizeof *face.rows);
+    }
+    s->kept.count = act->count;
+    memcpy(s->lin.rank, act->rank, act->count * sizeof(size_t));
+    memcpy(s->lin.basis, act->basis, act->used * s->core->data->dp * sizeof(double));
+    s->lin.used = act->used;
+    s->faces_of_x = 1;
+}
+
 /* x <- prox, then the sweep over all patterns and its gap: the outer step's certificate. */
 static void cvxr_newton_outer(cvxr_newton *s) {
     const size_t dp = s->core->data->dp, P = s->core->patterns->count;
     const double product = cvxr_newton_product(s);
     size_t i;
     cvxr_newton_keep(s);
+    if (s->sides > 1) cvxr_newton_keep_faces(s);
     if (s->count < P || s->sides > 1) cvxr_newton_sweep(s);
     else { /* w is -A^T xi over all of them already */
         memcpy(s->G, s->at.w, P * dp * sizeof(double));
@@ -11973,6 +12154,7 @@ static int cvxr_newton_step(cvxr_newton *s, int first) {
     double norm, goal, share;
     first = first && cvxr_newton_linearise(s);
     if (first) rhs = s->rhs, act = &s->lin;
+    else if (s->sides > 1) cvxr_newton_bases(s);
     norm = cvxr_vector_norm(core, rhs);
     goal = cvxr_max(s->outer * (first ? 0.1 : 1), 0.1 * s->tol * s->primal);
     share = norm > 0 ? 0.5 * sqrt(2 * CVXR_RATIO * cvxr_max(goal, 0)) / norm : 0.1;
@@ -12724,7 +12906,8 @@ static void cvxr_atoms_task(void *arg, size_t task) {
         item->norm = cvxr_core_bound(core, cvxr_core_cone(core, task), g / 2, sign, 1, item->z,
                                      v);
         if (!cvxr_atoms_feasible(core, task, g, v)) {
-            item->norm = cvxr_core_project(core, task, g / 2, sign, 1, 0, item->z, v);
+            item->norm =
+                cvxr_core_project(core, task, g / 2, sign, SIZE_MAX, 1, 0, item->z, v);
             if (!cvxr_atoms_feasible(core, task, g, v)) item->norm = 0;
         }
         for (j = 0; j < dp && item->norm > 0; j++) v[j] /= item->norm;

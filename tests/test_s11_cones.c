@@ -317,6 +317,37 @@ TEST(any_start_gives_the_same_point) {
     }
 }
 
+/* A kept factor goes through a walk of z, other cones' faces in between. */
+TEST(a_kept_factor_serves_the_next_projection) {
+    static const size_t sizes[3][2] = { { 40, 5 }, { 64, 24 }, { 20, 20 } };
+    double Q[(S11_D + 8) * S11_D], R[S11_D * S11_D];
+    uint32_t rows[S11_D];
+    cvxr_cone_factor kept;
+    size_t k, i, step, resumed = 0, renewed = 0;
+    for (k = 0; k < 3; k++) {
+        s11_fill(sizes[k][0], sizes[k][1], 50 + k);
+        memset(&kept, 0, sizeof kept);
+        memset(Q, 0, sizeof Q);
+        kept.Q = Q, kept.R = R, kept.rows = rows;
+        s11_open();
+        for (step = 0; step < 300; step++) {
+            const size_t before = kept.drops;
+            for (i = 0; i < s11.d; i++) s11.z[i] += 0.5 * s11_normal();
+            if (step % 100 == 99) s11.face.count = s11_below(s11.face.count + 1);
+            s11.cone.kept = &kept;
+            CHECK(s11_project(NULL) == CVXR_CONE_OK);
+            s11.cone.kept = NULL;
+            s11_check_kkt(NULL);
+            CHECK(kept.k == s11.face.count);
+            CHECK(memcmp(rows, s11.rows, kept.k * sizeof *rows) == 0);
+            resumed += before && before <= CVXR_CONE_DROPS && kept.drops >= before;
+            renewed += before > CVXR_CONE_DROPS && kept.drops <= CVXR_CONE_DROPS;
+        }
+        s11_close();
+    }
+    CHECK(resumed > 300 && renewed >= 5);
+}
+
 /* Rows of very different lengths, and huge and tiny z, give the same point, scaled. */
 TEST(scales_do_not_matter) {
     static const double scales[5] = { 1, 1e-150, 1e150, 1e-40, 1e60 };
@@ -507,6 +538,7 @@ SUITE(s11_cones) {
     RUN(general_bounds_infeasible);
     RUN(whole_space_and_zero_cone);
     RUN(any_start_gives_the_same_point);
+    RUN(a_kept_factor_serves_the_next_projection);
     RUN(scales_do_not_matter);
     RUN(projection_is_idempotent_and_splits);
     RUN(a_projection_stops_when_its_norm_is_small_enough);

@@ -507,7 +507,9 @@ static double s22_stated_relu(double n, double d, double c, double P, int al) {
     const double W = al || 2 * P < most ? 2 * P : most;
     const double model = 8 * P * d + c * W * (32 * d + 41);
     const double all = 8 * most * dp * dp, some = 32 * (n + dp) * dp + 32e6;
+    const double kept = 2 * P * (16 * dp * dp + 68 * dp + 56);
     const double newton = 8 * dp * (P + 19 * W) + n * W / 8 + 160 * W + 32 * P + 120 * n
+                          + 4 * W * (dp + 3) + (kept < 32e6 ? kept : 32e6)
                           + 1024 * (n < 256 ? n : 256) + 8 * dp * dp
                           + 2 * (all < some ? all : some) + 16 * n * n + 1024 * n;
     const double pool = most * (8 * n + 16 * most) + 16 * most * dp + 80 * most + 48 * P;
@@ -515,7 +517,7 @@ static double s22_stated_relu(double n, double d, double c, double P, int al) {
                                    + 1024 * (n + dp) + 8 * n * (4 * c + 1)
                              : newton > pool ? newton : pool;
     const double thread = (double)(cvxr_op_slice() + cvxr_la_work_bytes(1));
-    const double faces = 24 * P * d + 150 * P + (double)cvxr_cone_bytes((size_t)n, (size_t)dp);
+    const double faces = 24 * P * d + 170 * P + (double)cvxr_cone_bytes((size_t)n, (size_t)dp);
     return 8 * n * (dp + c) + P * (n / 8 + 8 * d) + thread + 4120 * dp + 32 * n + faces
            + 2 * c * W * (8 * dp + 17) + (model > solver ? model : solver);
 }
