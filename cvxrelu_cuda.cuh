@@ -17,9 +17,9 @@
        nvcc -O2 -arch=native -I. train.cu -o train -lcublas -lcusolver
 
    The implementation of cvxrelu.h may be in the same file or in another, of C or C++. Newton
-   is for gated networks in float64 whose n x n matrices, two of them, the card has room for;
-   lambda = 0 and the pattern search are UNSUPPORTED on a card: a ReLU network needs
-   problem.search = CVXRELU_SEARCH_OFF, or gates (manual of cvxrelu.h, DEVICES).
+   is for gated networks in float64 whose factors, n x n at most, the card has room for. Newton
+   for ReLU networks, lambda = 0 and the pattern search are UNSUPPORTED on a card: ReLU networks
+   need problem.search = CVXRELU_SEARCH_OFF, or gates (manual of cvxrelu.h, DEVICES).
 
    CONTENTS (search for the tag)
      C01 LAUNCHES AND ERRORS             C02 ELEMENTS AND SUMS
@@ -1647,7 +1647,7 @@ static int cvxr_cuda_image(cvxr_gpu *g, const cvxr_gpu_op<T> *op, size_t count, 
 
 /* ==== C07 NEWTON'S MATRIX ================================================================
    H = I + sigma (K o (E diag(a) E^T) + V diag(1-a) V^T), float64, lower triangle, n <= 20000
-   or so: n^2 doubles for H and for K = X X^T each, E and V in panels of columns; its Cholesky
+   or so: n^2 doubles for H, and for K = X X^T if that is kept, E and V in panels; its Cholesky
    factor and solves by cuSOLVER; the same matrix times a vector without it; Woodbury's smaller
    matrix. Twins: cvxr_gram_masks (S08), S14.                                                 */
 
@@ -1697,27 +1697,47 @@ static int cvxr_cuda_gram(cvxr_gpu *g, const cvxr_gpu_op<double> *op, double *K)
     return cvxr_gpu_syrk(g, 1, op->n, op->dp, 1, op->X, op->dp, 0, K);
 }
 
-/* Lower triangle, a column a block: H = diagonal I + sigma K o H; without K sigma H. */
-__global__ void cvxr_k_lower(size_t n, double diagonal, double sigma, const double *K,
-                             double *H) {
-    const size_t j = blockIdx.x;
+/* Columns first .. of the lower triangle of H, a block each: H = diagonal I + sigma K o H with
+   K's columns and rows from `first` on; without K sigma H. */
+__global__ void cvxr_k_lower(size_t n, size_t first, double diagonal, double sigma,
+                             const double *K, double *H) {
+    const size_t j = first + blockIdx.x;
     size_t i;
     for (i = j + threadIdx.x; i < n; i += CVXR_GPU_BLOCK) {
-        const size_t at = j * n + i;
-        H[at] = (i == j ? diagonal : 0.0) + sigma * (K ? K[at] * H[at] : H[at]);
+        const double h = H[j * n + i];
+        H[j * n + i] = (i == j ? diagonal : 0.0)
+                       + sigma * (K ? K[(j - first) * (n - first) + i - first] * h : h);
     }
 }
 
-static int cvxr_cuda_lower(cvxr_gpu *g, size_t n, double diagonal, double sigma,
-                           const double *K, double *H) {
-    if (n)
-        CVXR_LAUNCH(g, (cvxr_k_lower), dim3((unsigned)n), dim3(CVXR_GPU_BLOCK), n, diagonal,
-                    sigma, K, H);
+/* `columns` columns from `first` on. */
+static int cvxr_cuda_lower(cvxr_gpu *g, size_t n, size_t first, size_t columns, double diagonal,
+                           double sigma, const double *K, double *H) {
+    if (columns)
+        CVXR_LAUNCH(g, (cvxr_k_lower), dim3((unsigned)columns), dim3(CVXR_GPU_BLOCK), n, first,
+                    diagonal, sigma, K, H);
+    return g->failed;
+}
+
+/* H = diagonal I + sigma K o H, columns of K made as they are needed where it is NULL. */
+static int cvxr_cuda_hadamard(cvxr_gpu *g, const cvxr_gpu_op<double> *op, double diagonal,
+                              double sigma, const double *K, size_t columns, double *E,
+                              double *H) {
+    const size_t n = op->n;
+    size_t first, some;
+    if (K) return cvxr_cuda_lower(g, n, 0, n, diagonal, sigma, K, H);
+    for (first = 0; first < n; first += some) {
+        const double *X = op->X + first * op->dp;
+        some = cvxr_gpu_min(columns, n - first);
+        cvxr_gpu_gemm(g, 0, 1, n - first, some, op->dp, X, op->dp, X, op->dp, 0.0, E,
+                      n - first);
+        cvxr_cuda_lower(g, n, first, some, diagonal, sigma, E, H);
+    }
     return g->failed;
 }
 
 /* H + jitter I for `count` groups with unit rows Zh (count x dp), by `columns` of them at a
-   time; E: room for n times as many. */
+   time; E: room for n times as many; K may be NULL. */
 static int cvxr_cuda_newton_matrix(cvxr_gpu *g, const cvxr_gpu_op<double> *op, size_t count,
                                    const uint32_t *patterns, const double *a, double *Zh,
                                    double sigma, double jitter, const double *K,
@@ -1729,7 +1749,7 @@ static int cvxr_cuda_newton_matrix(cvxr_gpu *g, const cvxr_gpu_op<double> *op, s
         cvxr_cuda_masked<double>(g, op, some, patterns + j, a + j, 0, NULL, E);
         cvxr_gpu_syrk(g, 0, n, some, 1, E, n, j > 0, H);
     }
-    cvxr_cuda_lower(g, n, 1 + jitter, sigma, K, H);
+    cvxr_cuda_hadamard(g, op, 1 + jitter, sigma, K, columns, E, H);
     for (j = 0; j < count; j += some) {
         some = cvxr_gpu_min(columns, count - j);
         cvxr_cuda_image(g, op, some, Zh + j * op->dp, E, n, 0);
@@ -1810,7 +1830,7 @@ static int cvxr_cuda_newton_groups(cvxr_gpu *g, const cvxr_gpu_op<double> *op, s
                     2 * op->words, roots, Zh, B);
         cvxr_gpu_syrk(g, 0, count * d, some, 1, B, count * d, row > 0, M);
     }
-    return cvxr_cuda_lower(g, count * d, 1 + jitter, sigma, NULL, M);
+    return cvxr_cuda_lower(g, count * d, 0, count * d, 1 + jitter, sigma, NULL, M);
 }
 
 /* ---- The factor by cuSOLVER ------------------------------------------------------------- */
@@ -1889,9 +1909,9 @@ typedef struct cvxr_dev_newton { /* of C10, while it is open */
     double sigma, shift;         /* of Woodbury's factor; shift: 1 + jitter */
     size_t columns;              /* of a panel */
     double *T;                   /* active.room x ldx: small vectors */
-    size_t order;                /* of the largest factor */
-    double *K, *H, *E;           /* n x n, or NULL: only Woodbury's factors have room; order x
-                                    order: the factor's place; n x columns */
+    size_t order;                /* of the largest factor; below n it is Woodbury's */
+    double *K, *H, *E;           /* n x n, or NULL where that has no room; order x order: the
+                                    factor's place; n x columns */
     int has_K;
     double *work;                /* work_size, of the factor */
     size_t work_size;
@@ -2811,9 +2831,10 @@ static double cvxr_dev_hinges_gap(void *self, void *hinges, const void *W) {
 /* ==== C10 NEWTON'S TABLE =================================================================
    The entries of cvxrelu_device_newton: C07 with the memory and the exact operator of the
    object, vectors of n numbers on the card. The factor is of H, n x n, or by Woodbury of order
-   k d, whichever takes fewer flops. The matrix takes 2 n^2 doubles, taken at open, and panels
-   of a few hundred groups; where they have no room Woodbury's factors are the only ones, as
-   large as there is room for. Tests: tests/cuda/test_cuda.cu, fit_cuda.cu.                   */
+   k d, whichever takes fewer flops. H and K = X X^T take 2 n^2 doubles, taken at open, beside
+   panels of a few hundred groups; where K has no room it is made by columns each time, where H
+   has none Woodbury's factors are the only ones, as large as there is room for. Tests:
+   tests/cuda/test_cuda.cu, fit_cuda.cu.                                                      */
 
 #define CVXR_DEV_COLUMNS 512   /* groups of a panel of the matrix, at most */
 #define CVXR_DEV_FEW     32    /* and at least, as long as there are so many */
@@ -2868,15 +2889,14 @@ static void cvxr_dev_newton_close(void *self) {
     memset(s, 0, sizeof *s);
 }
 
-/* A factor of this order, of H with K; the panel becomes smaller until there is room for
-   vectors too. */
-static int cvxr_dev_newton_room(cvxrelu_cuda *c, size_t order, int whole) {
+/* A factor of this order; the panel becomes smaller until there is room for vectors too. */
+static int cvxr_dev_newton_room(cvxrelu_cuda *c, size_t order, int with_K) {
     cvxr_dev_newton *s = &c->newton;
     const size_t n = c->task.n;
     const double vectors = 8.0 * CVXR_DEV_VECTORS * (double)n;
     s->order = order;
-    s->columns = cvxr_gpu_min(s->active.room, whole ? CVXR_DEV_COLUMNS : CVXR_DEV_FEW);
-    if (order <= CVXR_DEV_ORDER && (!whole || cvxr_dev_newton_take(c, n * n, &s->K))
+    s->columns = cvxr_gpu_min(s->active.room, order == n ? CVXR_DEV_COLUMNS : CVXR_DEV_FEW);
+    if (order <= CVXR_DEV_ORDER && (!with_K || cvxr_dev_newton_take(c, n * n, &s->K))
         && cvxr_dev_newton_take(c, order * order, &s->H)
         && !cvxr_cuda_factor_size(&c->gpu, order, s->H, &s->work_size)
         && cvxr_dev_newton_take(c, s->work_size, &s->work)) {
@@ -2894,13 +2914,13 @@ static int cvxr_dev_newton_room(cvxrelu_cuda *c, size_t order, int whole) {
 static int cvxr_dev_newton_make(cvxrelu_cuda *c, size_t groups) {
     cvxr_dev_newton *s = &c->newton;
     const size_t n = c->task.n, d = c->task.d, size = groups * c->task.ldx;
-    size_t order = cvxr_gpu_min(cvxr_gpu_min(groups * d, n), CVXR_DEV_ORDER);
-    const size_t least = cvxr_gpu_min(order, CVXR_DEV_LEAST);
+    size_t order = cvxr_gpu_min(cvxr_gpu_min(groups * d, n - 1), CVXR_DEV_ORDER);
+    const size_t least = cvxr_gpu_min(order / 2, CVXR_DEV_LEAST);
     if (!cvxr_dev_set_make(c, &s->active, groups)
-        || !cvxr_dev_set_make(c, &s->held, cvxr_gpu_min(groups, order / d))
+        || !cvxr_dev_set_make(c, &s->held, cvxr_gpu_min(groups, n / d))
         || !cvxr_dev_newton_take(c, size, &s->T) || !cvxr_dev_newton_take(c, 1, &s->info))
         return 0;
-    if (cvxr_dev_newton_room(c, n, 1)) return 1;
+    if (cvxr_dev_newton_room(c, n, 1) || cvxr_dev_newton_room(c, n, 0)) return 1;
     for (; order >= least && order >= d && !c->gpu.failed; order -= (order + 7) / 8)
         if (cvxr_dev_newton_room(c, order, 0)) return 1;
     return 0;
@@ -3036,11 +3056,9 @@ static void cvxr_dev_newton_apply(void *self, double sigma, const void *v, void 
 static void cvxr_dev_newton_rows(cvxrelu_cuda *c, double sigma, double jitter) {
     cvxr_dev_newton *s = &c->newton;
     const double n = (double)c->task.n, d = (double)c->task.d, k = (double)s->active.count;
-    if (!s->has_K) {
-        cvxr_cuda_gram(&c->gpu, &c->exact.op, s->K);
-        c->flops += n * n * d;
-        s->has_K = 1;
-    }
+    if (s->K && !s->has_K) cvxr_cuda_gram(&c->gpu, &c->exact.op, s->K);
+    if (!s->has_K) c->flops += n * n * d;
+    s->has_K = s->K != NULL;
     cvxr_cuda_newton_matrix(&c->gpu, &c->exact.op, s->active.count, s->active.at, s->active.a,
                             s->active.zh, sigma, jitter, s->K, s->columns, s->E, s->H);
     c->flops += 2 * n * n * k + 2 * n * d * k;
@@ -3074,7 +3092,10 @@ static int cvxr_dev_newton_fewer(cvxrelu_cuda *c, size_t m) {
     const double n = (double)c->task.n, k = (double)s->active.count, o = (double)m;
     size_t size = 0;
     if (m > s->order || s->active.count > s->held.room) return 0;
-    if (s->K && n * o * (o + 3) + o * o * o / 3 >= 2 * n * (n * k + o) + n * n * n / 3)
+    if (s->order == c->task.n
+        && n * o * (o + 3) + o * o * o / 3
+               >= 2 * n * (n * k + o) + n * n * n / 3
+                      + (s->K ? 0.0 : n * n * (double)c->task.d))
         return 0;
     return !cvxr_cuda_factor_size(&c->gpu, m, s->H, &size) && size <= s->work_size;
 }
@@ -3085,7 +3106,7 @@ static int cvxr_dev_newton_factor(void *self, double sigma, double jitter) {
     size_t order = s->active.count * c->task.d;
     int info = 1;
     s->whole = !cvxr_dev_newton_fewer(c, order);
-    if (s->whole && s->K == NULL) return 0;
+    if (s->whole && s->order < c->task.n) return 0;
     if (s->whole) cvxr_dev_newton_rows(c, sigma, jitter), order = c->task.n;
     else cvxr_dev_newton_groups(c, sigma, jitter);
     cvxr_cuda_factor(&c->gpu, order, s->H, s->work, s->work_size, s->info);

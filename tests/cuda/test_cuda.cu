@@ -798,6 +798,12 @@ static void check_newton(size_t n, size_t d, size_t dp, size_t P, size_t count) 
         if (i % n < i / n) got[i] = H[i];
         else if (i % n == i / n) got[i] -= 0.25;
     CHECK(near(got, H, 1e-13, (double)(count * d + 1)));
+    cvxr_cuda_newton_matrix(&gpu, &op.op, count, dat.p, da.p, dZh.p, 2.5, 0, NULL, columns, E.p,
+                            dH.p);
+    got = dH.get();
+    for (i = 0; i < n * n; i++)
+        if (i % n < i / n) got[i] = H[i];
+    CHECK(near(got, H, 1e-13, (double)(count * d + 1)));
     for (i = 0; i < n; i++)
         for (j = 0; j < n; j++) Hv[i] += H[j * n + i] * v[j];
     memset(&list, 0, sizeof list);
@@ -1070,7 +1076,7 @@ TEST(newton_s_table_agrees_with_plain_loops) {
 }
 
 /* What there is in so much memory: 0 no room for the task, 1 none for Newton, 2 for factors of
-   few groups, 3 for all; which work, and nothing is left of them. */
+   few groups, 3 for all of them, 4 and for K; they work, and nothing is left of them. */
 static int newton_in(size_t limit, size_t *peak) {
     newton_case c(65, 3, 200);
     const newton_set many(100, c.d, c.ldx, c.P), few(9, c.d, c.ldx, c.P);
@@ -1085,7 +1091,7 @@ static int newton_in(size_t limit, size_t *peak) {
     if (c.newton->open(c.self, 150)) {
         void *a[CVXR_DEV_VECTORS];
         for (k = 0; k < CVXR_DEV_VECTORS; k++) a[k] = c.newton->vector(c.self);
-        for (found = 3, k = 0; k < 2; k++) {
+        for (found = c.cuda->newton.K ? 4 : 3, k = 0; k < 2; k++) {
             const newton_set &set = k ? many : few;
             c.newton->send(c.self, set.times(c, 2, 0.5, v).data(), a[0]);
             set.put(c);
@@ -1109,17 +1115,17 @@ static int newton_in(size_t limit, size_t *peak) {
 
 TEST(newton_s_table_keeps_to_the_memory_limit) {
     size_t most = 0, peak = 0, limit;
-    int results[4] = { 0, 0, 0, 0 }, last = 3;
-    CHECK(newton_in(0, &most) == 3);
+    int results[5] = { 0, 0, 0, 0, 0 }, last = 4;
+    CHECK(newton_in(0, &most) == 4);
     for (limit = most; last > 0; limit -= limit / 12) {
         const int result = newton_in(limit, &peak);
         CHECK(result <= last); /* less and less */
         last = result;
         results[last]++;
     }
-    CHECK(results[3] > 0 && results[1] > 0);
+    CHECK(results[4] > 0 && results[1] > 0);
 #ifdef CVXRELU_CUDA_EMULATED /* cuSOLVER's workspace is small there */
-    CHECK(results[3] > 2 && results[2] > 1 && results[1] > 2);
+    CHECK(results[4] > 2 && results[3] > 0 && results[2] > 0 && results[1] > 2);
 #endif
 }
 
@@ -1181,8 +1187,7 @@ TEST(every_call_that_fails_is_an_error_in_words) {
     emu.fail_in = -1;
 }
 
-/* Newton's part on a task, from opening to closing: 0 not there, 1 all of it, 2 without room
-   for a factor of H. */
+/* Newton's part on a task, from opening to closing: 0 not there, 1 all of it, 2 without K. */
 static int newton_once(newton_case &c) {
     const newton_set set(3, c.d, c.ldx, c.P);
     doubles G(2 * c.ldx, 1.0), v(c.n, 1.0);
