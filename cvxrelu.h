@@ -7337,10 +7337,10 @@ static double cvxr_penalty_value(const cvxr_penalty_table *p, cvxrelu_type type,
    elsewhere: v = z + sum gamma_j t_j x_j, gamma >= 0, gamma_j = 0 unless row j is tight. A
    dual active set method [GI83] with the identity for Hessian: the pair (J, gamma) is always
    dual feasible, so ||v|| bounds the norm of the projection at any time (b = 0), and the face
-   J of an earlier projection is a start. A thin QR factor of the active rows, scaled to
-   length 1, is updated as rows enter (Gram-Schmidt, repeated where it cancels) and leave
-   (rotations). Rows are priced all at once, v entering by one product with X; the steps
-   between two prices look only at the worst rows of the last one.
+   J of an earlier projection is a start, its factor too where it was kept. A thin QR factor of
+   the active rows, scaled to length 1, is updated as rows enter (Gram-Schmidt, repeated where
+   it cancels) and leave (rotations). Rows are priced all at once, v entering by one product
+   with X; the steps between two prices look only at the worst rows of the last one.
    Uses S01, S02, S05. Used by S12, S14 to S16, S20 to S23. Tests: tests/test_s11_cones.c.
    Sources: [GI83] Goldfarb, Idnani 1983, Mathematical Programming 27; [MSP22] section 3. */
 
