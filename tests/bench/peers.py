@@ -2,7 +2,8 @@
 (JSON) as its argument, and reads lines [CPU seconds, wall seconds, objective] from it: the points that the
 peer reaches. Times are those of the peer's solve: imports, set-up of matrices and compilation are not counted.
 
-job  peer, files (x, y, gates), lam, kind (gated, relu), cap (CPU seconds, with several threads wall seconds), target (stop there), threads, once
+job  peer, files (x, y, gates), lam, kind (gated, relu), cap (CPU seconds; with several threads wall seconds),
+     target (stop there), threads, once
 
 Iterative peers give their trajectory: the clock stands still while a point is evaluated, and a point is evaluated
 when the time has grown by 2% since the last one. Peers that run to a tolerance run again with the next smaller one,
