@@ -1,7 +1,7 @@
 #!/bin/sh
 # Holds the header against its own rules: the contents list equals the section banners, no function
-# is over 60 lines, no line over 96 columns, no tabs or trailing blanks. Then compile time and the size of a program that
-# only predicts. Environment: CC, BUILD, COMPILE_SECONDS (20), PREDICT_BYTES (65536).
+# is over 60 lines, no line over 96 columns, no tabs or trailing blanks, no test that is not run. Then
+# compile time and the size of a program that only predicts. Environment: CC, BUILD, COMPILE_SECONDS (20), PREDICT_BYTES (65536).
 cd "$(dirname "$0")/.." || exit 1
 CC=${CC:-cc} BUILD=${BUILD:-build}
 mkdir -p "$BUILD" || exit 1
@@ -46,6 +46,13 @@ for file in cvxrelu.h cvxrelu_cuda.cuh examples/*.[ch] tests/*.[ch] tests/bench/
         / $/ { print file ":" FNR ": trailing blank"; bad = 1 }
         length($0) > 96 { print file ":" FNR ": over 96 columns"; bad = 1 }
         END { exit bad }' "$file" && pass || fail "$file"
+done
+
+# Every test is run.
+for file in tests/*.c tests/cuda/*.cu; do
+    for name in $(sed -n 's/^TEST(\([a-zA-Z0-9_]*\)).*/\1/p' "$file"); do
+        grep -q "RUN($name)" "$file" || fail "$file: $name is not run"
+    done
 done
 
 printf '#define CVXRELU_IMPLEMENTATION\n#include "../cvxrelu.h"\n' >"$BUILD/compile_time.c"

@@ -774,6 +774,7 @@ TEST(full_card_is_a_refusal_of_memory) {
 SUITE(cuda_fit) {
     RUN(fista_in_float64_takes_the_steps_of_the_cpu);
     RUN(fista_in_every_precision_is_near_the_cpu);
+    RUN(wide_data_are_multiplied_in_panels);
     RUN(augmented_lagrangian_ends_where_the_cpu_does);
     RUN(augmented_lagrangian_in_float32_is_near_that_in_float64);
     RUN(augmented_lagrangian_keeps_to_the_memory_limit);
