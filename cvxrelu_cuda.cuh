@@ -120,7 +120,7 @@ CVXRELU_API size_t cvxrelu_cuda_peak(const cvxrelu_cuda *cuda);
 /* ==== C01 LAUNCHES AND ERRORS ============================================================
    One object holds what a launch needs and the first error, after which every call does
    nothing and returns it. The functions cvxr_cuda_... below only enqueue work on the object's
-   stream; cvxr_cuda_fetch alone waits.                                                       */
+   stream; cvxr_cuda_fetch and cvxr_cuda_send alone wait.                                     */
 
 #include <cublas_v2.h>
 #include <cuda_runtime.h>

@@ -5,10 +5,10 @@
    the same on all of them. What fails one of them ends the others too, CVXRELU_ERR_RANKS; a
    process that dies is MPI's affair, which as a rule ends them all.
 
-   Newton solves the problem to a gap of 1e-11. Then R-FISTA runs for 100 and for 300 iterations
-   of a fixed step, and what the longer run sent more is compared with the model of the manual's
-   RANKS entry: c P dp numbers and one more an iteration, c P dp + 4 c for a look at the gap,
-   which is taken at every tenth.
+   Newton solves the problem to a gap of 1e-11. Then R-FISTA runs for 20 and for 60 iterations
+   of a fixed step (few, so that small data are not solved before), and what the longer run sent
+   more is compared with the model of the manual's RANKS entry: c P dp numbers and one more an
+   iteration, c P dp + 4 c for a look at the gap, which is taken at every tenth.
 
      mpicc -O2 -I. examples/12_mpi.c -o build/12_mpi -lm && mpirun -n 4 build/12_mpi
      mpirun -n 4 build/12_mpi rows.csv    (numbers only, the target in the last column)
@@ -119,16 +119,18 @@ static int traffic_matches(cvxrelu_problem problem, cvxrelu_options options, int
     options.step_first = 1;
     options.tol = -1;
     for (run = 0; run < 2; run++) {
-        options.max_iters = run ? 300 : 100;
+        options.max_iters = run ? 60 : 20;
         if (cvxrelu_fit(&problem, &options, NULL, &model[run], &report[run])) ok = 0;
         cvxrelu_model_free(model[run]);
     }
+    if (rank == 0 && ok && report[1].stop != CVXRELU_STOP_ITERATIONS)
+        printf("R-FISTA ended after %d iterations: too few to compare\n", report[1].iterations);
     if (ok && options.ranks.size > 1) {
         counted = report[1].reduced_bytes - report[0].reduced_bytes;
-        modelled = model_bytes(&report[1], 100, 300);
+        modelled = model_bytes(&report[1], 20, 60);
     }
     if (rank == 0 && ok)
-        printf("200 iterations of R-FISTA sent %.0f bytes a rank, the model says %.0f\n",
+        printf("40 iterations of R-FISTA sent %.0f bytes a rank, the model says %.0f\n",
                counted, modelled);
     return ok && counted == modelled;
 }

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Runs examples/12_mpi.c with 1, 2 and 4 ranks where there is an MPI: the last lines agree to
-# 1e-10, the traffic is what the model says, and a rank with bad rows ends all of them.
+# 1e-10, the traffic is what the model says, and a rank that has bad rows or dies ends all of them.
 # Environment: MPICC, MPIRUN, CFLAGS, LDLIBS, BUILD.
 cd "$(dirname "$0")/.." || exit 1
 MPICC=${MPICC:-mpicc} MPIRUN=${MPIRUN:-mpirun} CFLAGS=${CFLAGS:--O1} LDLIBS=${LDLIBS:--lm}
@@ -36,7 +36,7 @@ ranks() {
         fail "$name ends badly with $number ranks"
         return
     fi
-    grep '^200 iterations' "$out"
+    grep '^40 iterations' "$out"
     line=$(tail -n 1 "$out")
     [ "$number" = 1 ] && want=$line
     if echo "$line" | awk -v want="$want" '{ n = split(want, w, " "); e = $2 - w[2]
@@ -48,6 +48,8 @@ awk 'BEGIN { srand(1); print "a,b,c,target"
     for (i = 0; i < 211; i++) { a = rand(); b = rand(); c = rand()
         printf "%.6f,%.6f,%.6f,%.6f\n", a, b, c, a * b - c * c + 0.1 * rand() } }' >"$dir/rows.csv"
 for number in 1 2 4; do ranks $number made; done
+head -n 8 "$dir/rows.csv" >"$dir/few.csv"
+for number in 1 3; do ranks $number few "$dir/few.csv"; done
 for number in 1 2 4; do ranks $number given "$dir/rows.csv"; done
 
 # Lines of 75,000 characters are read whole; a row of another length is named.
@@ -66,6 +68,22 @@ timeout 60 "$MPIRUN" $flags -n 4 "$dir/12_mpi" "$dir/bad.csv" >"$dir/bad.out" 2>
 status=$?
 if [ $status != 0 ] && [ $status != 124 ] && grep -q 'rank 3: X holds NaN' "$dir/bad.out"; then pass
 else fail "bad rows on one of 4 ranks: exit status $status"; fi
+
+# The last rank dies while it computes.
+awk 'BEGIN { srand(2); for (i = 0; i < 12000; i++) { for (j = 0; j < 40; j++) printf "%.4f,", rand()
+    printf "%.4f\n", rand() } }' >"$dir/many.csv"
+rm -f "$dir/pid"
+timeout 60 "$MPIRUN" $flags -n 3 "$dir/12_mpi" "$dir/many.csv" \
+    : $flags -n 1 sh -c 'echo $$ >"$0/pid"; exec "$0/12_mpi" "$0/many.csv"' "$dir" >"$dir/dead.out" 2>&1 &
+while sleep 0.1; do
+    rows=$(grep -c '^rank . of 4 has 3000 rows' "$dir/dead.out")
+    [ "$rows" = 4 ] || ! kill -0 $! 2>/dev/null && break
+done
+[ "$rows" = 4 ] && kill -KILL "$(cat "$dir/pid")"
+wait $!
+status=$?
+if [ "$rows" = 4 ] && [ $status != 0 ] && [ $status != 124 ] && ! grep -q objective "$dir/dead.out"
+then pass; else fail "one of 4 ranks is killed: $rows had rows, exit status $status"; fi
 
 echo "$passed passed, $failed failed, 0 skipped"
 [ $failed = 0 ]

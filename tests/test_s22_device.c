@@ -967,6 +967,27 @@ TEST(auto_on_a_device_without_newton_is_a_first_order_method) {
     CHECK(far.opened == 1 && far.closed == 1);
 }
 
+/* The number of rows from which on AUTO leaves Newton alone, who takes any when asked. */
+TEST(auto_on_a_device_is_newton_up_to_20000_rows) {
+    cvxrelu_problem p = s14_problem(50, 4, 1, 40);
+    cvxrelu_options o = s14_options(CVXRELU_SOLVER_AUTO, 0);
+    char message[CVXRELU_MESSAGE_SIZE];
+    cvxr_shape q;
+    cvxr_plan plan;
+    s22_far far;
+    memset(&q, 0, sizeof q);
+    o.device = s22_far_make(&far);
+    q.n = q.all = 20000, q.d = q.features = 4, q.c = 1, q.P = 40, q.threads = q.device = 1;
+    CHECK(cvxr_plan_make(&q, &p, &o, 0, &plan, message) == CVXRELU_OK);
+    CHECK(plan.solver == CVXRELU_SOLVER_NEWTON);
+    q.n = q.all = 20001;
+    CHECK(cvxr_plan_make(&q, &p, &o, 0, &plan, message) == CVXRELU_OK);
+    CHECK(plan.solver == CVXRELU_SOLVER_FISTA);
+    o.solver = CVXRELU_SOLVER_NEWTON;
+    CHECK(cvxr_plan_make(&q, &p, &o, 0, &plan, message) == CVXRELU_OK);
+    CHECK(plan.solver == CVXRELU_SOLVER_NEWTON);
+}
+
 /* ---- The same patterns. */
 
 static void s22_far_patterns(const cvxrelu_problem *p, size_t most, int signs, int doubts) {
@@ -1181,6 +1202,7 @@ SUITE(s22_device) {
     RUN(device_without_room_for_newton_leaves_auto_to_fista);
     RUN(refused_memory_of_newton_on_a_device_is_an_error);
     RUN(auto_on_a_device_without_newton_is_a_first_order_method);
+    RUN(auto_on_a_device_is_newton_up_to_20000_rows);
     RUN(patterns_of_a_device_are_those_of_the_cpu);
     RUN(device_without_signs_leaves_patterns_to_the_cpu);
     RUN(what_a_device_cannot_do_is_named);

@@ -138,6 +138,26 @@ TEST(relu_solvers_have_the_same_bits_for_any_number_of_threads) {
     CHECK(report.iterations > 20);
 }
 
+/* Factors of projections are kept from 20 active rows on; with a max_factor of 300 groups share
+   their places. */
+TEST(relu_newton_with_kept_factors_has_the_same_bits_for_any_number_of_threads) {
+    cvxrelu_problem p = s14_problem(150, 32, 1, 40);
+    cvxrelu_options o = s14_options(CVXRELU_SOLVER_NEWTON, 1e-7);
+    cvxrelu_report all, some;
+    memset(&all, 0, sizeof all);
+    memset(&some, 0, sizeof some);
+    CHECK(cvxr_factors_slots(32, 80, 6144) == 80 && cvxr_factors_slots(32, 80, 300) == 39);
+    p.kind = CVXRELU_RELU;
+    p.search = CVXRELU_SEARCH_OFF;
+    p.lambda = 3e-3;
+    s22_every_count(&p, &o, &all);
+    CHECK(all.gap <= 1e-7);
+    o.max_factor = 300;
+    s22_every_count(&p, &o, &some);
+    CHECK(some.gap <= 1e-7);
+    CHECK_NEAR(some.objective / all.objective, 1, 2e-7);
+}
+
 TEST(search_of_two_outputs_has_the_same_bits_for_any_number_of_threads) {
     cvxrelu_problem p = s14_problem(200, 5, 2, 40);
     cvxrelu_options o = s14_options(CVXRELU_SOLVER_AUTO, 1e-4);
@@ -216,6 +236,7 @@ SUITE(s22_threads) {
     RUN(newton_with_small_factors_has_the_same_bits_for_any_number_of_threads);
     RUN(fista_has_the_same_bits_for_any_number_of_threads);
     RUN(relu_solvers_have_the_same_bits_for_any_number_of_threads);
+    RUN(relu_newton_with_kept_factors_has_the_same_bits_for_any_number_of_threads);
     RUN(search_of_two_outputs_has_the_same_bits_for_any_number_of_threads);
     RUN(path_has_the_same_bits_for_any_number_of_threads);
     RUN(cross_validation_has_the_same_bits_for_any_number_of_threads);
