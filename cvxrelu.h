@@ -745,9 +745,9 @@ typedef struct cvxrelu_device_newton {
                      const double *zh);
     void   (*apply)(void *self, double sigma, const void *v, void *out);          /* H v      */
     /* The factor of H + jitter I, n x n or what serves as well (by Woodbury), takes the place
-       of the last one: 1; or 0 where that is not positive definite, or has no room: then there
-       is none. solve: out (not v) = (H + jitter I)^-1 v by the last factor, whatever set is
-       active by now.                                                                         */
+       of the last one: 1; or there is none: 0 where that is not positive definite, -1 where the
+       set's has no room. solve: out (not v) = (H + jitter I)^-1 v by the last factor, whatever
+       set is active by now.                                                                  */
     int    (*factor)(void *self, double sigma, double jitter);
     void   (*solve)(void *self, const void *v, void *out);
 } cvxrelu_device_newton;
@@ -11293,19 +11293,18 @@ static void cvxr_system_factor_there(cvxr_system *s, const cvxr_active *act, dou
     const double n = (double)s->core->data->n;
     const double m = (double)act->count * (double)s->core->data->d;
     double jitter = 0, size = 0;
+    int made = 0;
     size_t i;
     for (i = 0; i < act->count; i++) size += act->a[i];
     size = 1 + sigma * s->widest * size;
-    s->spent = 0;
-    s->use = 0;
-    for (; jitter < size; jitter = jitter > 0 ? 100 * jitter : 1e-13 * size) {
-        s->core->report->factors++;
-        s->kind = s->core->newton->factor(s->core->foreign->self, sigma, jitter)
-                      ? CVXR_FACTOR_THERE
-                      : CVXR_FACTOR_NONE;
-        if (s->kind == CVXR_FACTOR_THERE) s->use = cvxr_min(2 * n * n, 4 * n * m + 2 * m * m);
-        if (s->kind == CVXR_FACTOR_THERE || cvxr_lost_here(s->core)) return;
+    s->spent = s->use = 0;
+    for (; made == 0 && jitter < size; jitter = jitter > 0 ? 100 * jitter : 1e-13 * size) {
+        made = s->core->newton->factor(s->core->foreign->self, sigma, jitter);
+        if (made >= 0) s->core->report->factors++;
+        if (cvxr_lost_here(s->core)) made = -1;
     }
+    s->kind = made > 0 ? CVXR_FACTOR_THERE : CVXR_FACTOR_NONE;
+    if (made > 0) s->use = cvxr_min(2 * n * n, 4 * n * m + 2 * m * m);
 }
 
 /* ---- Conjugate gradients, wherever vectors and matrix are. */

@@ -3106,7 +3106,7 @@ static int cvxr_dev_newton_factor(void *self, double sigma, double jitter) {
     size_t order = s->active.count * c->task.d;
     int info = 1;
     s->whole = !cvxr_dev_newton_fewer(c, order);
-    if (s->whole && s->order < c->task.n) return 0;
+    if (s->whole && s->order < c->task.n) return -1;
     if (s->whole) cvxr_dev_newton_rows(c, sigma, jitter), order = c->task.n;
     else cvxr_dev_newton_groups(c, sigma, jitter);
     cvxr_cuda_factor(&c->gpu, order, s->H, s->work, s->work_size, s->info);

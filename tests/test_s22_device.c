@@ -30,6 +30,7 @@ typedef struct s22_far {
     double *a, *zh, *L;            /* L: n x n, the last factor */
     size_t groups, factors, solves;
     size_t indefinite;             /* so many factors are refused from now on */
+    int cramped;                   /* no factor has room */
     double jitter;                 /* the largest that was asked for */
     int factored;
 } s22_far;
@@ -546,6 +547,7 @@ static int s22_far_factor(void *self, double sigma, double jitter) {
     CHECK(f->count > 0 && jitter >= 0 && dp <= 64);
     f->factored = 0;
     if (!s22_works(f)) return 0;
+    if (f->cramped) return -1;
     f->flops += 2.0 * (double)(n * n * f->count) + (double)(n * n * n) / 3;
     f->factors++;
     f->jitter = cvxr_max(f->jitter, jitter);
@@ -855,23 +857,27 @@ TEST(cross_validation_on_a_device_chooses_what_the_cpu_does) {
     CHECK(far.opened == 5 && far.closed == 5 && far.ended == 5);
 }
 
-/* Matrices that are not positive definite: jitter, then conjugate gradients alone. */
+/* Matrices that are not positive definite: jitter, then conjugate gradients alone; those at
+   once where a factor has no room. */
 TEST(indefinite_matrix_of_a_device_leaves_conjugate_gradients) {
-    static const size_t refused[3] = { 1, 4, 1000000 };
+    static const size_t refused[4] = { 1, 4, 1000000, 0 };
     cvxrelu_problem p = s14_problem(70, 5, 1, 60);
     cvxrelu_options o = s14_options(CVXRELU_SOLVER_NEWTON, 1e-8);
     size_t k;
     p.lambda = 1e-3 * s14_lambda_max(&p);
-    for (k = 0; k < 3; k++) {
+    for (k = 0; k < 4; k++) {
         cvxrelu_report r;
         cvxrelu_model *model = NULL;
         s22_far far;
         o.device = s22_far_make(&far);
         far.indefinite = refused[k];
+        far.cramped = k == 3;
         CHECK(cvxrelu_fit(&p, &o, NULL, &model, &r) == CVXRELU_OK && r.gap <= 1e-8);
-        CHECK((size_t)r.factors == far.factors && far.factors > refused[k] % 1000000);
-        CHECK((far.solves == 0) == (k == 2) && far.jitter < 1e6);
-        CHECK(k == 0 ? far.jitter <= 1e-8 : k == 1 ? far.jitter > 1e-8 : far.jitter > 0.01);
+        CHECK((size_t)r.factors == far.factors);
+        CHECK(k == 3 ? far.factors == 0 : far.factors > refused[k] % 1000000);
+        CHECK((far.solves == 0) == (k >= 2) && far.jitter < 1e6);
+        if (k < 3)
+            CHECK(k == 0 ? far.jitter <= 1e-8 : k == 1 ? far.jitter > 1e-8 : far.jitter > 0.01);
         cvxrelu_model_free(model);
     }
 }

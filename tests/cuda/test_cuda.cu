@@ -1095,7 +1095,7 @@ static int newton_in(size_t limit, size_t *peak) {
             const newton_set &set = k ? many : few;
             c.newton->send(c.self, set.times(c, 2, 0.5, v).data(), a[0]);
             set.put(c);
-            if (!c.newton->factor(c.self, 2, 0.5)) {
+            if (c.newton->factor(c.self, 2, 0.5) == -1) {
                 CHECK(k == 1);
                 found = 2;
                 break;
@@ -1205,7 +1205,7 @@ static int newton_once(newton_case &c) {
                 c.newton->gradient(c.self, 2, at.data(), b, G.data());
                 set.put(c);
                 c.newton->apply(c.self, 1, a, b);
-                if (c.newton->factor(c.self, 1, 0)) c.newton->solve(c.self, a, b);
+                if (c.newton->factor(c.self, 1, 0) == 1) c.newton->solve(c.self, a, b);
                 (void)c.newton->dot(c.self, a, b);
                 c.newton->fetch(c.self, b, v.data());
             }
