@@ -19827,6 +19827,7 @@ typedef struct cvxr_fit {
     float *X32;
     int open, searches;
     int signs;           /* options.device may hold what its signs_open took */
+    int measures;        /* lambda_max alone: no solver will run */
     cvxr_patterns given; /* searches: the patterns of given gates */
     cvxr_search_report search;
     size_t thin;         /* EXACT: cells too thin for a gate */
@@ -19930,7 +19931,8 @@ static cvxrelu_result cvxr_fit_open_newton(cvxr_fit *f, char *message) {
     const cvxrelu_device *device = f->opt.device;
     cvxrelu_options first_order = f->opt;
     cvxrelu_result result;
-    if (f->plan.solver != CVXRELU_SOLVER_NEWTON || device == NULL) return CVXRELU_OK;
+    if (f->plan.solver != CVXRELU_SOLVER_NEWTON || device == NULL || f->measures)
+        return CVXRELU_OK;
     if (device->newton->open(device->self, cvxr_newton_capacity(f->data.n, f->patterns.count,
                                                                 f->opt.max_working_set))) {
         f->core.newton = device->newton;
@@ -20221,6 +20223,7 @@ static cvxrelu_result cvxr_fit_open(cvxr_fit *f, const cvxrelu_problem *problem,
     cvxr_mem_init(&f->mem, &f->opt.allocator, f->opt.memory_limit);
     f->mem.ranks = ranks;
     f->searches = cvxr_searches(problem);
+    f->measures = asked->call == CVXR_CALL_LAMBDA_MAX;
     result = cvxr_data_make(&f->mem, problem, &f->data, message);
     if (!result && problem->search == CVXRELU_SEARCH_EXACT)
         result = cvxr_fit_enumerate(f, message);

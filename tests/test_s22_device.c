@@ -1191,7 +1191,10 @@ TEST(lambda_max_of_a_failing_device_is_an_error) {
     CHECK(cvxrelu_lambda_max(&p, &o, &most, message) == CVXRELU_ERR_DEVICE && most == -1);
     CHECK(strncmp(message, "far device: ", 12) == 0);
     far.fail = 0;
+    o.solver = CVXRELU_SOLVER_AUTO; /* which takes no room for Newton */
     CHECK(cvxrelu_lambda_max(&p, &o, &most, message) == CVXRELU_OK && most > 0);
+    CHECK_NEAR(most, s14_lambda_max(&p), 1e-12 * most);
+    CHECK(far.begun == 0);
 }
 
 SUITE(s22_device) {
