@@ -1,8 +1,8 @@
 /* cvxrelu_cuda.cuh - cvxrelu on NVIDIA GPUs: the companion of cvxrelu.h.                 v0.2.0
 
-   Masks stay bits on the device, products run through cuBLAS, vectors never leave the card
-   inside a solve. Needs cvxrelu.h, the CUDA runtime, cuBLAS and cuSOLVER; compiled by nvcc as
-   C++11, in one file of a project:
+   Masks stay bits on the device, products run through cuBLAS or in fused kernels, vectors of n
+   numbers stay on the card from one certificate to the next. Needs cvxrelu.h, the CUDA runtime,
+   cuBLAS and cuSOLVER; compiled by nvcc as C++11, in one file of a project:
 
        #define CVXRELU_CUDA_IMPLEMENTATION
        #include "cvxrelu_cuda.cuh"

@@ -9,8 +9,8 @@
      build/11_cuda [ROWS [TOLERANCE]]
 
    ROWS are 20000 unless given, and a gate for every hundred; TOLERANCE is 1e-3. Expected
-   output: objective, gap, iterations and seconds of both,
-   bytes of the card; the objectives agree to the gaps: as the last line
+   output: objective, gap, iterations and seconds of both, bytes of the card; the objectives
+   agree to the gaps: as the last line
      agree 1
    (so far run over the tests' emulation of a card only) */
 #define CVXRELU_IMPLEMENTATION
@@ -63,7 +63,10 @@ int main(int argc, char **argv) {
     memset(&card, 0, sizeof card);
     memset(&problem, 0, sizeof problem);
     memset(&options, 0, sizeof options);
-    if (n < 3 || X == NULL || Y == NULL) return 2;
+    if (n < 3 || X == NULL || Y == NULL) {
+        fprintf(stderr, "11_cuda [ROWS [TOLERANCE]]: ROWS must be 3 or more and fit memory\n");
+        return 2;
+    }
     make_data(n, X, Y);
     problem.X.data = X, problem.X.rows = n, problem.X.cols = D;
     problem.Y.data = Y, problem.Y.rows = n, problem.Y.cols = 1;

@@ -150,6 +150,7 @@ int main(int argc, char **argv) {
     problem.Y.data = Y + first, problem.Y.cols = 1;
     problem.X.rows = problem.Y.rows = ROWS * (size_t)(rank + 1) / (size_t)size - first;
     problem.lambda = 1e-3;
+    options.solver = CVXRELU_SOLVER_FISTA; /* auto is Newton where there is one rank */
     options.tol = 1e-6;
     memset(&card, 0, sizeof card);
     cudaGetDevice(&card.device); /* open_link chose it */
