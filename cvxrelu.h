@@ -20223,7 +20223,7 @@ static cvxrelu_result cvxr_fit_open(cvxr_fit *f, const cvxrelu_problem *problem,
     cvxr_mem_init(&f->mem, &f->opt.allocator, f->opt.memory_limit);
     f->mem.ranks = ranks;
     f->searches = cvxr_searches(problem);
-    f->measures = asked->call == CVXR_CALL_LAMBDA_MAX;
+    f->measures = asked && asked->call == CVXR_CALL_LAMBDA_MAX;
     result = cvxr_data_make(&f->mem, problem, &f->data, message);
     if (!result && problem->search == CVXRELU_SEARCH_EXACT)
         result = cvxr_fit_enumerate(f, message);
