@@ -79,7 +79,7 @@ typedef struct cvxrelu_cuda_options {
     size_t panel_bytes;    /* of a panel of masked products; 0 = 32 MB: about a second-level
                               cache                                                           */
     int    panels;         /* TF32 and TF32X3: 1 in panels by cuBLAS, -1 fused, 0 fused below
-                              192 features                                                    */
+                              192 features, the bias one of them                              */
     void  *stream;         /* a cudaStream_t of the caller's, who destroys it after close; NULL:
                               one of the object's own                                         */
 } cvxrelu_cuda_options;
@@ -2002,7 +2002,7 @@ static size_t cvxr_dev_work_size(const cvxrelu_cuda *c) {
 /* Are products fused, without panels? Then X is not split. */
 static int cvxr_dev_fused(const cvxrelu_cuda *c) {
     const size_t tiles = (cvxr_gpu_parts(c->groups, CVXR_FUSED_M) + 1) * c->task.outputs;
-    const int how = c->options.panels, wanted = how ? how < 0 : c->task.ld < CVXR_FUSED_WIDTH;
+    const int how = c->options.panels, wanted = how ? how < 0 : c->task.d < CVXR_FUSED_WIDTH;
     return c->task.type == CVXRELU_FLOAT32 && c->gpu.precision != CVXRELU_CUDA_FLOAT32 && wanted
            && c->task.ld % 4 == 0 && tiles <= 65535;
 }

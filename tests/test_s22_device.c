@@ -974,6 +974,36 @@ TEST(auto_on_a_device_without_newton_is_a_first_order_method) {
     CHECK(far.opened == 1 && far.closed == 1);
 }
 
+/* What the manual, MEMORY, says that the host holds: test_s22_fit.c, s22_stated. */
+TEST(peak_of_newton_on_a_device_is_within_the_bound_that_the_manual_states) {
+    static const size_t sizes[4][3] = {
+        { 60, 3, 500 }, { 300, 20, 50 }, { 100, 60, 200 }, { 1200, 4, 30 }
+    };
+    size_t k, c;
+    for (k = 0; k < 4; k++)
+        for (c = 1; c <= 3; c += 2) {
+            cvxrelu_problem p = s14_problem(sizes[k][0], sizes[k][1], c, sizes[k][2]);
+            cvxrelu_options o = s14_options(CVXRELU_SOLVER_NEWTON, 0);
+            const double n = (double)sizes[k][0], P = (double)sizes[k][2],
+                         dp = (double)cvxr_pad(sizes[k][1]),
+                         W = cvxr_min(P, cvxr_max(2 * n, 64)),
+                         newton = 8 * dp * (P + 14 * W) + 128 * W + 16 * P,
+                         rescue = W * (40 * dp + n / 8) + 40 * n;
+            const double here = s22_stated(n, (double)sizes[k][1], (double)c, P, 0, 0, 0),
+                         least = dp > 8 ? dp - 7 : 1,
+                         cpu = 8 * dp * (P + 16 * W) + n * (W + cvxr_min(W, n / least)) / 8
+                               + 144 * W + 16 * P + 120 * n + 262144 + 8 * dp * dp;
+            cvxrelu_report r;
+            s22_far far;
+            p.lambda = 1e-3;
+            o.max_iters = 2;
+            o.device = s22_far_make(&far);
+            cvxrelu_model_free(s14_fit(&p, &o, &r));
+            CHECK((double)r.peak_bytes <= 1.02 * (here - cpu + cvxr_max(newton, rescue)));
+            CHECK(s22_bytes(&p, &o) >= r.peak_bytes);
+        }
+}
+
 /* The number of rows from which on AUTO leaves Newton alone, who takes any when asked. */
 TEST(auto_on_a_device_is_newton_up_to_20000_rows) {
     cvxrelu_problem p = s14_problem(50, 4, 1, 40);
@@ -1212,6 +1242,7 @@ SUITE(s22_device) {
     RUN(device_without_room_for_newton_leaves_auto_to_fista);
     RUN(refused_memory_of_newton_on_a_device_is_an_error);
     RUN(auto_on_a_device_without_newton_is_a_first_order_method);
+    RUN(peak_of_newton_on_a_device_is_within_the_bound_that_the_manual_states);
     RUN(auto_on_a_device_is_newton_up_to_20000_rows);
     RUN(patterns_of_a_device_are_those_of_the_cpu);
     RUN(device_without_signs_leaves_patterns_to_the_cpu);
