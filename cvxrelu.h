@@ -275,14 +275,14 @@
        lambda = 0  24 P dp + 16 n
        ReLU        2 P groups in the place of P in W, 19 W in the place of 16 W; 24 P d + 170 P
                    for the faces. Newton's bases twice min(8 w dp^2, 32 (n + dp) dp + 32 MB),
-                   w = max(2 n, 64), and 4 W (dp + 3); factors of projections 2 P (16 dp^2 +
-                   68 dp + 56), at most 32 MB; no float32 factor: 8 m^2 + 8 n m + 1024 n, m <=
-                   N the sum of the cones' ranks, or 8 n^2 + 1024 n. In the place of all that,
-                   where it ended short, directions: 8 m (n + 2 m) for m of them (half as many
-                   again where they grow), m <= w, and 16 w (dp + 5) + 48 P. AL 80 P c dp +
-                   16 P n c + 8 P dp + 1024 (n + dp) + 8 n (4 c + 1). A search holds its
-                   network and two such fits over at most 2 n neurons an output: its bound is
-                   loose
+                   w = max(2 n, 64), and 4 W (dp + 3); from d = 17 on factors of projections
+                   2 P (16 dp^2 + 68 dp + 56), at most 32 MB; no float32 factor: 8 m^2 + 8 n m
+                   + 1024 n, m <= N the sum of the cones' ranks, or 8 n^2 + 1024 n. In the
+                   place of all that, where it ended short, directions: 8 m (n + 2 m) for m of
+                   them (half as many again where they grow), m <= w, and 16 w (dp + 5) + 48 P.
+                   AL 80 P c dp + 16 P n c + 8 P dp + 1024 (n + dp) + 8 n (4 c + 1). A search
+                   holds its network and two such fits over at most 2 n neurons an output: its
+                   bound is loose
      In float32 dp is d rounded up to 16. A path may need the larger of several lines. A model
      that came back holds 8 P d for the gates of all patterns (none once loaded, unless they
      were given) and 32 d + 41 a neuron.
@@ -8481,10 +8481,12 @@ static cvxr_cone *cvxr_core_cone(cvxr_core *core, size_t t) {
 #define CVXR_FACTOR_REALS 4000000 /* doubles of all kept factors, at most */
 #define CVXR_FACTOR_LEAST 20      /* active rows: fewer are made anew sooner than fetched */
 
-/* Slots for so many groups; fewer where factors of Newton's systems are kept small. */
+/* Slots for so many groups; fewer where factors of Newton's systems are kept small, none where
+   no group has that many active rows. */
 static size_t cvxr_factors_slots(size_t dp, size_t groups, size_t max_factor) {
     const size_t order = cvxr_min_z(max_factor, 2000),
                  room = cvxr_min_z(CVXR_FACTOR_REALS, order * order);
+    if (dp < CVXR_FACTOR_LEAST) return 0;
     return cvxr_min_z(groups, room / cvxr_cone_factor_reals(dp, dp));
 }
 

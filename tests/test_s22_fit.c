@@ -507,7 +507,7 @@ static double s22_stated_relu(double n, double d, double c, double P, int al) {
     const double W = al || 2 * P < most ? 2 * P : most;
     const double model = 8 * P * d + c * W * (32 * d + 41);
     const double all = 8 * most * dp * dp, some = 32 * (n + dp) * dp + 32e6;
-    const double kept = 2 * P * (16 * dp * dp + 68 * dp + 56);
+    const double kept = d < 17 ? 0 : 2 * P * (16 * dp * dp + 68 * dp + 56);
     const double newton = 8 * dp * (P + 19 * W) + n * W / 8 + 160 * W + 32 * P + 120 * n
                           + 4 * W * (dp + 3) + (kept < 32e6 ? kept : 32e6)
                           + 1024 * (n < 256 ? n : 256) + 8 * dp * dp

@@ -147,6 +147,7 @@ TEST(relu_newton_with_kept_factors_has_the_same_bits_for_any_number_of_threads) 
     memset(&all, 0, sizeof all);
     memset(&some, 0, sizeof some);
     CHECK(cvxr_factors_slots(32, 80, 6144) == 80 && cvxr_factors_slots(32, 80, 300) == 39);
+    CHECK(cvxr_factors_slots(16, 80, 6144) == 0); /* too few rows can be active */
     p.kind = CVXRELU_RELU;
     p.search = CVXRELU_SEARCH_OFF;
     p.lambda = 3e-3;
