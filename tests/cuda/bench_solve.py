@@ -117,6 +117,11 @@ def first(points, level):
     return next((seconds for seconds, value in points if value <= level), None)
 
 
+def ratio(theirs, ours):
+    ours = min((seconds for seconds in ours if seconds is not None), default=None)
+    return "-" if theirs is None or ours is None else "%.1f" % (theirs / ours)
+
+
 def beside(args, np, folder):
     device = "cpu" if args.dry else "cuda"
     print("seconds to within a relative error of the certified optimum, %s:" % device)
@@ -136,9 +141,14 @@ def beside(args, np, folder):
             rows["reference, torch"] = reference(np, X, y, G, lam, device, args.cap, best * (1 + LEVELS[-1]))
         except ImportError as missing:
             print("SKIP reference: %s" % missing)
-        for program, points in rows.items():
-            cells = [first(points, best * (1 + level)) for level in LEVELS]
+        table = {program: [first(points, best * (1 + level)) for level in LEVELS] for program, points in rows.items()}
+        for program, cells in table.items():
             print("%-12s %-28s" % (name, program) + "".join("%10s" % ("-" if c is None else "%.4f" % c) for c in cells))
+        if "reference, torch" in table:
+            print("%-12s %-28s" % (name, "reference over our fastest") + "".join(
+                "%10s" % ratio(table["reference, torch"][k], [cells[k] for program, cells in table.items()
+                                                              if program != "reference, torch"])
+                for k in range(len(LEVELS))))
 
 
 # ---- MNIST
