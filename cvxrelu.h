@@ -8531,9 +8531,9 @@ static void cvxr_factors_share(cvxr_core *core, cvxr_cone_item *items, size_t co
     if (f) f->turn++;
     for (i = 0; i < count; i++) {
         const size_t slot = f && f->slots ? items[i].group % f->slots : SIZE_MAX;
-        const int free = slot != SIZE_MAX && f->taken[slot] != f->turn;
-        items[i].slot = free ? slot : SIZE_MAX;
-        if (free) f->taken[slot] = f->turn;
+        const int vacant = slot != SIZE_MAX && f->taken[slot] != f->turn;
+        items[i].slot = vacant ? slot : SIZE_MAX;
+        if (vacant) f->taken[slot] = f->turn;
     }
 }
 
